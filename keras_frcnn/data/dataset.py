@@ -1,0 +1,126 @@
+"""A set of annotated images."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_frcnn.data import pipeline
+from keras_frcnn.data.sources import Files, Joined
+
+
+class DetectionDataset:
+    """Annotated images with one list of classes; `keras_frcnn.data.load` makes it.
+
+    Args:
+        name: str, the spec it was loaded from.
+        class_names: K names; the labels of the records are indices into them.
+        records: list of `Record`.
+        source: what gives the pixels, in the same order (see `sources.py`).
+        category_ids: dict from class name to COCO category id, or None where there are none.
+
+    Example:
+        >>> dataset = keras_frcnn.data.load("shapes@val")
+        >>> x, y = next(iter(dataset.batches(2, image_size=(256, 320))))
+        >>> x["images"].shape
+        TensorShape([2, 256, 320, 3])
+    """
+
+    def __init__(self, name, class_names, records, source, category_ids=None):
+        self.name = name
+        self.class_names = tuple(class_names)
+        self.records = list(records)
+        self.source = source
+        self.category_ids = category_ids
+
+    def __len__(self):
+        return len(self.records)
+
+    def __repr__(self):
+        return f"<{self.name}: {len(self)} images, {len(self.class_names)} classes>"
+
+    def image(self, index):
+        """The image of `records[index]` as it is: NumPy uint8 `[H, W, 3]` RGB, upright."""
+        return self.source.image(range(len(self))[index])
+
+    def images(self):
+        """All images as they are: a tf.data.Dataset of uint8 `[H, W, 3]` in record order, prefetched."""
+        return pipeline.originals(self)
+
+    def batches(
+        self, batch_size, image_size=(600, 1000), training=False, seed=0, flip=0.5, short_sides=None, canvas=False
+    ):
+        """Batches for `fit` and `evaluate`.
+
+        Args:
+            batch_size: int, images a batch (B).
+            image_size: `(short, long)`: the short side becomes `short` unless the long side would exceed `long`.
+            training: shuffle and augment. Each iteration has an order and an augmentation of its own, and the same
+                call gives the same series of them again. Otherwise every image comes once and unchanged, in record
+                order but for the grouping by shape.
+            seed: int, of the shuffling and the augmentation.
+            flip: probability of mirroring a training image, 0 to 1.
+            short_sides: short sides to draw from in training instead of `image_size[0]`: a list of ints to choose
+                from, or a tuple (lowest, highest).
+            canvas: letterbox every image into the same square, whose side is `image_size[1]` rounded up to a multiple
+                of 32. Otherwise images in landscape and in portrait format go to different batches, and a batch is
+                padded to its largest image, rounded up likewise.
+
+        Returns:
+            tf.data.Dataset of known length with elements `(x, y)`: `x = {"images": float32 [B, H, W, 3] in 0-255,
+            "image_shapes": int32 [B, 2], the height and width that are not padding}` and `y = {"boxes": float32
+            [B, M, 4] xyxy in pixels of the resized image, "labels": int32 [B, M], "ignore": bool [B, M]}`, padded
+            with -1 (False); M is the most objects of an image in the batch, at least 1.
+
+        Raises:
+            ValueError: an argument out of range.
+        """
+        return pipeline.batches(self, batch_size, image_size, training, seed, flip, short_sides, canvas)
+
+    def with_class_names(self, class_names):
+        """The same set with its labels counted in another list of classes, matched by name.
+
+        Args:
+            class_names: names in the new order; those this set lacks simply do not occur.
+
+        Returns:
+            DetectionDataset.
+
+        Raises:
+            ValueError: objects of a class that `class_names` lacks, or a name twice.
+        """
+        names = tuple(class_names)
+        if len(set(names)) < len(names):
+            raise ValueError(f"The class names {', '.join(names)} hold a name twice; give each once.")
+        if names == self.class_names:
+            return self
+        new = np.array([names.index(name) if name in names else -1 for name in self.class_names], np.int32)
+        used = np.unique(np.concatenate([np.zeros(0, np.int32)] + [record.labels for record in self.records]))
+        missing = [self.class_names[label] for label in used if new[label] < 0]
+        if missing:
+            raise ValueError(
+                f"{self.name} has objects of the class{'es' * (len(missing) > 1)} {', '.join(missing)}, not among "
+                f"{', '.join(names)}; use sets and models of the same classes."
+            )
+        records = [dataclasses.replace(record, labels=new[record.labels]) for record in self.records]
+        return DetectionDataset(self.name, names, records, self.source, self.category_ids)
+
+
+def join(datasets):
+    """One set from several, matched by class name: the names of the first, then what the others add.
+
+    Args:
+        datasets: non-empty list of DetectionDataset.
+
+    Returns:
+        DetectionDataset.
+    """
+    if len(datasets) == 1:
+        return datasets[0]
+    names = tuple(dict.fromkeys(name for dataset in datasets for name in dataset.class_names))
+    records = [record for dataset in datasets for record in dataset.with_class_names(names).records]
+    sources = [dataset.source for dataset in datasets]
+    if all(isinstance(source, Files) for source in sources):
+        source = Files([path for source in sources for path in source.paths])
+    else:
+        source = Joined(sources)
+    return DetectionDataset(" + ".join(dataset.name for dataset in datasets), names, records, source)

@@ -1,0 +1,84 @@
+"""What is known about an image before its pixels are read, and the checks its boxes go through.
+
+Shape letter: M objects of the image.
+"""
+
+import dataclasses
+import warnings
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Record:
+    """One annotated image.
+
+    Attributes:
+        image_id: str or int, as the data set names the image.
+        file: str, what messages call the image.
+        height, width: int, pixels of the upright image.
+        boxes: float32 `[M, 4]` xyxy, half-open, pixels of the upright image, inside it and with an area.
+        labels: int32 `[M]`, indices into the set's class names.
+        ignore: bool `[M]`, True for VOC's difficult objects and COCO's crowds.
+        area: float32 `[M]`, the annotated area (COCO) or that of the box, square pixels.
+    """
+
+    image_id: str | int
+    file: str
+    height: int
+    width: int
+    boxes: np.ndarray
+    labels: np.ndarray
+    ignore: np.ndarray
+    area: np.ndarray
+
+
+class BoxCheck:
+    """Makes records of sound boxes and remembers what was wrong with the others.
+
+    A box of no finite area inside its image is dropped, one that reaches outside is clipped. `report` tells about both
+    in one warning.
+
+    Args:
+        name: str, the data set as the warning calls it.
+    """
+
+    def __init__(self, name):
+        self.name = name
+        self.dropped = []
+        self.clipped = []
+
+    def record(self, image_id, file, height, width, boxes, labels, ignore, area=None, source=None):
+        """Check the boxes of one image; arguments as in `Record`, with any boxes; `source` names the annotation."""
+        boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+        inside = np.clip(boxes, 0, [width, height, width, height])
+        sides = inside[:, 2:] - inside[:, :2]
+        keep = np.isfinite(boxes).all(-1) & (sides > 0).all(-1)
+        moved = keep & (inside != boxes).any(-1)
+        self.dropped += [(source or file, index) for index in np.flatnonzero(~keep)]
+        self.clipped += [(source or file, index) for index in np.flatnonzero(moved)]
+        area = sides.prod(-1) if area is None else np.asarray(area)
+        return Record(
+            image_id=image_id,
+            file=str(file),
+            height=int(height),
+            width=int(width),
+            boxes=inside[keep].astype(np.float32),
+            labels=np.asarray(labels, np.int32).reshape(-1)[keep],
+            ignore=np.asarray(ignore, bool).reshape(-1)[keep],
+            area=np.asarray(area, np.float32).reshape(-1)[keep],
+        )
+
+    def report(self):
+        """Warn, in one line, about the boxes that were dropped or clipped."""
+        kinds = (
+            (self.dropped, "without area inside the image dropped"),
+            (self.clipped, "reaching outside the image clipped"),
+        )
+        parts = [
+            f"{len(found)} box{'es' * (len(found) > 1)} {what} (first: object {found[0][1]} of {found[0][0]})"
+            for found, what in kinds
+            if found
+        ]
+        if parts:
+            warnings.warn(f"{self.name}: {', '.join(parts)}.", stacklevel=2)

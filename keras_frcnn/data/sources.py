@@ -1,0 +1,90 @@
+"""Where pixels come from: one small class for each way, with the same two methods.
+
+`image(index)` gives NumPy uint8 `[H, W, 3]`; `tensor(index)` gives the same as a tensor inside tf.data.
+"""
+
+import bisect
+import itertools
+
+import tensorflow as tf
+
+from keras_frcnn import images
+
+
+class Files:
+    """Images in files of their own; `paths` lists them."""
+
+    def __init__(self, paths):
+        self.paths = [str(path) for path in paths]
+        self._tensor = None
+
+    def __len__(self):
+        return len(self.paths)
+
+    def image(self, index):
+        return images.read(self.paths[index])
+
+    def tensor(self, index):
+        if self._tensor is None:
+            with tf.init_scope():
+                self._tensor = tf.constant(self.paths, tf.string)
+        path = self._tensor[index]
+        return decode_or_name(tf.io.read_file(path), path)
+
+
+class Drawn:
+    """Images made by a function of the index; `draw` gives NumPy uint8 `[H, W, 3]`."""
+
+    def __init__(self, draw, count):
+        self.image = draw
+        self._count = count
+
+    def __len__(self):
+        return self._count
+
+    def tensor(self, index):
+        image = tf.numpy_function(self.image, [index], tf.uint8)
+        return tf.ensure_shape(image, [None, None, 3])
+
+
+class Joined:
+    """The images of several sources, one after another."""
+
+    def __init__(self, sources):
+        self.sources = list(sources)
+        self.starts = [0, *itertools.accumulate(len(source) for source in self.sources)]
+
+    def __len__(self):
+        return self.starts[-1]
+
+    def image(self, index):
+        which = bisect.bisect_right(self.starts, index) - 1
+        return self.sources[which].image(index - self.starts[which])
+
+    def tensor(self, index):
+        which = tf.reduce_sum(tf.cast(index >= tf.cast(self.starts[1:], index.dtype), tf.int32))
+        branches = [
+            lambda source=source, start=start: source.tensor(index - start)
+            for source, start in zip(self.sources, self.starts)
+        ]
+        return tf.switch_case(which, branches)
+
+
+def decode_or_name(contents, name):
+    """Decode inside tf.data; bytes that are no image raise an error whose message names the file.
+
+    Args:
+        contents: scalar string tensor, the encoded image.
+        name: scalar string tensor, the file.
+
+    Returns:
+        uint8 `[H, W, 3]`, upright.
+    """
+    # A graph cannot catch an error; a data set of one element can skip it, and then there is nothing to reduce.
+    decoded = tf.data.Dataset.from_tensors(contents).map(images.decode).ignore_errors()
+    image = decoded.reduce(tf.zeros([0, 0, 3], tf.uint8), lambda _, image: image)
+    before, after = images.undecodable("\0").split("\0")
+    with tf.control_dependencies(
+        [tf.debugging.Assert(tf.size(image) > 0, [tf.strings.join([before, name, after])])]
+    ):
+        return tf.ensure_shape(tf.identity(image), [None, None, 3])

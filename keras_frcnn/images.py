@@ -1,0 +1,301 @@
+"""The only decode, EXIF turn, resize and pad of the package.
+
+`decode`, `resized_shape`, `resize` and `pad` are made of stock TensorFlow operations and run alike eagerly, inside
+tf.data and inside an exported SavedModel. `header` and `read` are their counterparts for plain Python.
+
+Shape letters: B images, H height, W width, in pixels.
+"""
+
+import functools
+import struct
+
+import tensorflow as tf
+
+JPEG, PNG, GIF, BMP = b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM"
+_ORIENTATION_TAG = 0x0112
+# What each EXIF orientation needs after the transposition that 5 to 8 start with.
+_MIRRORED = (2, 3, 6, 7)
+_UPSIDE_DOWN = (3, 4, 7, 8)
+
+
+def decode(contents):
+    """Decode an encoded image and turn it upright.
+
+    Args:
+        contents: scalar string tensor, the bytes of a JPEG, PNG, GIF (its first frame) or BMP file. Grey images get
+            three equal channels, an alpha channel is dropped and 16 bits become 8.
+
+    Returns:
+        uint8 `[H, W, 3]` RGB, turned as the EXIF orientation of a JPEG says.
+
+    Raises:
+        tf.errors.InvalidArgumentError: the bytes are no such image.
+
+    Example:
+        >>> decode(tf.io.encode_png(tf.zeros([2, 5, 1], tf.uint8))).shape
+        TensorShape([2, 5, 3])
+    """
+
+    def jpeg():
+        image = tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
+        return turn_upright(image, orientation(contents))
+
+    def bmp():
+        # Unlike the other decoders this one refuses to change the number of channels.
+        image = tf.io.decode_bmp(contents)
+        return tf.cond(tf.shape(image)[-1] == 1, lambda: tf.repeat(image, 3, -1), lambda: image[..., :3])
+
+    def other():
+        return tf.io.decode_image(contents, channels=3, expand_animations=False)
+
+    image = tf.case([(_starts_with(contents, JPEG), jpeg), (_starts_with(contents, BMP), bmp)], default=other)
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+def orientation(contents):
+    """Read the EXIF orientation of a JPEG.
+
+    Args:
+        contents: scalar string tensor, the bytes of a JPEG file.
+
+    Returns:
+        Scalar int32, 1 (upright) to 8; 1 where the file says nothing or nonsense.
+    """
+    data = tf.io.decode_raw(contents, tf.uint8)
+    size = tf.size(data)
+
+    def bytes_at(start, count):
+        # Zeros stand for what lies beyond the end, so a truncated header reads as "no orientation".
+        position = start + tf.range(count)
+        inside = (position >= 0) & (position < size)
+        values = tf.gather(data, tf.clip_by_value(position, 0, size - 1))
+        return tf.where(inside, tf.cast(values, tf.int32), 0)
+
+    def number(start, count, little=False):
+        digits = bytes_at(start, count)
+        digits = tf.where(little, digits, digits[::-1])
+        return tf.reduce_sum(tf.bitwise.left_shift(digits, 8 * tf.range(count)))
+
+    def is_exif(start):
+        return tf.reduce_all(bytes_at(start, 10)[4:] == list(b"Exif\0\0")) & (number(start, 2) == 0xFFE1)
+
+    def is_segment_before_exif(start):
+        marker = number(start, 2)
+        return (start < size) & (marker >= 0xFFC0) & (marker != 0xFFDA) & ~is_exif(start)
+
+    def following(start):
+        # A marker may be preceded by any number of fill bytes.
+        return [start + tf.where(number(start, 2) == 0xFFFF, 1, 2 + number(start + 2, 2))]
+
+    def from_tiff(start):
+        little = number(start, 2) == 0x4949
+        directory = start + number(start + 4, 4, little)
+        entries = tf.minimum(number(directory, 2, little), size // 12)
+        table = tf.reshape(bytes_at(directory + 2, 12 * entries), [entries, 12])
+        pair = tf.where(little, [1, 256], [256, 1])
+        tags = tf.reduce_sum(table[:, 0:2] * pair, -1)
+        values = tf.reduce_sum(table[:, 8:10] * pair, -1)
+        return tf.reduce_max(tf.where((tags == _ORIENTATION_TAG) & (values <= 8), values, 1), keepdims=True)[0]
+
+    (start,) = tf.while_loop(is_segment_before_exif, following, [tf.constant(2)])
+    found = tf.cond(is_exif(start), lambda: from_tiff(start + 10), lambda: 1)
+    return tf.maximum(found, 1)
+
+
+def turn_upright(image, orientation):
+    """Turn an image as its EXIF orientation says.
+
+    Args:
+        image: `[H, W, C]`, as stored.
+        orientation: scalar int32, 1 to 8.
+
+    Returns:
+        `[H, W, C]`, or `[W, H, C]` for the orientations 5 to 8.
+    """
+
+    def turned():
+        result = tf.cond(orientation >= 5, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
+        result = tf.cond(_is_any(orientation, _MIRRORED), lambda: tf.reverse(result, [1]), lambda: result)
+        return tf.cond(_is_any(orientation, _UPSIDE_DOWN), lambda: tf.reverse(result, [0]), lambda: result)
+
+    return tf.cond(orientation == 1, lambda: image, turned)
+
+
+def turn_boxes_upright(boxes, orientation, height, width):
+    """Carry boxes from the stored image to the upright one.
+
+    Args:
+        boxes: NumPy `[M, 4]` xyxy in pixels of the image as stored.
+        orientation: int, 1 to 8.
+        height, width: size of the upright image.
+
+    Returns:
+        `[M, 4]` xyxy in pixels of the upright image.
+    """
+    if orientation >= 5:
+        boxes = boxes[:, [1, 0, 3, 2]]
+    if orientation in _MIRRORED:
+        boxes = [width, 0, width, 0] + boxes[:, [2, 1, 0, 3]] * [-1, 1, -1, 1]
+    if orientation in _UPSIDE_DOWN:
+        boxes = [0, height, 0, height] + boxes[:, [0, 3, 2, 1]] * [1, -1, 1, -1]
+    return boxes
+
+
+def resized_shape(height, width, image_size):
+    """Size of an image after the resize of the Faster R-CNN paper (section 3.3).
+
+    Args:
+        height, width: pixels, Python ints or int tensors.
+        image_size: `(short, long)`: the short side becomes `short`, unless the long side would exceed `long`; then the
+            long side becomes `long`.
+
+    Returns:
+        `(height, width)`, rounded down and at least 1: ints for ints, int32 tensors for tensors.
+
+    Example:
+        >>> resized_shape(375, 500, (600, 1000))
+        (600, 800)
+    """
+    short, long = image_size
+    if not any(tf.is_tensor(value) for value in (height, width, short, long)):
+        small, large = min(height, width), max(height, width)
+        target, side = (short, small) if large * short <= long * small else (long, large)
+        return max(height * target // side, 1), max(width * target // side, 1)
+    # 64 bits, because the product of two sides may not fit into 32.
+    height, width, short, long = (tf.cast(value, tf.int64) for value in (height, width, short, long))
+    small, large = tf.minimum(height, width), tf.maximum(height, width)
+    fits = large * short <= long * small
+    target, side = tf.where(fits, short, long), tf.where(fits, small, large)
+    return tuple(tf.cast(tf.maximum(value * target // side, 1), tf.int32) for value in (height, width))
+
+
+def resize(image, shape):
+    """Resize bilinearly with half-pixel centres and without antialiasing.
+
+    Args:
+        image: `[H, W, 3]` or `[B, H, W, 3]`, any numeric dtype.
+        shape: the new `(height, width)`.
+
+    Returns:
+        float32 of that size, in the value range of the input.
+    """
+    return tf.cast(tf.image.resize(image, shape, method="bilinear", antialias=False), tf.float32)
+
+
+def pad(image, height, width):
+    """Pad with zeros at the bottom and at the right.
+
+    Args:
+        image: `[H, W, 3]` or `[B, H, W, 3]`, not larger than the result.
+        height, width: size of the result.
+
+    Returns:
+        `[height, width, 3]` or `[B, height, width, 3]` of the same dtype.
+    """
+    shape = tf.shape(image)
+    amounts = [[0, height - shape[-3]], [0, width - shape[-2]], [0, 0]]
+    return tf.pad(image, [[0, 0]] * (len(image.shape) - 3) + amounts)
+
+
+def read(path):
+    """Read an image file.
+
+    Args:
+        path: file name of a JPEG, PNG, GIF or BMP.
+
+    Returns:
+        NumPy uint8 `[H, W, 3]` RGB, upright.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it cannot be decoded.
+    """
+    try:
+        with open(path, "rb") as file:
+            return from_bytes(file.read(), path)
+    except (FileNotFoundError, IsADirectoryError):
+        raise FileNotFoundError(f"There is no image file {path}; check the path.") from None
+
+
+def from_bytes(contents, name):
+    """Decode the bytes of an image; as `read`, with `name` standing for the file in messages."""
+    try:
+        return _decode_in_graph()(contents).numpy()
+    except tf.errors.InvalidArgumentError:
+        raise ValueError(undecodable(name)) from None
+
+
+def undecodable(name):
+    """The sentence that says that a file is no image; `name` is a str."""
+    return f"{name} cannot be decoded as an image; replace it with an intact JPEG, PNG, GIF or BMP file."
+
+
+def header(contents):
+    """Read size and orientation from the first bytes of an image file.
+
+    Args:
+        contents: bytes, the beginning of the file or all of it.
+
+    Returns:
+        `(height, width, orientation)`: the size as stored (not turned) and the EXIF orientation, 1 to 8; None where
+        the bytes hold no size (no image, or the header is longer than `contents`).
+    """
+    try:
+        if contents.startswith(JPEG):
+            return _jpeg_header(contents)
+        if contents.startswith(PNG):
+            width, height = struct.unpack_from(">II", contents, 16)
+        elif contents.startswith(GIF):
+            width, height = struct.unpack_from("<HH", contents, 6)
+        elif contents.startswith(BMP):
+            width, height = struct.unpack_from("<ii", contents, 18)
+        else:
+            return None
+    except struct.error:
+        return None
+    return abs(height), width, 1
+
+
+def _jpeg_header(contents):
+    turn, start = 1, 2
+    while True:
+        marker, length = struct.unpack_from(">HH", contents, start)
+        if marker == 0xFFFF:
+            start += 1
+            continue
+        if marker < 0xFFC0 or marker == 0xFFDA:
+            return None
+        if 0xFFC0 <= marker <= 0xFFCF and marker not in (0xFFC4, 0xFFC8, 0xFFCC):
+            height, width = struct.unpack_from(">HH", contents, start + 5)
+            return height, width, turn
+        if marker == 0xFFE1 and contents[start + 4 : start + 10] == b"Exif\0\0" and turn == 1:
+            turn = _tiff_orientation(contents[start + 10 : start + 2 + length])
+        start += 2 + length
+
+
+def _tiff_orientation(tiff):
+    order = "<" if tiff[:2] == b"II" else ">"
+    try:
+        (directory,) = struct.unpack_from(order + "I", tiff, 4)
+        (entries,) = struct.unpack_from(order + "H", tiff, directory)
+        for entry in range(directory + 2, directory + 2 + 12 * entries, 12):
+            tag, value = struct.unpack_from(order + "H6xH", tiff, entry)
+            if tag == _ORIENTATION_TAG and 1 <= value <= 8:
+                return value
+    except struct.error:
+        pass
+    return 1
+
+
+@functools.cache
+def _decode_in_graph():
+    return tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])
+
+
+def _starts_with(contents, prefix):
+    # A file shorter than the prefix must not make substr fail.
+    return tf.strings.substr(tf.strings.join([contents, "\0" * len(prefix)]), 0, len(prefix)) == prefix
+
+
+def _is_any(value, choices):
+    return tf.reduce_any(value == tf.constant(choices))
