@@ -1,0 +1,63 @@
+"""Networks that make the features: by name, or any `keras.Model` with named levels."""
+
+import keras
+
+from keras_frcnn.backbones.backbone import Backbone, dtype_policy
+from keras_frcnn.backbones.mobilenet_v2 import mobilenet_v2, mobilenet_v2_fpn
+from keras_frcnn.backbones.resnet50 import resnet50
+from keras_frcnn.backbones.tiny_fpn import tiny_fpn
+from keras_frcnn.backbones.vgg16 import vgg16
+
+NETWORKS = {
+    "vgg16": vgg16,
+    "resnet50": resnet50,
+    "mobilenet_v2": mobilenet_v2,
+    "mobilenet_v2_fpn": mobilenet_v2_fpn,
+    "tiny_fpn": tiny_fpn,
+}
+
+# Larger than the coarsest stride, so that every level of a probe has cells.
+PROBE = 1024
+
+
+def get(backbone, weights="none"):
+    """A backbone by name, or from a network of one's own.
+
+    Args:
+        backbone: one of `NETWORKS`, or a `keras.Model` `[B, H, W, 3]` → dict of feature maps by level name, such as
+            `{"P3": …, "P4": …}` (a single map: `{"C4": …}`). Every map is pooled from.
+        weights: "imagenet", "none" or the path of a `.weights.h5` file.
+
+    Returns:
+        `Backbone`.
+
+    Raises:
+        ValueError: unknown name, or weights that do not fit.
+    """
+    if isinstance(backbone, keras.Model):
+        return _from_model(backbone, weights)
+    if backbone not in NETWORKS:
+        raise ValueError(f"Unknown backbone {backbone!r}; use one of {', '.join(NETWORKS)}, or a keras.Model.")
+    return NETWORKS[backbone](weights)
+
+
+def _from_model(model, weights):
+    if str(weights) != "none":
+        raise ValueError("A backbone given as a keras.Model brings its own weights; leave backbone_weights at 'none'.")
+    if not isinstance(model.output, dict) or not model.output:
+        raise ValueError(
+            f"Backbone {model.name!r} must return a dict of named feature maps, such as {{'P3': …, 'P4': …}}; build it "
+            "with keras.Model(inputs, {'P3': …})."
+        )
+    shapes = model.compute_output_shape((1, PROBE, PROBE, 3))
+    strides = {name: PROBE // shape[1] for name, shape in shapes.items()}
+    names = sorted(strides, key=strides.get)
+    network = keras.Model(model.input, [model.output[name] for name in names], name=model.name)
+    strides = tuple(strides[name] for name in names)
+    sizes = tuple(8 * stride for stride in strides) if len(names) > 1 else ((128, 256, 512),)
+    return Backbone(
+        network=network, strides=strides, pooled_levels=len(names), anchor_sizes=sizes, preprocessing="tf"
+    )
+
+
+__all__ = ["NETWORKS", "Backbone", "dtype_policy", "get", "mobilenet_v2", "mobilenet_v2_fpn", "resnet50", "tiny_fpn", "vgg16"]

@@ -1,0 +1,142 @@
+"""What a detector needs to know of the network that makes its features."""
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Backbone:
+    """A network that turns images into feature maps, and the defaults that go with it.
+
+    Args:
+        network: `keras.Model` `[B, H, W, 3]` → list of feature maps, fine to coarse.
+        strides: pixels between the cells of each map.
+        pooled_levels: the head pools its RoIs from the first so many maps.
+        anchor_sizes: for each map one side or several, pixels.
+        preprocessing: "caffe", "torch" or "tf", as the weights want it.
+        stages: names of layers by stage, from the image up, for freezing.
+        head: network for the RoIs, where the backbone gives one (conv5 of a ResNet).
+        defaults: arguments of a detector that suit this network better than the detector's own defaults.
+        loaded: number of tensors of `network` and `head` that came from `source`.
+        source: "none", "imagenet" or the name of a weights file.
+    """
+
+    network: keras.Model
+    strides: tuple
+    pooled_levels: int
+    anchor_sizes: tuple
+    preprocessing: str
+    stages: tuple = ()
+    head: keras.Model | None = None
+    defaults: dict = dataclasses.field(default_factory=dict)
+    loaded: frozenset = frozenset()
+    source: str = "none"
+
+    @property
+    def pyramid(self):
+        """Whether there are several maps."""
+        return len(self.strides) > 1
+
+    def freeze(self, stages, batch_norm):
+        """Freeze the first stages, and batch normalisation everywhere.
+
+        Args:
+            stages: how many stages, counted from the image, do not train.
+            batch_norm: whether batch normalisation keeps its statistics and scale.
+
+        Raises:
+            ValueError: the network has fewer stages.
+        """
+        if not 0 <= stages <= len(self.stages):
+            raise ValueError(
+                f"frozen_stages={stages}, but backbone {self.network.name!r} has {len(self.stages)} stages; "
+                f"use 0 to {len(self.stages)}, or set `trainable` on the layers of your own network."
+            )
+        frozen = {name for stage in self.stages[:stages] for name in stage}
+        for layer in self.layers():
+            if layer.name in frozen or (batch_norm and isinstance(layer, keras.layers.BatchNormalization)):
+                layer.trainable = False
+
+    def layers(self):
+        """All layers of the network and of the head it gives."""
+        return [*self.network.layers, *(self.head.layers if self.head else [])]
+
+
+@contextlib.contextmanager
+def dtype_policy(policy):
+    """Build layers that take no dtype argument, as those of keras.applications, under a policy."""
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(previous)
+
+
+def application(build, name, weights):
+    """Build a network of `keras.applications` with random, ImageNet or a file's weights.
+
+    Args:
+        build: function of `keras.applications`.
+        name: of the backbone, for messages.
+        weights: "none", "imagenet" or the path of a `.weights.h5` file of the network without its top.
+
+    Returns:
+        The `keras.Model` and the source as a word: "none", "imagenet" or the file's name.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the weights do not fit, or cannot be downloaded.
+    """
+    weights = str(weights)
+    if weights == "imagenet":
+        try:
+            return build(include_top=False, weights="imagenet", input_shape=(None, None, 3)), "imagenet"
+        except Exception as error:  # keras.utils.get_file raises bare Exception when the network is away
+            raise ValueError(
+                f"The ImageNet weights of {name} could not be downloaded ({error}); check the network, or give a "
+                "weights file with backbone_weights."
+            ) from error
+    network = build(include_top=False, weights=None, input_shape=(None, None, 3))
+    if weights == "none":
+        return network, "none"
+    load_file(network, name, weights)
+    return network, Path(weights).name
+
+
+def load_file(network, name, path):
+    """Load a weights file into a network, whole or not at all.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no weights file, or not one of this network.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"There is no weights file {path}; backbone_weights is 'imagenet', 'none' or the path of a .weights.h5 file."
+        )
+    if not str(path).endswith(".weights.h5"):
+        raise ValueError(f"Weights file {path} is not a .weights.h5 file; save one with `network.save_weights`.")
+    try:
+        network.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"Weights file {path} does not fit backbone {name!r} ({reason}); it must hold the network without its top, "
+            f"as saved from {network.name!r}."
+        ) from error
+
+
+def stages_by_prefix(network, prefixes):
+    """Split the layers of a network into stages; each stage begins at the first layer whose name has its prefix."""
+    stages = [[] for _ in prefixes]
+    current = 0
+    for layer in network.layers:
+        for index in range(current + 1, len(prefixes)):
+            if layer.name.startswith(prefixes[index]):
+                current = index
+        stages[current].append(layer.name)
+    return tuple(tuple(stage) for stage in stages)

@@ -1,0 +1,31 @@
+"""VGG16, the network of Fast and Faster R-CNN."""
+
+import keras
+
+from keras_frcnn.backbones.backbone import Backbone, application, stages_by_prefix
+
+
+def vgg16(weights="none"):
+    """The 13 convolutions of VGG16 up to conv5_3, stride 16 (Faster R-CNN, section 3).
+
+    Args:
+        weights: "none", "imagenet" or a weights file of `keras.applications.VGG16(include_top=False)`.
+    """
+    full, source = application(keras.applications.VGG16, "vgg16", weights)
+    network = keras.Model(full.input, [full.get_layer("block5_conv3").output], name="vgg16")
+    return Backbone(
+        network=network,
+        strides=(16,),
+        pooled_levels=1,
+        anchor_sizes=((128, 256, 512),),
+        preprocessing="caffe",
+        stages=stages_by_prefix(network, [f"block{index}" for index in range(1, 6)]),
+        # The paper keeps conv1 and conv2 of a pretrained network: they are generic and cost the most memory.
+        defaults={
+            "frozen_stages": 2,
+            "rpn_channels": 512,
+            "head_units": (4096, 4096),
+            "head_dropout": 0.5,
+        },
+        source=source,
+    )

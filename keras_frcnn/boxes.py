@@ -1,0 +1,161 @@
+"""Geometry of axis-aligned boxes.
+
+Boxes are float32 `xyxy` in absolute pixels with half-open corners: width = x2 − x1. Every function broadcasts over
+leading dimensions. Letters: N, M numbers of boxes.
+"""
+
+import math
+
+import tensorflow as tf
+
+# Deltas above log(1000/16) would blow a 16 px anchor up beyond 1000 px; all reference codes but Caffe's clamp there.
+LOG_SCALE_LIMIT = math.log(1000.0 / 16.0)
+
+
+def area(boxes):
+    """Areas of boxes.
+
+    Args:
+        boxes: float32 `[..., 4]`, pixels.
+
+    Returns:
+        float32 `[...]`, square pixels; 0 where a box is inverted.
+    """
+    size = tf.maximum(boxes[..., 2:] - boxes[..., :2], 0.0)
+    return size[..., 0] * size[..., 1]
+
+
+def intersection(boxes, others):
+    """Areas that each box shares with each other box.
+
+    Args:
+        boxes: float32 `[..., N, 4]`, pixels.
+        others: float32 `[..., M, 4]`, pixels.
+
+    Returns:
+        float32 `[..., N, M]`, square pixels.
+    """
+    x1, y1, x2, y2 = tf.unstack(boxes[..., :, None, :], axis=-1)
+    u1, v1, u2, v2 = tf.unstack(others[..., None, :, :], axis=-1)
+    width = tf.maximum(tf.minimum(x2, u2) - tf.maximum(x1, u1), 0.0)
+    height = tf.maximum(tf.minimum(y2, v2) - tf.maximum(y1, v1), 0.0)
+    return width * height
+
+
+def iou(boxes, others):
+    """Intersection over union of each box with each other box.
+
+    Args:
+        boxes: float32 `[..., N, 4]`, pixels.
+        others: float32 `[..., M, 4]`, pixels.
+
+    Returns:
+        float32 `[..., N, M]` in 0–1; 0 between boxes without area.
+
+    Example:
+        >>> float(iou(tf.constant([[0.0, 0, 2, 2]]), tf.constant([[1.0, 0, 3, 2]]))[0, 0])  # 2 / 6
+        0.3333333432674408
+    """
+    shared = intersection(boxes, others)
+    union = area(boxes)[..., :, None] + area(others)[..., None, :] - shared
+    return tf.math.divide_no_nan(shared, union)
+
+
+def clip(boxes, shapes):
+    """Clip boxes to their images.
+
+    Args:
+        boxes: float32 `[..., N, 4]`, pixels.
+        shapes: `[..., 2]`, height and width of the image, pixels.
+
+    Returns:
+        float32 `[..., N, 4]`.
+    """
+    shapes = tf.cast(shapes, tf.float32)[..., None, :]
+    limits = tf.concat([shapes[..., ::-1], shapes[..., ::-1]], axis=-1)
+    return tf.clip_by_value(boxes, 0.0, limits)
+
+
+def at_least(boxes, size):
+    """Whether both sides of a box reach a size.
+
+    Args:
+        boxes: float32 `[..., 4]`, pixels.
+        size: smallest side, pixels.
+
+    Returns:
+        bool `[...]`.
+    """
+    return tf.reduce_all(boxes[..., 2:] - boxes[..., :2] >= size, axis=-1)
+
+
+def flip_horizontally(boxes, width):
+    """Mirror boxes in an image of the given width (pixels)."""
+    x1, y1, x2, y2 = tf.unstack(boxes, axis=-1)
+    return tf.stack([width - x2, y1, width - x1, y2], axis=-1)
+
+
+def yxyx_normalised(boxes, shapes):
+    """Turn `xyxy` pixels into the `ymin, xmin, ymax, xmax` fractions of the TF Object Detection API.
+
+    Args:
+        boxes: float32 `[..., N, 4]`, pixels.
+        shapes: `[..., 2]`, height and width, pixels.
+
+    Returns:
+        float32 `[..., N, 4]` in 0–1.
+    """
+    shapes = tf.cast(shapes, tf.float32)[..., None, :]
+    x1, y1, x2, y2 = tf.unstack(boxes, axis=-1)
+    return tf.stack([y1, x1, y2, x2], axis=-1) / tf.concat([shapes, shapes], axis=-1)
+
+
+class BoxCoder:
+    """Box regression targets: the parametrisation (t_x, t_y, t_w, t_h) of R-CNN, appendix C.
+
+    Args:
+        weights: factors of the four deltas. (1, 1, 1, 1) for the RPN; (10, 10, 5, 5) for the head, which equals
+            dividing by the standard deviations (0.1, 0.1, 0.2, 0.2) of py-faster-rcnn.
+        log_scale_limit: clamp of t_w and t_h before exp; log(1000/16) in torchvision and detectron2.
+    """
+
+    def __init__(self, weights=(1.0, 1.0, 1.0, 1.0), log_scale_limit=LOG_SCALE_LIMIT):
+        self.weights = tuple(float(weight) for weight in weights)
+        self.log_scale_limit = float(log_scale_limit)
+
+    def encode(self, boxes, references):
+        """Deltas that move references onto boxes.
+
+        Args:
+            boxes: float32 `[..., 4]`, the targets, pixels.
+            references: float32 `[..., 4]`, anchors or proposals, pixels.
+
+        Returns:
+            float32 `[..., 4]`. Sides below a thousandth of a pixel count as that, so the result is finite even for padding.
+        """
+        centre, size = _centre_and_size(boxes)
+        reference_centre, reference_size = _centre_and_size(references)
+        size, reference_size = tf.maximum(size, 1e-3), tf.maximum(reference_size, 1e-3)
+        shift = (centre - reference_centre) / reference_size
+        return tf.concat([shift, tf.math.log(size / reference_size)], axis=-1) * self.weights
+
+    def decode(self, deltas, references):
+        """Boxes that deltas make of references; the inverse of `encode`.
+
+        Args:
+            deltas: float32 `[..., 4]`.
+            references: float32 `[..., 4]`, pixels; broadcast against `deltas`.
+
+        Returns:
+            float32 `[..., 4]`, pixels, not clipped.
+        """
+        deltas = deltas / self.weights
+        reference_centre, reference_size = _centre_and_size(references)
+        centre = reference_centre + deltas[..., :2] * reference_size
+        size = reference_size * tf.exp(tf.minimum(deltas[..., 2:], self.log_scale_limit))
+        return tf.concat([centre - 0.5 * size, centre + 0.5 * size], axis=-1)
+
+
+def _centre_and_size(boxes):
+    size = boxes[..., 2:] - boxes[..., :2]
+    return boxes[..., :2] + 0.5 * size, size

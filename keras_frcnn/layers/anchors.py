@@ -1,0 +1,96 @@
+"""Anchors: the reference boxes of the RPN.
+
+Letters: L pyramid levels, k anchors a cell, A anchors of all levels.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("keras_frcnn")
+class AnchorGenerator(keras.layers.Layer):
+    """Anchors of every cell of one feature map or of a pyramid (Faster R-CNN, section 3.1.1).
+
+    Args:
+        sizes: for each level the side of a square anchor, or several, pixels: `((128, 256, 512),)` in the paper,
+            `(32, 64, 128, 256, 512)` with FPN.
+        strides: pixels between the cells of each level.
+        ratios: height over width.
+        offset: where in its cell an anchor is centred, as a fraction of the stride; 0.5 is the middle, 0 the corner
+            (torchvision, detectron2).
+        rounding: "none"; "caffe" rounds a 16 px base anchor and scales it up, which gives the nine anchors of
+            py-faster-rcnn (as half-open boxes); "torchvision" rounds the finished corners.
+
+    Call arguments:
+        features: tensor `[B, H, W, C]` or list of L such.
+
+    Returns:
+        float32 `[A, 4]`, xyxy pixels: by level, row, column, ratio, size.
+
+    Example:
+        >>> anchors = AnchorGenerator(sizes=((128, 256, 512),), strides=(16,))
+        >>> anchors(tf.zeros([1, 2, 3, 8])).shape
+        TensorShape([54, 4])
+    """
+
+    def __init__(self, sizes, strides, ratios=(0.5, 1.0, 2.0), offset=0.5, rounding="none", **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(autocast=False, **kwargs)
+        if len(sizes) != len(strides):
+            raise ValueError(f"AnchorGenerator got {len(sizes)} levels of sizes and {len(strides)} strides; give one each.")
+        if rounding not in ("none", "caffe", "torchvision"):
+            raise ValueError(f"Unknown anchor rounding {rounding!r}; use 'none', 'caffe' or 'torchvision'.")
+        self.sizes = [list(np.atleast_1d(level).tolist()) for level in sizes]
+        self.strides = list(strides)
+        self.ratios = list(ratios)
+        self.offset = float(offset)
+        self.rounding = rounding
+        counts = {len(level) for level in self.sizes}
+        if len(counts) > 1:
+            raise ValueError("Every pyramid level needs the same number of anchor sizes, for the RPN is shared by all.")
+        self.anchors_per_cell = counts.pop() * len(self.ratios)
+        self.built = True
+
+    def cell_anchors(self, level):
+        """The k anchors of the cell at the origin of a level: float32 `[k, 4]`, pixels."""
+        ratios, sizes = np.meshgrid(self.ratios, self.sizes[level], indexing="ij")
+        if self.rounding == "caffe":
+            width = np.round(np.sqrt(16.0 * 16.0 / ratios))
+            height = np.round(width * ratios)
+            width, height = width * sizes / 16.0, height * sizes / 16.0
+        else:
+            width, height = sizes / np.sqrt(ratios), sizes * np.sqrt(ratios)
+        corners = np.stack([-width, -height, width, height], axis=-1).reshape(-1, 4) / 2.0
+        if self.rounding == "torchvision":
+            corners = np.round(corners)
+        return (corners + self.offset * self.strides[level]).astype("float32")
+
+    def call(self, features):
+        return tf.concat(self.per_level(features), axis=0)
+
+    def per_level(self, features):
+        """The same as a list with one `[A_l, 4]` a level."""
+        features = features if isinstance(features, (list, tuple)) else [features]
+        return [self._level(level, tf.shape(feature)) for level, feature in enumerate(features)]
+
+    def _level(self, level, shape):
+        stride = float(self.strides[level])
+        x = tf.range(tf.cast(shape[2], tf.float32)) * stride
+        y = tf.range(tf.cast(shape[1], tf.float32)) * stride
+        y, x = tf.meshgrid(y, x, indexing="ij")
+        shift = tf.reshape(tf.stack([x, y, x, y], axis=-1), [-1, 1, 4])
+        return tf.reshape(shift + self.cell_anchors(level), [-1, 4])
+
+    def compute_output_shape(self, features_shape):
+        return (None, 4)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "sizes": self.sizes,
+            "strides": self.strides,
+            "ratios": self.ratios,
+            "offset": self.offset,
+            "rounding": self.rounding,
+        }

@@ -1,0 +1,56 @@
+"""From raw pixels to what a pretrained network expects."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("keras_frcnn")
+class PixelNormalization(keras.layers.Layer):
+    """Normalise RGB images 0–255, blank what lies outside the image, pad to a multiple of the stride.
+
+    Args:
+        preprocessing: "caffe" (BGR less the ImageNet mean, 0–255), "torch" (RGB less mean over deviation, 0–1) or "tf"
+            (−1…1): the three habits of pretrained networks.
+        multiple: sides are padded with zeros at the bottom and right to a multiple of this, cells.
+
+    Call arguments:
+        images: `[B, H, W, 3]`, RGB, uint8 or float 0–255.
+        image_shapes: int `[B, 2]`, height and width of each image within its padding.
+
+    Returns:
+        `[B, H', W', 3]` in the compute dtype.
+    """
+
+    MEAN_BGR = (103.939, 116.779, 123.68)
+    MEAN_RGB = (0.485, 0.456, 0.406)
+    DEVIATION_RGB = (0.229, 0.224, 0.225)
+
+    def __init__(self, preprocessing, multiple=1, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        if preprocessing not in ("caffe", "torch", "tf"):
+            raise ValueError(f"Unknown preprocessing {preprocessing!r}; use 'caffe', 'torch' or 'tf'.")
+        self.preprocessing = preprocessing
+        self.multiple = int(multiple)
+        self.built = True
+
+    def call(self, images, image_shapes):
+        pixels = tf.cast(images, tf.float32)
+        if self.preprocessing == "caffe":
+            pixels = pixels[..., ::-1] - self.MEAN_BGR
+        elif self.preprocessing == "torch":
+            pixels = (pixels / 255.0 - self.MEAN_RGB) / self.DEVIATION_RGB
+        else:
+            pixels = pixels / 127.5 - 1.0
+        # Padding is zero after normalisation, whatever it was before: an answer cannot depend on how a batch was padded.
+        height, width = tf.shape(pixels)[1], tf.shape(pixels)[2]
+        rows = tf.sequence_mask(image_shapes[:, 0], height)[:, :, None, None]
+        columns = tf.sequence_mask(image_shapes[:, 1], width)[:, None, :, None]
+        pixels = tf.where(rows & columns, pixels, 0.0)
+        padding = [[0, 0], [0, -height % self.multiple], [0, -width % self.multiple], [0, 0]]
+        return tf.cast(tf.pad(pixels, padding), self.compute_dtype)
+
+    def compute_output_shape(self, images_shape, image_shapes_shape):
+        return (images_shape[0], None, None, 3)
+
+    def get_config(self):
+        return {**super().get_config(), "preprocessing": self.preprocessing, "multiple": self.multiple}

@@ -1,0 +1,24 @@
+"""RoIAlign."""
+
+import keras
+import tensorflow as tf
+
+from keras_frcnn.layers.roi_sampling import RoISampling
+
+
+@keras.saving.register_keras_serializable("keras_frcnn")
+class RoIAlign(RoISampling):
+    """RoIAlign (Mask R-CNN, section 3): the mean of S × S bilinear samples in each of P × P bins.
+
+    Arguments, call arguments and returns are those of `RoISampling`. `aligned=True` is detectron2's ROIAlignV2,
+    `aligned=False` what torchvision's Faster R-CNN was trained with.
+
+    Example:
+        >>> align = RoIAlign(pool_size=2, strides=(1,))
+        >>> ramp = tf.reshape(tf.range(25.0), [1, 5, 5, 1])
+        >>> align(ramp, tf.constant([[[1.0, 1, 3, 3]]]))[0, 0, :, :, 0].numpy().tolist()
+        [[6.0, 7.0], [11.0, 12.0]]
+    """
+
+    def reduce(self, samples):
+        return tf.nn.avg_pool2d(samples, self.samples, self.samples, "VALID")

@@ -1,0 +1,23 @@
+"""RoI max pooling on bilinear samples."""
+
+import keras
+import tensorflow as tf
+
+from keras_frcnn.layers.roi_sampling import RoISampling
+
+
+@keras.saving.register_keras_serializable("keras_frcnn")
+class RoIPooling(RoISampling):
+    """RoI pooling (Fast R-CNN, section 2.1): the largest of S × S bilinear samples in each of P × P bins.
+
+    Nothing is rounded: bins divide the RoI exactly, where Caffe's layer snaps them to cells. Arguments, call arguments
+    and returns are those of `RoISampling`.
+
+    Example:
+        >>> pool = RoIPooling(pool_size=7, strides=(16,))
+        >>> pool(tf.random.normal([1, 20, 20, 8]), tf.constant([[[0.0, 0, 160, 160]]])).shape
+        TensorShape([1, 1, 7, 7, 8])
+    """
+
+    def reduce(self, samples):
+        return tf.nn.max_pool2d(samples, self.samples, self.samples, "VALID")

@@ -1,0 +1,168 @@
+"""The region proposal network.
+
+Letters: B images, L levels, k anchors a cell, A anchors of all levels, R proposals.
+"""
+
+import keras
+import tensorflow as tf
+
+from keras_frcnn import boxes as box_ops
+from keras_frcnn.layers.anchors import AnchorGenerator
+from keras_frcnn.nms import grouped_nms
+
+
+@keras.saving.register_keras_serializable("keras_frcnn")
+class RegionProposalNetwork(keras.layers.Layer):
+    """Slide a small network over the features: objectness and a box for each anchor, then the best boxes
+    (Faster R-CNN, section 3.1; over a pyramid as in Feature Pyramid Networks, section 4.1).
+
+    Args:
+        anchors: `AnchorGenerator`; by default the paper's nine anchors at stride 16.
+        channels: of the 3×3 convolution; 512 with VGG16, 256 with ZF and FPN.
+        objectness: "softmax" has two class channels an anchor as in the paper, "sigmoid" one.
+        pre_nms: `(training, test)`, boxes of each level that enter non-maximum suppression.
+        post_nms: `(training, test)`, proposals that leave it (R).
+        nms_iou: proposals that overlap a better one by more are dropped.
+        min_size: proposals with a shorter side are dropped, pixels.
+        coder_weights: of the box coder.
+
+    Call arguments:
+        features: tensor `[B, H, W, C]` or list of L such.
+        image_shapes: `[B, 2]`, height and width that proposals are clipped to, pixels; by default the whole map.
+        training: bool.
+
+    Returns:
+        dict of "objectness" float32 `[B, A]` (logits), "deltas" float32 `[B, A, 4]`, "anchors" float32 `[A, 4]`,
+        "proposals" float32 `[B, R, 4]` (pixels, best first, 0 in padding rows, without gradient),
+        "scores" float32 `[B, R]` (0–1) and "count" int32 `[B]`.
+    """
+
+    def __init__(
+        self,
+        anchors=None,
+        channels=512,
+        objectness="softmax",
+        pre_nms=(12000, 6000),
+        post_nms=(2000, 300),
+        nms_iou=0.7,
+        min_size=16.0,
+        coder_weights=(1.0, 1.0, 1.0, 1.0),
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        if objectness not in ("softmax", "sigmoid"):
+            raise ValueError(f"Unknown objectness {objectness!r}; use 'softmax' or 'sigmoid'.")
+        if isinstance(anchors, dict):
+            anchors = keras.saving.deserialize_keras_object(anchors)
+        self.anchors = anchors or AnchorGenerator(sizes=((128, 256, 512),), strides=(16,), name="anchors")
+        self.channels = int(channels)
+        self.objectness = objectness
+        self.pre_nms = tuple(pre_nms)
+        self.post_nms = tuple(post_nms)
+        self.nms_iou = float(nms_iou)
+        self.min_size = float(min_size)
+        self.coder = box_ops.BoxCoder(coder_weights)
+        k = self.anchors.anchors_per_cell
+        self.conv = self._conv(self.channels, 3, 0.01, "conv", activation="relu")
+        self.class_conv = self._conv(k * (2 if objectness == "softmax" else 1), 1, 0.01, "class_conv")
+        self.box_conv = self._conv(4 * k, 1, 0.01, "box_conv")
+
+    def _conv(self, filters, kernel_size, stddev, name, activation=None):
+        return keras.layers.Conv2D(
+            filters,
+            kernel_size,
+            padding="same",
+            activation=activation,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=stddev),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def build(self, features_shape):
+        shape = features_shape[0] if isinstance(features_shape, list) else features_shape
+        hidden = (*shape[:-1], self.channels)
+        self.conv.build(shape)
+        self.class_conv.build(hidden)
+        self.box_conv.build(hidden)
+
+    def call(self, features, image_shapes=None, training=False):
+        features = features if isinstance(features, (list, tuple)) else [features]
+        if image_shapes is None:
+            image_shapes = self._whole(features[0])
+        anchors = self.anchors.per_level(features)
+        objectness, deltas = zip(*(self._predict(feature) for feature in features), strict=True)
+        proposals, scores, count = self._propose(objectness, deltas, anchors, image_shapes, training)
+        return {
+            "objectness": tf.concat(objectness, axis=1),
+            "deltas": tf.concat(deltas, axis=1),
+            "anchors": tf.concat(anchors, axis=0),
+            "proposals": proposals,
+            "scores": scores,
+            "count": count,
+        }
+
+    def _whole(self, feature):
+        shape = tf.shape(feature)
+        return tf.tile(shape[None, 1:3] * self.anchors.strides[0], [shape[0], 1])
+
+    def _predict(self, feature):
+        hidden = self.conv(feature)
+        batch = tf.shape(feature)[0]
+        logits = tf.cast(self.class_conv(hidden), tf.float32)
+        if self.objectness == "softmax":
+            # A softmax over (background, object) is the sigmoid of the difference of its logits.
+            background, foreground = tf.split(logits, 2, axis=-1)
+            logits = foreground - background
+        deltas = tf.cast(self.box_conv(hidden), tf.float32)
+        return tf.reshape(logits, [batch, -1]), tf.reshape(deltas, [batch, -1, 4])
+
+    def _propose(self, objectness, deltas, anchors, image_shapes, training):
+        """Decode, clip, drop small boxes, keep the best of each level, suppress within each level."""
+        phase = 0 if training else 1
+        boxes, scores = [], []
+        for level, references in enumerate(anchors):
+            best = tf.minimum(self.pre_nms[phase], tf.shape(references)[0])
+            logits, index = tf.math.top_k(tf.stop_gradient(objectness[level]), best)
+            chosen = tf.gather(tf.stop_gradient(deltas[level]), index, axis=1, batch_dims=1)
+            decoded = box_ops.clip(self.coder.decode(chosen, tf.gather(references, index)), image_shapes)
+            logits = tf.where(box_ops.at_least(decoded, self.min_size), logits, -float("inf"))
+            # A group a level: each level competes with itself only, and the best of all remain.
+            others = [tf.fill(tf.shape(logits), -float("inf"))] * (len(anchors) - 1)
+            scores.append(tf.stack([*others[:level], logits, *others[level:]], axis=-1))
+            boxes.append(decoded)
+        proposals, logits, _, count = grouped_nms(
+            tf.concat(boxes, axis=1),
+            tf.concat(scores, axis=1),
+            iou_threshold=self.nms_iou,
+            score_threshold=-float("inf"),
+            max_outputs=self.post_nms[phase],
+        )
+        return proposals, tf.sigmoid(logits), count
+
+    def compute_output_spec(self, features, image_shapes=None, training=False):
+        def spec(*shape, dtype="float32"):
+            return keras.KerasTensor(shape, dtype=dtype)
+
+        first = features[0] if isinstance(features, (list, tuple)) else features
+        batch, proposals = first.shape[0], self.post_nms[0 if training else 1]
+        return {
+            "objectness": spec(batch, None),
+            "deltas": spec(batch, None, 4),
+            "anchors": spec(None, 4),
+            "proposals": spec(batch, proposals, 4),
+            "scores": spec(batch, proposals),
+            "count": spec(batch, dtype="int32"),
+        }
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "anchors": keras.saving.serialize_keras_object(self.anchors),
+            "channels": self.channels,
+            "objectness": self.objectness,
+            "pre_nms": self.pre_nms,
+            "post_nms": self.post_nms,
+            "nms_iou": self.nms_iou,
+            "min_size": self.min_size,
+            "coder_weights": self.coder.weights,
+        }

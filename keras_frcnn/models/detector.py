@@ -1,0 +1,244 @@
+"""What every detector of the family shares: fit, evaluate, predict, detect, save.
+
+Letters: B images, N detections, M ground-truth boxes, K classes.
+"""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_frcnn import images as image_ops
+
+
+class Detector(keras.Model):
+    """Base of the models: a subclass gives the forward pass for detections and the one for losses.
+
+    Args:
+        class_names: names of the K classes, without background; their order gives the labels 0…K−1.
+        image_size: `(short side, limit of the long side)` that `detect` and the export resize to, pixels.
+        canvas: whether every image is letterboxed into one square, so that a batch of any images is one pass.
+        max_detections: rows of the answer (N).
+        loss_names: names of the losses and other figures that `training_losses` gives, for the logs.
+    """
+
+    def __init__(self, class_names, image_size, canvas, max_detections, loss_names, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.class_names = _checked_class_names(class_names)
+        self.image_size = _checked_image_size(image_size)
+        self.canvas = bool(canvas)
+        self.max_detections = int(max_detections)
+        self.built = True  # the constructor of a subclass makes and builds every part
+        self.sampling_seeds = keras.random.SeedGenerator(name="sampling_seeds")
+        self._figures = [keras.metrics.Mean(name=name) for name in ("loss", *loss_names)]
+        self._detect_function = tf.function(
+            self.detect_batch, input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)], jit_compile=False
+        )
+
+    # What a subclass gives.
+
+    def infer(self, images, image_shapes, training=False):
+        """Detections of images that share one padded shape.
+
+        Args:
+            images: `[B, H, W, 3]`, RGB 0–255.
+            image_shapes: int32 `[B, 2]`, height and width within the padding.
+            training: bool, of the layers inside.
+
+        Returns:
+            dict of "boxes" `[B, N, 4]`, "scores" `[B, N]`, "labels" `[B, N]`, "num_detections" `[B]`; padded with −1.
+        """
+        raise NotImplementedError
+
+    def training_losses(self, x, y, training):
+        """The training forward and its losses.
+
+        Args:
+            x: batch as in `call`.
+            y: dict of "boxes" `[B, M, 4]`, "labels" `[B, M]`, "ignore" `[B, M]`.
+            training: bool; false leaves out dropout and draws the same minibatch every time.
+
+        Returns:
+            Two dicts of float32 scalars: the terms of the loss, and other figures for the logs.
+        """
+        raise NotImplementedError
+
+    # Keras.
+
+    def call(self, x, training=False):
+        """Detections in pixels of the given images, which are not resized.
+
+        Args:
+            x: images `[B, H, W, 3]`, RGB, uint8 or float 0–255; or a dict of "images" and "image_shapes" int `[B, 2]`.
+            training: bool.
+
+        Returns:
+            dict of "boxes" float32 `[B, N, 4]`, "scores" float32 `[B, N]`, "labels" int32 `[B, N]`, padded with −1, and
+            "num_detections" int32 `[B]`. An image's answer never depends on the others of the batch: images share a
+            pass only where their padded shapes are equal.
+        """
+        images, image_shapes = self.unpack(x)
+        if self.canvas or not isinstance(x, dict) or "image_shapes" not in x:
+            return self.infer(images, image_shapes, training)
+
+        padded = -(-image_shapes // self.stride) * self.stride
+        batch = tf.shape(images)[0]
+        step = tf.where(tf.reduce_all(padded == padded[:1]), batch, 1)
+        answers = self._answer_arrays(batch)
+
+        def one_pass(start, answers):
+            height, width = padded[start, 0], padded[start, 1]
+            part = images[start : start + step, :height, :width]
+            answer = self.infer(part, image_shapes[start : start + step], training)
+            return start + step, {name: answers[name].write(start // step, answer[name]) for name in answers}
+
+        _, answers = tf.while_loop(lambda start, _: start < batch, one_pass, [0, answers])
+        return {name: array.concat() for name, array in answers.items()}
+
+    def _answer_arrays(self, batch):
+        shapes = {
+            "boxes": (tf.float32, [None, self.max_detections, 4]),
+            "scores": (tf.float32, [None, self.max_detections]),
+            "labels": (tf.int32, [None, self.max_detections]),
+            "num_detections": (tf.int32, [None]),
+        }
+        return {
+            name: tf.TensorArray(dtype, size=0, dynamic_size=True, infer_shape=False, element_shape=shape)
+            for name, (dtype, shape) in shapes.items()
+        }
+
+    @staticmethod
+    def unpack(x):
+        """Images and their shapes, out of a dict or of plain images."""
+        images = x["images"] if isinstance(x, dict) else tf.convert_to_tensor(x)
+        if isinstance(x, dict) and "image_shapes" in x:
+            return images, tf.cast(x["image_shapes"], tf.int32)
+        shape = tf.shape(images)
+        return images, tf.tile(shape[None, 1:3], [shape[0], 1])
+
+    def compile(self, optimizer=None, *, run_eagerly=False, steps_per_execution=1, jit_compile=False, auto_scale_loss=True):
+        """Prepare for training; the losses are part of the model.
+
+        Args:
+            optimizer: any Keras optimizer; by default SGD with rate 0.01, momentum 0.9 and a global clip norm of 10.
+            run_eagerly, steps_per_execution, auto_scale_loss: as in `keras.Model.compile`.
+            jit_compile: off, for crop_and_resize and the NMS kernel have no XLA implementation.
+        """
+        super().compile(
+            optimizer=keras.optimizers.SGD(0.01, momentum=0.9, global_clipnorm=10.0) if optimizer is None else optimizer,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+            auto_scale_loss=auto_scale_loss,
+        )
+
+    def compile_from_config(self, config):
+        config = keras.saving.deserialize_keras_object(config)
+        ours = ("optimizer", "run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss")
+        self.compile(**{name: config[name] for name in ours if name in config})
+        self.optimizer.build(self.trainable_variables)
+
+    def train_step(self, data):
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            losses, figures = self.training_losses(x, y, training=True)
+            loss = tf.add_n([*losses.values(), *(tf.cast(extra, tf.float32) for extra in self.losses)])
+            scaled = self.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        return self._log({"loss": loss, **losses, **figures})
+
+    def test_step(self, data):
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        losses, figures = self.training_losses(x, y, training=False)
+        return self._log({"loss": tf.add_n(list(losses.values())), **losses, **figures})
+
+    def _log(self, values):
+        for figure in self._figures:
+            figure.update_state(values[figure.name])
+        return {figure.name: figure.result() for figure in self._figures}
+
+    def sampling_seed(self, training):
+        """Seed `[2]` of one random draw: new each time in training, always the same otherwise."""
+        return tf.cast(self.sampling_seeds.next(), tf.int32) if training else tf.zeros([2], tf.int32)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "class_names": list(self.class_names),
+            "image_size": list(self.image_size),
+            "canvas": self.canvas,
+            "max_detections": self.max_detections,
+        }
+
+    # Beyond Keras.
+
+    def detect_batch(self, images):
+        """Resize images of one shape, detect, and answer in their own pixels; runs in a graph.
+
+        Args:
+            images: `[B, H, W, 3]`, RGB, uint8 or float 0–255.
+
+        Returns:
+            dict as from `call`.
+        """
+        original = tf.shape(images)[1:3]
+        height, width = image_ops.resized_shape(original[0], original[1], self.image_size)
+        pixels = image_ops.resize(images, (height, width))
+        if self.canvas:
+            side = self.canvas_side
+            pixels = image_ops.pad(pixels, side, side)
+        image_shapes = tf.tile(tf.stack([height, width])[None], [tf.shape(images)[0], 1])
+        answer = self.infer(pixels, image_shapes)
+        original = tf.cast(original, tf.float32)
+        ratio = original / tf.cast(tf.stack([height, width]), tf.float32)
+        boxes = tf.minimum(answer["boxes"] * tf.gather(ratio, [1, 0, 1, 0]), tf.gather(original, [1, 0, 1, 0]))
+        filled = (answer["labels"] >= 0)[:, :, None]
+        return {**answer, "boxes": tf.where(filled, boxes, -1.0)}
+
+    @property
+    def canvas_side(self):
+        """Side of the square that `canvas` letterboxes into, pixels."""
+        return -(-self.image_size[1] // self.stride) * self.stride
+
+    def detect(self, image):
+        """Detect objects in images as they are: any size, answered in their own pixels.
+
+        Args:
+            image: path, or array `[H, W, 3]` RGB 0–255; or a list of these.
+
+        Returns:
+            dict of arrays "boxes" float32 `[N, 4]` (pixels), "scores" float32 `[N]` (0–1, best first) and "labels" int32
+            `[N]` (0…K−1), without padding; a list of such for a list.
+
+        Raises:
+            FileNotFoundError, ValueError: a file is missing or no image.
+        """
+        if isinstance(image, list):
+            return [self.detect(one) for one in image]
+        if isinstance(image, (str, Path)):
+            image = image_ops.read(image)
+        image = np.asarray(image)
+        if image.ndim != 3 or image.shape[-1] != 3:
+            raise ValueError(f"detect wants an RGB image [H, W, 3] and got shape {image.shape}; convert it first.")
+        answer = self._detect_function(tf.constant(image[None], tf.float32))
+        count = int(answer["num_detections"][0])
+        return {name: answer[name][0, :count].numpy() for name in ("boxes", "scores", "labels")}
+
+
+def _checked_class_names(names):
+    if isinstance(names, str):
+        raise ValueError(f"class_names must be a list of names, not the one string {names!r}.")
+    names = tuple(str(name) for name in names)
+    twice = sorted({name for name in names if names.count(name) > 1 and name != "N/A"})
+    if not names or twice:
+        raise ValueError(f"class_names must be one or more different names; {', '.join(twice) or 'none'} given.")
+    return names
+
+
+def _checked_image_size(image_size):
+    short, limit = (int(side) for side in image_size)
+    if not 0 < short <= limit:
+        raise ValueError(f"image_size is (short side, limit of the long side) in pixels; {short}, {limit} cannot be met.")
+    return short, limit

@@ -1,0 +1,229 @@
+"""Which boxes are positive, which negative, and which of them a minibatch holds.
+
+Letters: B images, N candidates (anchors or proposals), M ground-truth boxes, S sampled candidates.
+"""
+
+import tensorflow as tf
+
+from keras_frcnn import boxes as box_ops
+
+POSITIVE, NEGATIVE, NEITHER = 1, 0, -1
+
+# A candidate that an ignore region covers this far is left alone (detectron's rule for crowds).
+IGNORE_COVER = 0.5
+
+
+class Matcher:
+    """Give each candidate a verdict and the ground-truth box that it should become.
+
+    Args:
+        positive_iou: a candidate with at least this IoU with some ground truth is positive.
+        negative_iou: `(low, high)`; a candidate whose best IoU lies in [low, high) is negative.
+        keep_best: also make positive the candidates that have the highest IoU with some ground truth, however low
+            (Faster R-CNN, section 3.1.2, condition i).
+    """
+
+    def __init__(self, positive_iou, negative_iou, keep_best=False):
+        self.positive_iou = float(positive_iou)
+        self.negative_iou = tuple(float(bound) for bound in negative_iou)
+        self.keep_best = bool(keep_best)
+
+    def __call__(self, candidates, boxes, labels, ignore, valid):
+        """Match candidates with ground truth.
+
+        Args:
+            candidates: float32 `[B, N, 4]` or `[N, 4]`, pixels.
+            boxes: float32 `[B, M, 4]`, ground truth, pixels.
+            labels: int `[B, M]`, −1 where a row is padding.
+            ignore: bool `[B, M]`, regions that are neither rewarded nor punished.
+            valid: bool `[B, N]` or `[N]`, false for candidates that are padding or not to be used.
+
+        Returns:
+            verdict: int32 `[B, N]`, 1 positive, 0 negative, −1 neither.
+            match: int32 `[B, N]`, index of the ground truth with the highest IoU; meaningful where positive.
+        """
+        # A column of zeros stands for "no ground truth", so that an image without objects needs no special case.
+        boxes = tf.pad(boxes, [[0, 0], [0, 1], [0, 0]])
+        object_mask = tf.pad((labels >= 0) & ~ignore, [[0, 0], [0, 1]])
+        region_mask = tf.pad((labels >= 0) & ignore, [[0, 0], [0, 1]])
+
+        shared = box_ops.intersection(candidates, boxes)
+        candidate_area = box_ops.area(candidates)[..., None]
+        union = candidate_area + box_ops.area(boxes)[:, None, :] - shared
+        iou = tf.math.divide_no_nan(shared, union) * tf.cast(object_mask[:, None, :], tf.float32)
+
+        best = tf.reduce_max(iou, axis=-1)
+        match = tf.argmax(iou, axis=-1, output_type=tf.int32)
+        low, high = self.negative_iou
+        positive = best >= self.positive_iou
+        negative = (best >= low) & (best < high)
+        if self.keep_best:
+            usable = tf.where(valid[..., None], iou, 0.0)
+            highest = tf.reduce_max(usable, axis=1, keepdims=True)
+            positive |= tf.reduce_any((usable == highest) & (usable > 0.0), axis=-1)
+
+        cover = tf.math.divide_no_nan(shared, candidate_area) * tf.cast(region_mask[:, None, :], tf.float32)
+        negative &= tf.reduce_max(cover, axis=-1) < IGNORE_COVER
+
+        verdict = tf.where(positive, POSITIVE, tf.where(negative, NEGATIVE, NEITHER))
+        return tf.where(valid, verdict, NEITHER), match
+
+
+class BalancedSampler:
+    """Draw a minibatch of candidates with a bounded share of positives.
+
+    Args:
+        size: candidates drawn from each image (S).
+        positive_fraction: at most this share is positive; where positives are short, negatives fill the rest.
+    """
+
+    def __init__(self, size, positive_fraction):
+        self.size = int(size)
+        self.positive_fraction = float(positive_fraction)
+
+    def __call__(self, verdict, seed):
+        """Draw at random without replacement.
+
+        Args:
+            verdict: int32 `[B, N]` from `Matcher`.
+            seed: int `[2]` of a stateless generator.
+
+        Returns:
+            index: int32 `[B, S]`, positives first.
+            positive: bool `[B, S]`.
+            valid: bool `[B, S]`, false where the image has too few candidates to fill a row.
+        """
+        missing = tf.maximum(self.size - tf.shape(verdict)[1], 0)
+        verdict = tf.pad(verdict, [[0, 0], [0, missing]], constant_values=NEITHER)
+        lottery = tf.random.stateless_uniform(tf.shape(verdict), seed)
+
+        quota = int(self.size * self.positive_fraction)
+        tickets = tf.where(verdict == POSITIVE, lottery, -1.0)
+        drawn, positives = tf.math.top_k(tickets, quota)
+        tickets = tf.where(verdict == NEGATIVE, lottery, -1.0)
+        filled, negatives = tf.math.top_k(tickets, self.size)
+
+        # Both lists have their valid rows first; a stable sort by validity keeps that and lets negatives fill up.
+        index = tf.concat([positives, negatives], axis=1)
+        valid = tf.concat([drawn >= 0.0, filled >= 0.0], axis=1)
+        order = tf.argsort(tf.cast(~valid, tf.int32), axis=1, stable=True)[:, : self.size]
+        index = tf.gather(index, order, axis=1, batch_dims=1)
+        valid = tf.gather(valid, order, axis=1, batch_dims=1)
+        # Padded columns were never candidates: point them at row 0, which `valid` masks.
+        index = tf.where(valid, index, 0)
+        positive = valid & (order < quota)
+        return index, positive, valid
+
+
+class AnchorTargets:
+    """What the RPN should answer for a minibatch of anchors (Faster R-CNN, sections 3.1.2 and 3.1.3).
+
+    Args:
+        coder: `BoxCoder`.
+        positive_iou: see `Matcher`; 0.7 in the paper.
+        negative_iou: anchors whose best IoU is below are negative; 0.3 in the paper.
+        batch_size: anchors drawn an image (S); 256 in the paper.
+        positive_fraction: 0.5 in the paper.
+        cross_border: whether anchors that cross the border of the image take part. The paper leaves them out;
+            torchvision and detectron2 keep them.
+    """
+
+    def __init__(self, coder, positive_iou, negative_iou, batch_size, positive_fraction, cross_border):
+        self.coder = coder
+        self.match = Matcher(positive_iou, (0.0, negative_iou), keep_best=True)
+        self.sample = BalancedSampler(batch_size, positive_fraction)
+        self.cross_border = bool(cross_border)
+
+    def __call__(self, anchors, image_shapes, y, seed):
+        """Draw anchors and make their targets.
+
+        Args:
+            anchors: float32 `[N, 4]`, pixels.
+            image_shapes: `[B, 2]`, height and width of the images, pixels.
+            y: dict of "boxes" `[B, M, 4]`, "labels" `[B, M]`, "ignore" `[B, M]`.
+            seed: int `[2]`.
+
+        Returns:
+            index int32 `[B, S]`, deltas float32 `[B, S, 4]`, positive bool `[B, S]`, valid bool `[B, S]`.
+        """
+        verdict, match = self.match(anchors, y["boxes"], y["labels"], y["ignore"], self._usable(anchors, image_shapes))
+        index, positive, valid = self.sample(verdict, seed)
+        match = tf.gather(match, index, axis=1, batch_dims=1)
+        boxes = _matched(y["boxes"], match, positive)
+        return index, self.coder.encode(boxes, tf.gather(anchors, index)), positive, valid
+
+    def _usable(self, anchors, image_shapes):
+        """Anchors centred in the padding see nothing of the image; those that cross the border see only a part."""
+        limits = tf.cast(image_shapes, tf.float32)[:, None, ::-1]
+        if self.cross_border:
+            low = high = 0.5 * (anchors[:, :2] + anchors[:, 2:])
+        else:
+            low, high = anchors[:, :2], anchors[:, 2:]
+        return tf.reduce_all((low >= 0.0) & (high <= limits), axis=-1)
+
+
+class ProposalTargets:
+    """What the detection head should answer for a minibatch of proposals (Fast R-CNN, section 2.3).
+
+    Args:
+        coder: `BoxCoder`.
+        positive_iou: proposals with at least this IoU are foreground; 0.5 in the paper.
+        negative_iou: `(low, high)` of background; [0.1, 0.5) in Fast R-CNN, [0, 0.5) in Faster R-CNN.
+        batch_size: RoIs drawn an image (S); 64 in Fast R-CNN, 128 in py-faster-rcnn, 512 with FPN.
+        positive_fraction: 0.25 in the paper.
+    """
+
+    def __init__(self, coder, positive_iou, negative_iou, batch_size, positive_fraction):
+        self.coder = coder
+        self.match = Matcher(positive_iou, negative_iou)
+        self.sample = BalancedSampler(batch_size, positive_fraction)
+
+    def __call__(self, proposals, valid, y, seed):
+        """Add the ground truth to the proposals, draw RoIs and make their targets.
+
+        Args:
+            proposals: float32 `[B, N, 4]`, pixels.
+            valid: bool `[B, N]`.
+            y: dict of "boxes" `[B, M, 4]`, "labels" `[B, M]`, "ignore" `[B, M]`.
+            seed: int `[2]`.
+
+        Returns:
+            rois float32 `[B, S, 4]`, labels int32 `[B, S]` (0…K−1 where positive), deltas float32 `[B, S, 4]`,
+            positive bool `[B, S]`, valid bool `[B, S]`.
+        """
+        # Early in training no proposal reaches an object; the ground truth itself gives the head its first positives.
+        proposals = tf.concat([proposals, y["boxes"]], axis=1)
+        valid = tf.concat([valid, (y["labels"] >= 0) & ~y["ignore"]], axis=1)
+        verdict, match = self.match(proposals, y["boxes"], y["labels"], y["ignore"], valid)
+        index, positive, valid = self.sample(verdict, seed)
+        rois = tf.gather(proposals, index, axis=1, batch_dims=1)
+        match = tf.gather(match, index, axis=1, batch_dims=1)
+        boxes = _matched(y["boxes"], match, positive)
+        labels = _matched(y["labels"], match, positive)
+        return rois, labels, self.coder.encode(boxes, rois), positive, valid
+
+
+def recall(proposals, valid, y, iou=0.5):
+    """Fraction of the ground truth that some proposal reaches.
+
+    Args:
+        proposals: float32 `[B, N, 4]`, pixels.
+        valid: bool `[B, N]`.
+        y: dict of "boxes" `[B, M, 4]`, "labels" `[B, M]`, "ignore" `[B, M]`.
+        iou: at which a box counts as reached.
+
+    Returns:
+        float32 scalar in 0–1; 1 where there is no ground truth.
+    """
+    objects = tf.cast((y["labels"] >= 0) & ~y["ignore"], tf.float32)
+    reached = (box_ops.iou(y["boxes"], proposals) >= iou) & valid[:, None, :]
+    reached = tf.cast(tf.reduce_any(reached, axis=-1), tf.float32) * objects
+    total = tf.reduce_sum(objects)
+    return tf.where(total > 0.0, tf.reduce_sum(reached) / tf.maximum(total, 1.0), 1.0)
+
+
+def _matched(values, match, positive):
+    """Values of the matched ground truth, zeros for candidates without one; safe for M = 0."""
+    padding = [[0, 0], [0, 1]] + [[0, 0]] * (values.shape.rank - 2)
+    last = tf.shape(values)[1]
+    return tf.gather(tf.pad(values, padding), tf.where(positive, match, last), axis=1, batch_dims=1)
