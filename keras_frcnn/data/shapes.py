@@ -21,6 +21,8 @@ SIDES = 16, 160
 MOST_OBJECTS = 8
 MOST_SCRAPS = 5
 MOST_OVERLAP = 0.5
+# The share of the scraps that colour alone tells from objects.
+DULL_SCRAPS = 0.7
 EMPTY = 0.1
 # The first index and the number of scenes of each split.
 SPLITS = {"train": (0, 2000), "val": (1_000_000, 200)}
@@ -104,7 +106,7 @@ def draw(index):
     image = _texture(rng, HEIGHT, WIDTH, _pale(rng, hue), _pale(rng, hue + rng.normal(0, 0.1)))
     for thing in compose(index):
         height, width = thing.mask.shape
-        first, second = (_pale(rng, rng.random()), _pale(rng, rng.random())) if thing.label < 0 else _vivid(rng)
+        first, second = _dull(rng) if thing.label < 0 and rng.random() < DULL_SCRAPS else _vivid(rng)
         fill = _texture(rng, height, width, first, second)
         np.copyto(image[thing.y : thing.y + height, thing.x : thing.x + width], fill, where=thing.mask[..., None])
     noise = np.empty(image.shape, np.int16)
@@ -134,9 +136,9 @@ def _silhouette(rng, name):
     points = points * [stretch, 1 / stretch] @ _rotation(rng)
     points -= points.min(0)
     extent = points.max(0)
-    # Sides are spread evenly on a logarithmic scale between the two limits, and the shorter one keeps the lower.
-    longest = SIDES[1] / extent.max()
-    points *= np.exp(rng.uniform(np.log(min((SIDES[0] + 1) / extent.min(), longest)), np.log(longest)))
+    # Sizes are spread evenly on a logarithmic scale. The filled shape has up to two pixels more than its outline.
+    lowest, highest = SIDES[0] / extent.min(), (SIDES[1] - 2) / extent.max()
+    points *= np.exp(rng.uniform(np.log(lowest), np.log(highest)))
     outlines = [points]
     if name == "ring":
         middle = points.mean(0)
@@ -219,6 +221,10 @@ def _texture(rng, height, width, first, second):
 
 def _pale(rng, hue):
     return _rgb(hue, rng.uniform(0.05, 0.3), rng.uniform(0.35, 0.85))
+
+
+def _dull(rng):
+    return _pale(rng, rng.random()), _pale(rng, rng.random())
 
 
 def _vivid(rng):
