@@ -6,6 +6,7 @@ shows depends on its index alone; the two splits have different indices.
 Shape letters: H height, W width of the scene or of an object, in pixels.
 """
 
+import functools
 import typing
 
 import cv2
@@ -24,6 +25,7 @@ MOST_OVERLAP = 0.5
 # The share of the scraps that colour alone tells from objects.
 DULL_SCRAPS = 0.7
 EMPTY = 0.1
+GRAIN = 4
 # The first index and the number of scenes of each split.
 SPLITS = {"train": (0, 2000), "val": (1_000_000, 200)}
 _SEED = 1504
@@ -109,10 +111,16 @@ def draw(index):
         first, second = _dull(rng) if thing.label < 0 and rng.random() < DULL_SCRAPS else _vivid(rng)
         fill = _texture(rng, height, width, first, second)
         np.copyto(image[thing.y : thing.y + height, thing.x : thing.x + width], fill, where=thing.mask[..., None])
-    noise = np.empty(image.shape, np.int16)
-    cv2.setRNGSeed(index % 2**31)
-    cv2.randn(noise, 0, rng.uniform(0, 6))
-    return cv2.add(image, noise, dtype=cv2.CV_8U)
+    grain = _grain()[rng.integers(GRAIN)]
+    top, left = rng.integers(grain.shape[0] - HEIGHT), rng.integers(grain.shape[1] - WIDTH)
+    return cv2.add(image, grain[top : top + HEIGHT, left : left + WIDTH], dtype=cv2.CV_8U)
+
+
+@functools.cache
+def _grain():
+    """Film grain of rising strength to cut from, int16 `[GRAIN, 2H, 2W, 3]`: drawing it anew is half of the time."""
+    noise = np.random.default_rng(_SEED).normal(size=[2 * HEIGHT, 2 * WIDTH, 3])
+    return np.stack([np.round(2 * level * noise).astype(np.int16) for level in range(GRAIN)])
 
 
 def _silhouette(rng, name):
@@ -200,23 +208,26 @@ def _iou(one, two):
 def _texture(rng, height, width, first, second):
     """Blend two colours by a gradient, stripes, checks or noise: uint8 `[height, width, 3]`."""
     kind = rng.integers(4)
-    angle = rng.uniform(0, 2 * np.pi)
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
-    along = np.float32(np.cos(angle)) * x + np.float32(np.sin(angle)) * y
-    if kind == 0:
-        blend = (along - along.min()) / max(np.ptp(along), 1)
-    elif kind == 1:
-        blend = (along % rng.uniform(8, 24) < rng.uniform(3, 6)).astype(np.float32)
+    if kind < 2:
+        angle = rng.uniform(0, 2 * np.pi)
+        along = np.float32(np.cos(angle)) * x + np.float32(np.sin(angle)) * y
+        along -= along.min()
+        if kind == 0:
+            levels = (along * np.float32(255 / max(along.max(), 1))).astype(np.uint8)
+        else:
+            # Casting to 8 bits wraps around, once a stripe.
+            phase = (along * np.float32(256 / rng.uniform(8, 24))).astype(np.int32).astype(np.uint8)
+            levels = (phase < rng.integers(64, 128)) * np.uint8(255)
     elif kind == 2:
         cell = rng.uniform(6, 16)
-        blend = ((x // cell + y // cell) % 2).astype(np.float32)
+        levels = ((x // cell).astype(np.uint8) + (y // cell).astype(np.uint8)) % 2 * np.uint8(255)
     else:
-        coarse = rng.random((height // 8 + 2, width // 8 + 2), np.float32)
-        blend = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).clip(0, 1)
-    levels = (blend * 255).astype(np.uint8)
+        coarse = rng.integers(256, size=(height // 8 + 2, width // 8 + 2), dtype=np.uint8)
+        levels = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     # A table of 256 blended colours is much quicker than blending every pixel.
-    table = np.linspace(first, second, 256).astype(np.uint8)
-    return table[levels]
+    blends = first + np.arange(256)[:, None] / 255 * (second - first)
+    return cv2.applyColorMap(levels, blends.astype(np.uint8)[:, None])
 
 
 def _pale(rng, hue):
