@@ -257,7 +257,7 @@ def header(contents):
 
 
 def _jpeg_header(contents):
-    turn, start = 1, 2
+    turn, start = None, 2
     while True:
         marker, length = struct.unpack_from(">HH", contents, start)
         if marker == 0xFFFF:
@@ -267,8 +267,8 @@ def _jpeg_header(contents):
             return None
         if 0xFFC0 <= marker <= 0xFFCF and marker not in (0xFFC4, 0xFFC8, 0xFFCC):
             height, width = struct.unpack_from(">HH", contents, start + 5)
-            return height, width, turn
-        if marker == 0xFFE1 and contents[start + 4 : start + 10] == b"Exif\0\0" and turn == 1:
+            return height, width, turn or 1
+        if marker == 0xFFE1 and contents[start + 4 : start + 10] == b"Exif\0\0" and turn is None:
             turn = _tiff_orientation(contents[start + 10 : start + 2 + length])
         start += 2 + length
 

@@ -50,8 +50,8 @@ class BoxCheck:
 
     def record(self, image_id, file, height, width, boxes, labels, ignore, area=None, source=None):
         """Check the boxes of one image; arguments as in `Record`, with any boxes; `source` names the annotation."""
-        boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-        inside = np.clip(boxes, 0, [width, height, width, height])
+        boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+        inside = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
         sides = inside[:, 2:] - inside[:, :2]
         keep = np.isfinite(boxes).all(-1) & (sides > 0).all(-1)
         moved = keep & (inside != boxes).any(-1)
@@ -63,7 +63,7 @@ class BoxCheck:
             file=str(file),
             height=int(height),
             width=int(width),
-            boxes=inside[keep].astype(np.float32),
+            boxes=inside[keep],
             labels=np.asarray(labels, np.int32).reshape(-1)[keep],
             ignore=np.asarray(ignore, bool).reshape(-1)[keep],
             area=np.asarray(area, np.float32).reshape(-1)[keep],

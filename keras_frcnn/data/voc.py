@@ -95,8 +95,10 @@ def read_annotation(file):
             raise ValueError(
                 f"Object {index} of {file} lacks a name or a bndbox of four numbers; repair or remove it."
             ) from None
-        # Counted from 1 with both ends included, to counted from 0 and half-open.
-        boxes.append([corners[0] - 1, corners[1] - 1, corners[2], corners[3]])
+        # Counted from 1 with both ends included, to counted from 0 and half-open. Equal corners would make a box one
+        # pixel wide; nobody means that, so they are left without area, for the check to find.
+        shift = float(corners[0] < corners[2] and corners[1] < corners[3])
+        boxes.append([corners[0] - shift, corners[1] - shift, corners[2], corners[3]])
     try:
         size = int(tree.findtext("size/height") or 0), int(tree.findtext("size/width") or 0)
     except ValueError:
