@@ -1,0 +1,148 @@
+"""A detector's scores on a data set under every protocol, and the table that shows them.
+
+Letters: N detections of an image, K classes.
+"""
+
+import math
+import time
+
+import numpy as np
+
+from keras_frcnn.evaluation import coco, voc
+
+PROTOCOLS = {
+    "voc07_ap50": "PASCAL VOC 2007: 11-point AP, mean over classes; match at IoU > 0.5, difficult left out",
+    "voc_ap50": "PASCAL VOC 2010-12: area under the interpolated curve, mean over classes; matched likewise",
+    "coco_ap": "COCO: 101-point AP, mean over classes and IoU 0.50, 0.55 ... 0.95; crowds ignored",
+    "coco_ap50": "COCO AP at IoU 0.50",
+    "coco_ap75": "COCO AP at IoU 0.75",
+    "coco_ap_small": "COCO AP of objects below 32 x 32 pixels",
+    "coco_ap_medium": "COCO AP of objects between 32 x 32 and 96 x 96 pixels",
+    "coco_ap_large": "COCO AP of objects above 96 x 96 pixels",
+    "coco_ar1": "COCO recall, mean over IoU 0.50 ... 0.95, one detection per class and image",
+    "coco_ar10": "COCO recall with 10 detections per class and image",
+    "coco_ar100": "COCO recall with 100 detections per class and image",
+    "coco_ar_small": "COCO recall of objects below 32 x 32 pixels, 100 detections",
+    "coco_ar_medium": "COCO recall of objects between 32 x 32 and 96 x 96 pixels, 100 detections",
+    "coco_ar_large": "COCO recall of objects above 96 x 96 pixels, 100 detections",
+    "seconds_per_image": "median time of detect on an image in memory: with resizing, without decoding",
+}
+PER_CLASS = ("voc07_ap50", "voc_ap50", "coco_ap", "coco_ap50", "coco_ap75")
+
+
+def evaluate(detector, dataset):
+    """Run a detector over a data set and score it by the rules of VOC and COCO.
+
+    Classes are matched by name; detections of classes that the set does not have are left out.
+
+    Args:
+        detector: a model or an export: anything with `class_names` and `detect(image)`, which gives a dict of
+            "boxes" `[N, 4]`, "scores" `[N]` and "labels" `[N]`.
+        dataset: `DetectionDataset`, from `keras_frcnn.data.load`.
+
+    Returns:
+        dict that `json.dump` takes as it is. Scores are fractions of 1, None where no object counts:
+        "voc07_ap50", "voc_ap50", "coco_ap", "coco_ap50", "coco_ap75", "coco_ap_small", "coco_ap_medium",
+        "coco_ap_large", "coco_ar1", "coco_ar10", "coco_ar100", "coco_ar_small", "coco_ar_medium",
+        "coco_ar_large". "per_class": dict from name to a dict of the first five and "ground_truths", the
+        number of its objects that count. "images": their number. "seconds_per_image": the median.
+        "protocol": dict from the name of a number to the rule behind it.
+
+    Raises:
+        ValueError: the set has no images, or objects of a class that the detector does not know.
+
+    Example:
+        >>> results = evaluate(model, keras_frcnn.data.load("shapes@val"))
+        >>> print(report(results))
+    """
+    if not len(dataset.records):
+        raise ValueError(f"{dataset.name} has no images; choose another split to evaluate on.")
+    renumber = _renumbering(detector.class_names, dataset)
+    detections, seconds = [], []
+    for image in dataset.images():
+        image = np.asarray(image)
+        start = time.perf_counter()
+        found = detector.detect(image)
+        seconds.append(time.perf_counter() - start)
+        detections.append(_renumbered(found, renumber))
+    results = score(detections, dataset.records, dataset.class_names)
+    # The first call traces and allocates.
+    results["seconds_per_image"] = float(np.median(seconds[1:] or seconds))
+    return results
+
+
+def score(detections, records, class_names):
+    """Score detections at hand: arguments as of `voc.evaluate`, answer as of `evaluate` but for the time."""
+    voc07 = voc.evaluate(detections, records, class_names, metric="11point")
+    area = voc.evaluate(detections, records, class_names, metric="area")
+    by_coco = coco.evaluate(detections, records, class_names)
+    results = {"voc07_ap50": _number(voc07["mean_ap"]), "voc_ap50": _number(area["mean_ap"])}
+    results.update({f"coco_{name}": _number(by_coco[name]) for name in coco.NAMES})
+    results["per_class"] = {
+        name: {
+            "ground_truths": area["ground_truths"][name],
+            "voc07_ap50": _number(voc07["per_class"][name]),
+            "voc_ap50": _number(area["per_class"][name]),
+            **{f"coco_{key}": _number(value) for key, value in by_coco["per_class"][name].items()},
+        }
+        for name in class_names
+    }
+    return {**results, "images": len(records), "protocol": dict(PROTOCOLS)}
+
+
+def report(results):
+    """The answer of `evaluate` as text: a table of the classes, then every number beside its protocol.
+
+    Args:
+        results: dict from `evaluate`.
+
+    Returns:
+        str of several lines; scores in per cent, a dash where no object counts.
+    """
+    per_class = results["per_class"]
+    width = max(len(name) for name in (*per_class, "class", "mean"))
+    total = sum(row["ground_truths"] for row in per_class.values())
+    rows = [(name, row["ground_truths"], row) for name, row in per_class.items()] + [("mean", total, results)]
+    lines = [f"{'class':{width}}  objects" + "".join(f"{name:>12}" for name in PER_CLASS)]
+    for name, objects, numbers in rows:
+        lines.append(
+            f"{name:{width}}{objects:9d}" + "".join(f"{_percent(numbers[key]):>12}" for key in PER_CLASS)
+        )
+    lines += ["", f"{results['images']} images; scores in per cent:"]
+    for key, protocol in results["protocol"].items():
+        if key in results:
+            text = f"{results[key]:.3g} s" if key == "seconds_per_image" else _percent(results[key])
+            lines.append(f"{key:18}{text:>8}  {protocol}")
+    return "\n".join(lines)
+
+
+def _renumbering(class_names, dataset):
+    # For each label of the detector the label of the set, −1 for a class that the set lacks.
+    known = {name: label for label, name in enumerate(dataset.class_names)}
+    counted = {int(label) for record in dataset.records for label in record.labels[~record.ignore]}
+    missing = [name for name, label in known.items() if label in counted and name not in class_names]
+    if missing:
+        raise ValueError(
+            f"{dataset.name} has objects of {', '.join(missing)}, which this detector does not know (only "
+            f"{', '.join(class_names)}); evaluate it on a set with its own classes."
+        )
+    return np.array([known.get(name, -1) for name in class_names])
+
+
+def _renumbered(found, renumber):
+    labels = renumber[np.asarray(found["labels"], np.int64)]
+    keep = labels >= 0
+    return {
+        "boxes": np.asarray(found["boxes"])[keep],
+        "scores": np.asarray(found["scores"])[keep],
+        "labels": labels[keep],
+    }
+
+
+def _number(value):
+    # Strict JSON has no NaN.
+    return None if math.isnan(value) else float(value)
+
+
+def _percent(value):
+    return "-" if value is None else f"{100 * value:.2f}"

@@ -1,0 +1,87 @@
+"""Average precision at the end of the epochs of `fit`."""
+
+import sys
+import warnings
+
+import keras
+
+from keras_frcnn import evaluation
+
+NAMES = ("voc07_ap50", "voc_ap50", "coco_ap", "coco_ap50", "coco_ap75")
+
+
+class DetectionMetrics(keras.callbacks.Callback):
+    """Scores the model on a data set and adds the scores to the logs of the epoch.
+
+    The logs get `val_voc07_ap50`, `val_voc_ap50`, `val_coco_ap`, `val_coco_ap50` and `val_coco_ap75`,
+    fractions of 1 (see `keras_frcnn.evaluation.evaluate`), for History, the progress bar and the callbacks
+    after this one. Put it first: the callbacks before it do not see the scores, and it warns where one of
+    them wants them.
+
+    Args:
+        dataset: `DetectionDataset`, as `keras_frcnn.data.load` gives it; not its batches.
+        every: int, score after the first epoch of a `fit`, then after every so many, and after the last.
+
+    Attributes:
+        results: dict, all that the last evaluation gave; None before the first.
+
+    Raises:
+        ValueError: `dataset` is not a data set, or `every` is below 1.
+
+    Example:
+        >>> stop = keras.callbacks.EarlyStopping("val_voc_ap50", mode="max", patience=3)
+        >>> model.fit(batches, epochs=12, callbacks=[DetectionMetrics(val), stop])
+    """
+
+    def __init__(self, dataset, every=1):
+        super().__init__()
+        if not (hasattr(dataset, "records") and hasattr(dataset, "images")):
+            raise ValueError(
+                "DetectionMetrics scores a data set as keras_frcnn.data.load gives it, not a "
+                f"{type(dataset).__name__}; leave out .batches(...)."
+            )
+        if every < 1:
+            raise ValueError(f"every counts epochs and is at least 1, not {every}.")
+        self.dataset = dataset
+        self.every = every
+        self.results = None
+        self._epochs = 0
+
+    def on_train_begin(self, logs=None):
+        self._epochs = 0
+        blind = [type(callback).__name__ for callback in _callbacks_before(self) if _needs_scores(callback)]
+        if blind:
+            warnings.warn(
+                f"{', '.join(blind)} cannot see the scores of DetectionMetrics, which comes later in the "
+                "list of callbacks; put DetectionMetrics first.",
+                stacklevel=2,
+            )
+
+    def on_epoch_end(self, epoch, logs=None):
+        # The first epoch too, for CSVLogger takes its columns from there.
+        due = self._epochs % self.every == 0 or epoch + 1 == self.params.get("epochs")
+        self._epochs += 1
+        if not due:
+            return
+        self.results = evaluation.evaluate(self.model, self.dataset)
+        if logs is not None:
+            logs.update(
+                {f"val_{name}": self.results[name] for name in NAMES if self.results[name] is not None}
+            )
+
+
+def _callbacks_before(callback):
+    # Keras tells a callback nothing of its neighbours, but the list of them is a caller of on_train_begin.
+    frame = sys._getframe(1)
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, keras.callbacks.CallbackList) and callback in caller.callbacks:
+            return caller.callbacks[: caller.callbacks.index(callback)]
+        frame = frame.f_back
+    return []
+
+
+def _needs_scores(callback):
+    if isinstance(callback, (keras.callbacks.CSVLogger, keras.callbacks.TensorBoard)):
+        return True
+    return getattr(callback, "monitor", None) in [f"val_{name}" for name in NAMES]
