@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from keras_frcnn import data
+from keras_frcnn.data.spec import parse
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("shapes", ("shapes", "", "val")),
+        ("shapes@train", ("shapes", "", "train")),
+        ("voc:a/b@c@train", ("voc", "a/b@c", "train")),
+        ("coco:a/b.json@c@d/e", ("coco", "a/b.json", "c@d/e")),
+        ("tfds:voc/2007@train[:10%]+test", ("tfds", "voc/2007", "train[:10%]+test")),
+    ],
+)
+def test_parse(text, parts):
+    assert tuple(parse(text)) == parts
+
+
+@pytest.mark.parametrize(
+    "text", ["", "bccd", "voc:bccd", "voc:@train", "voc:bccd@", "imagenet:a@b", "shape@train"]
+)
+def test_unknown_form(text):
+    with pytest.raises(
+        ValueError, match="names no data set; write shapes@train or .*voc:ROOT.*coco:INST.*tfds:NAME"
+    ):
+        data.load(text)
+
+
+def test_no_set_at_all():
+    with pytest.raises(ValueError, match="No data set is named"):
+        data.load([])
+
+
+def test_joined_by_class_name(voc_folder, coco_files):
+    file, folder, _ = coco_files
+    joined = data.load([f"coco:{file}@{folder}", f"voc:{voc_folder}@train", "shapes@val"])
+    assert joined.class_names[:3] == ("dog", "cat", "bird")
+    assert len(joined) == len(joined.source) == 2 + 2 + 200
+    np.testing.assert_array_equal(joined.records[0].labels, [1, 0])
+    np.testing.assert_array_equal(joined.records[2].labels, [0, 1])
+    assert min(joined.records[4 + i].labels.min(initial=99) for i in range(9)) >= 3
+    # Each record travels with its own picture, in Python and in the graph.
+    for index, image in enumerate(joined.images().take(8)):
+        assert image.shape == (joined.records[index].height, joined.records[index].width, 3)
+        np.testing.assert_array_equal(image, joined.image(index))
+    x, _ = next(iter(joined.batches(2, image_size=(32, 64), training=True)))
+    assert x["images"].shape[0] == 2
+
+
+def test_files_of_two_folders(voc_folder):
+    joined = data.load([f"voc:{voc_folder}@val", f"voc:{voc_folder}@train"])
+    assert joined.name == f"voc:{voc_folder}@val + voc:{voc_folder}@train"
+    assert [record.image_id for record in joined.records] == ["c", "a", "b"]
+    assert [image.shape for image in joined.images()] == [(50, 50, 3), (40, 60, 3), (60, 40, 3)]
+
+
+def test_class_names_given(voc_folder):
+    val = data.load(f"voc:{voc_folder}@val", class_names=["fish", "bird"])
+    np.testing.assert_array_equal(val.records[0].labels, [1])
+    with pytest.raises(ValueError, match="has objects of the classes cat, dog, not among fish, bird"):
+        data.load(f"voc:{voc_folder}@train", class_names=["fish", "bird"])
+    with pytest.raises(ValueError, match="hold a name twice"):
+        data.load(f"voc:{voc_folder}@train", class_names=["bird", "bird"])

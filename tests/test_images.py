@@ -1,0 +1,240 @@
+import math
+import struct
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_frcnn import images
+
+# The turns as NumPy has them, from the wording of the EXIF standard.
+TURNS = {
+    1: lambda a: a,
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+    8: lambda a: np.rot90(a, 1),
+}
+
+
+def picture(height=24, width=40):
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x * 255 / width, y * 255 / height, (x + y) * 2], -1).astype(np.uint8)
+
+
+def encode(image, suffix):
+    channels = image if image.ndim == 2 else image[..., [2, 1, 0, 3][: image.shape[-1]]]
+    return cv2.imencode(suffix, channels)[1].tobytes()
+
+
+def exif(orientation, order=">", padding=b""):
+    """A JPEG segment with the orientation as the second of three tags; `padding` comes before the directory."""
+    mark = b"MM\0*" if order == ">" else b"II*\0"
+    tags = [(0x0100, 3, 1, 7), (0x0112, 3, 1, orientation), (0x0128, 3, 1, 2)]
+    table = b"".join(struct.pack(order + "HHIHxx", *tag) for tag in tags)
+    tiff = (
+        mark
+        + struct.pack(order + "I", 8 + len(padding))
+        + padding
+        + struct.pack(order + "H", 3)
+        + table
+        + b"\0" * 4
+    )
+    return b"\xff\xe1" + struct.pack(">H", 8 + len(tiff)) + b"Exif\0\0" + tiff
+
+
+def jpeg_with(segments):
+    plain = encode(picture(), ".jpg")
+    return plain[:2] + segments + plain[2:]
+
+
+@pytest.mark.parametrize("order", [">", "<"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_upright(orientation, order):
+    contents = jpeg_with(exif(orientation, order))
+    image = images.from_bytes(contents, "test")
+    np.testing.assert_array_equal(image, TURNS[orientation](images.from_bytes(jpeg_with(b""), "test")))
+    # OpenCV turns by EXIF too, but decodes with slightly other colours.
+    other = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert image.shape == other.shape
+    assert np.abs(image.astype(int) - other).mean() < 3
+    assert images.header(contents) == (24, 40, orientation)
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [
+        b"\xff\xe0\0\x04ab" + exif(6),
+        b"\xff\xe1\0\x0ahttp://x" + exif(6),
+        b"\xff\xff\xff" + exif(6),
+        exif(6, "<", b"padding!"),
+        exif(6) + exif(3),
+    ],
+    ids=["after APP0", "after XMP", "fill bytes", "directory further on", "the first of two"],
+)
+def test_exif_is_found(segments):
+    contents = jpeg_with(segments)
+    assert images.orientation(contents) == 6
+    assert images.header(contents) == (24, 40, 6)
+
+
+@pytest.mark.parametrize("segments", [b"", exif(0), exif(9)], ids=["none", "0", "9"])
+def test_nonsense_is_upright(segments):
+    assert images.orientation(jpeg_with(segments)) == 1
+    assert images.header(jpeg_with(segments)) == (24, 40, 1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=80), st.integers(0, 60), st.booleans())
+def test_damaged_headers(noise, cut, with_exif):
+    contents = b"\xff\xd8" + (exif(6)[:cut] if with_exif else b"\xff\xe1") + noise
+    assert 1 <= orientation_in_graph(tf.constant(contents)) <= 8
+    found = images.header(contents)
+    assert found is None or 1 <= found[2] <= 8
+
+
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+def orientation_in_graph(contents):
+    return images.orientation(contents)
+
+
+def test_formats():
+    image = picture()
+    for suffix in (".png", ".bmp"):
+        np.testing.assert_array_equal(images.from_bytes(encode(image, suffix), suffix), image)
+    alpha = np.concatenate([image, image[..., :1]], -1)
+    for suffix in (".png", ".bmp"):
+        np.testing.assert_array_equal(images.from_bytes(encode(alpha, suffix), "alpha"), image)
+    grey = image[..., 0]
+    for suffix in (".png", ".bmp"):
+        np.testing.assert_array_equal(
+            images.from_bytes(encode(grey, suffix), "grey"), np.repeat(grey[..., None], 3, -1)
+        )
+    deep = image.astype(np.uint16) * 256 + 77
+    np.testing.assert_array_equal(images.from_bytes(encode(deep, ".png"), "deep"), image)
+    jpeg = images.from_bytes(encode(grey, ".jpg"), "grey")
+    assert jpeg.shape == (24, 40, 3)
+    assert np.ptp(jpeg.astype(int), axis=-1).max() == 0
+
+
+def test_gif_gives_its_first_frame():
+    # Two frames of one pixel, red and blue, written out by hand.
+    palette = bytes([255, 0, 0, 0, 0, 255])
+    head = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + palette
+    frames = [
+        b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02" + data + b"\0"
+        for data in (b"\x44\x01", b"\x4c\x01")
+    ]
+    contents = head + b"".join(frames) + b";"
+    np.testing.assert_array_equal(images.from_bytes(contents, "gif"), [[[255, 0, 0]]])
+    assert images.header(contents) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
+def test_header_of_a_prefix(suffix):
+    contents = encode(picture(), suffix)
+    assert images.header(contents) == (24, 40, 1)
+    assert images.header(contents[: len(contents) - 20]) == (24, 40, 1)
+    assert images.header(contents[:12]) is None
+
+
+def test_decode_is_stock_operations():
+    graph = tf.function(images.decode).get_concrete_function(tf.TensorSpec([], tf.string)).graph
+    functions = [definition.node_def for definition in graph.as_graph_def().library.function]
+    names = {node.op for nodes in [graph.as_graph_def().node, *functions] for node in nodes}
+    assert "DecodeJpeg" in names
+    assert not any("PyFunc" in name for name in names)
+
+
+def test_read(tmp_path):
+    (tmp_path / "a.png").write_bytes(encode(picture(), ".png"))
+    np.testing.assert_array_equal(images.read(tmp_path / "a.png"), picture())
+    with pytest.raises(FileNotFoundError, match=r"There is no image file .*b\.png"):
+        images.read(tmp_path / "b.png")
+    for contents in (b"", b"\xff", b"text", encode(picture(), ".jpg")[:200], encode(picture(), ".png")[:60]):
+        (tmp_path / "c.jpg").write_bytes(contents)
+        with pytest.raises(ValueError, match=r"c\.jpg cannot be decoded as an image"):
+            images.read(tmp_path / "c.jpg")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_boxes_turn_with_the_image(orientation):
+    stored = np.zeros([20, 30, 1], np.uint8)
+    stored[3:9, 5:16] = 1
+    upright = images.turn_upright(tf.constant(stored), tf.constant(orientation)).numpy()[..., 0]
+    np.testing.assert_array_equal(upright, TURNS[orientation](stored[..., 0]))
+    box = images.turn_boxes_upright(np.array([[5.0, 3, 16, 9]]), orientation, *upright.shape)
+    y, x = np.nonzero(upright)
+    np.testing.assert_array_equal(box, [[x.min(), y.min(), x.max() + 1, y.max() + 1]])
+
+
+sides = st.integers(1, 5000)
+
+
+@given(sides, sides, st.integers(1, 1500), st.integers(0, 1500))
+def test_resized_shape(height, width, short, more):
+    long = short + more
+    h, w = images.resized_shape(height, width, (short, long))
+    assert (h == min(h, w)) if height <= width else (w == min(h, w))
+    assert max(h, w) <= long or min(h, w) == short == 1
+    assert min(h, w) == short or max(h, w) == long
+    assert min(h, w) <= short
+    scale = min(Fraction(short, min(height, width)), Fraction(long, max(height, width)))
+    assert h == max(math.floor(height * scale), 1)
+    assert w == max(math.floor(width * scale), 1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(sides, sides, st.integers(1, 1500), st.integers(0, 1500))
+def test_resized_shape_of_tensors(height, width, short, more):
+    expected = images.resized_shape(height, width, (short, short + more))
+    found = images.resized_shape(tf.constant(height), tf.constant(width), (short, short + more))
+    assert tuple(int(value) for value in found) == expected
+    assert all(value.dtype == tf.int32 for value in found)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((375, 500), (600, 800)), ((500, 375), (800, 600)), ((300, 900), (333, 1000)), ((1, 5000), (1, 1000))],
+)
+def test_resized_shape_examples(shape, expected):
+    assert images.resized_shape(*shape, (600, 1000)) == expected
+
+
+def half_pixel_bilinear(image, height, width):
+    def weights(old, new):
+        matrix = np.zeros([new, old])
+        for row in range(new):
+            centre = (row + 0.5) * old / new - 0.5
+            low = int(np.floor(centre))
+            for index, weight in ((low, 1 - (centre - low)), (low + 1, centre - low)):
+                matrix[row, min(max(index, 0), old - 1)] += weight
+        return matrix
+
+    rows, columns = weights(image.shape[0], height), weights(image.shape[1], width)
+    return np.einsum("ah,hwc,bw->abc", rows, image.astype(float), columns)
+
+
+@pytest.mark.parametrize("shape", [(24, 40), (48, 61), (7, 13), (1, 1)])
+def test_resize(shape):
+    image = picture()
+    resized = images.resize(image, shape)
+    assert resized.dtype == tf.float32
+    np.testing.assert_allclose(resized, half_pixel_bilinear(image, *shape), atol=1e-3)
+    np.testing.assert_array_equal(images.resize(image[None], shape)[0], resized)
+
+
+def test_pad():
+    image = picture()
+    padded = images.pad(tf.constant(image), 32, 64)
+    assert padded.shape == (32, 64, 3) and padded.dtype == tf.uint8
+    np.testing.assert_array_equal(padded[:24, :40], image)
+    assert int(tf.reduce_sum(tf.cast(padded, tf.int32))) == image.astype(int).sum()
+    np.testing.assert_array_equal(images.pad(tf.constant(image[None]), 32, 64)[0], padded)
