@@ -1,7 +1,7 @@
 """The only decode, EXIF turn, resize and pad of the package.
 
-`decode`, `resized_shape`, `resize` and `pad` are made of stock TensorFlow operations and run alike eagerly, inside
-tf.data and inside an exported SavedModel. `header` and `read` are their counterparts for plain Python.
+`decode`, `resized_shape`, `resize` and `pad` are made of stock TensorFlow operations and run alike eagerly,
+inside tf.data and inside an exported SavedModel. `header` and `read` are their counterparts for plain Python.
 
 Shape letters: B images, H height, W width, in pixels.
 """
@@ -22,8 +22,8 @@ def decode(contents):
     """Decode an encoded image and turn it upright.
 
     Args:
-        contents: scalar string tensor, the bytes of a JPEG, PNG, GIF (its first frame) or BMP file. Grey images get
-            three equal channels, an alpha channel is dropped and 16 bits become 8.
+        contents: scalar string tensor, the bytes of a JPEG, PNG, GIF (its first frame) or BMP file. Grey
+            images get three equal channels, an alpha channel is dropped and 16 bits become 8.
 
     Returns:
         uint8 `[H, W, 3]` RGB, turned as the EXIF orientation of a JPEG says.
@@ -95,11 +95,11 @@ def orientation(contents):
         pair = tf.where(little, [1, 256], [256, 1])
         tags = tf.reduce_sum(table[:, 0:2] * pair, -1)
         values = tf.reduce_sum(table[:, 8:10] * pair, -1)
-        return tf.reduce_max(tf.where((tags == _ORIENTATION_TAG) & (values <= 8), values, 1), keepdims=True)[0]
+        known = (tags == _ORIENTATION_TAG) & (values <= 8)
+        return tf.reduce_max(tf.concat([[1], tf.where(known, values, 1)], 0))
 
     (start,) = tf.while_loop(is_segment_before_exif, following, [tf.constant(2)])
-    found = tf.cond(is_exif(start), lambda: from_tiff(start + 10), lambda: 1)
-    return tf.maximum(found, 1)
+    return tf.cond(is_exif(start), lambda: from_tiff(start + 10), lambda: 1)
 
 
 def turn_upright(image, orientation):
@@ -146,8 +146,8 @@ def resized_shape(height, width, image_size):
 
     Args:
         height, width: pixels, Python ints or int tensors.
-        image_size: `(short, long)`: the short side becomes `short`, unless the long side would exceed `long`; then the
-            long side becomes `long`.
+        image_size: `(short, long)`: the short side becomes `short`, unless the long side would exceed `long`;
+            then the long side becomes `long`.
 
     Returns:
         `(height, width)`, rounded down and at least 1: ints for ints, int32 tensors for tensors.
@@ -237,8 +237,8 @@ def header(contents):
         contents: bytes, the beginning of the file or all of it.
 
     Returns:
-        `(height, width, orientation)`: the size as stored (not turned) and the EXIF orientation, 1 to 8; None where
-        the bytes hold no size (no image, or the header is longer than `contents`).
+        `(height, width, orientation)`: the size as stored (not turned) and the EXIF orientation, 1 to 8; None
+        where the bytes hold no size (no image, or the header is longer than `contents`).
     """
     try:
         if contents.startswith(JPEG):

@@ -35,18 +35,11 @@ def encode(image, suffix):
 
 
 def exif(orientation, order=">", padding=b""):
-    """A JPEG segment with the orientation as the second of three tags; `padding` comes before the directory."""
+    """A JPEG segment with the orientation second of three tags; `padding` precedes the directory."""
     mark = b"MM\0*" if order == ">" else b"II*\0"
     tags = [(0x0100, 3, 1, 7), (0x0112, 3, 1, orientation), (0x0128, 3, 1, 2)]
-    table = b"".join(struct.pack(order + "HHIHxx", *tag) for tag in tags)
-    tiff = (
-        mark
-        + struct.pack(order + "I", 8 + len(padding))
-        + padding
-        + struct.pack(order + "H", 3)
-        + table
-        + b"\0" * 4
-    )
+    table = struct.pack(order + "H", 3) + b"".join(struct.pack(order + "HHIHxx", *tag) for tag in tags)
+    tiff = mark + struct.pack(order + "I", 8 + len(padding)) + padding + table + b"\0" * 4
     return b"\xff\xe1" + struct.pack(">H", 8 + len(tiff)) + b"Exif\0\0" + tiff
 
 

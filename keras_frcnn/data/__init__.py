@@ -11,8 +11,8 @@ def load(spec, class_names=None, default_split="val"):
     """Read the data set, or the sets, that a string names.
 
     Args:
-        spec: `shapes@train`, `shapes@val`, `voc:ROOT@SPLIT`, `coco:INSTANCES.json@IMAGE_FOLDER` or `tfds:NAME@SPLIT`;
-            or a list of such strings, which are joined by class name.
+        spec: `shapes@train`, `shapes@val`, `voc:ROOT@SPLIT`, `coco:INSTANCES.json@IMAGE_FOLDER` or
+            `tfds:NAME@SPLIT`; or a list of such strings, which are joined by class name.
         class_names: classes to count the labels in, for instance those of a model; by default the set's own.
         default_split: the split meant by a bare `shapes`.
 

@@ -15,8 +15,8 @@ def load(instances, folder, name=None):
     """Read COCO instances.
 
     Args:
-        instances: JSON file with `images`, `annotations` and `categories`. The classes are its categories in the order
-            of their ids, whether or not they occur; the ids may have gaps.
+        instances: JSON file with `images`, `annotations` and `categories`. The classes are its categories in
+            the order of their ids, whether or not they occur; the ids may have gaps.
         folder: where the `file_name` of each image is looked up.
         name: str, what messages call the set.
 
@@ -31,7 +31,9 @@ def load(instances, folder, name=None):
     name = name or f"coco:{instances}@{folder}"
     content = _read(instances)
     if not folder.is_dir():
-        raise FileNotFoundError(f"There is no image folder {folder}; give the one that {instances} describes.")
+        raise FileNotFoundError(
+            f"There is no image folder {folder}; give the one that {instances} describes."
+        )
     check = BoxCheck(name)
     records = []
     try:
@@ -45,7 +47,7 @@ def load(instances, folder, name=None):
             records.append(_record(image, objects[image["id"]], labels, folder, instances, check))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{instances} is no COCO instances file (an entry lacks or refers to an unknown {error}); repair it."
+            f"{instances} is no COCO instances file (missing or unknown: {error}); repair it."
         ) from None
     check.report()
     ids = {name: next(c["id"] for c in categories if c["name"] == name) for name in names}
@@ -65,8 +67,15 @@ def _read(instances):
 def _record(image, objects, labels, folder, instances, check):
     path = folder / image["file_name"]
     if not path.is_file():
-        raise FileNotFoundError(f"There is no image {path}, which {instances} lists; add it or take its entry out.")
-    corners = np.array([item["bbox"] for item in objects], np.float64).reshape(-1, 4)
+        raise FileNotFoundError(
+            f"There is no image {path}, which {instances} lists; add it or take its entry out."
+        )
+    try:
+        corners = np.array([item["bbox"] for item in objects], np.float64).reshape(len(objects), 4)
+    except ValueError:
+        raise ValueError(
+            f"Image {image['id']} in {instances} has a bbox that is not four numbers; repair or remove it."
+        ) from None
     area = [item.get("area", item["bbox"][2] * item["bbox"][3]) for item in objects]
     corners[:, 2:] += corners[:, :2]
     stated = (image["height"], image["width"]) if image.get("height") and image.get("width") else None

@@ -47,29 +47,37 @@ class DetectionDataset:
         return pipeline.originals(self)
 
     def batches(
-        self, batch_size, image_size=(600, 1000), training=False, seed=0, flip=0.5, short_sides=None, canvas=False
+        self,
+        batch_size,
+        image_size=(600, 1000),
+        training=False,
+        seed=0,
+        flip=0.5,
+        short_sides=None,
+        canvas=False,
     ):
         """Batches for `fit` and `evaluate`.
 
         Args:
             batch_size: int, images a batch (B).
-            image_size: `(short, long)`: the short side becomes `short` unless the long side would exceed `long`.
-            training: shuffle and augment. Each iteration has an order and an augmentation of its own, and the same
-                call gives the same series of them again. Otherwise every image comes once and unchanged, in record
-                order but for the grouping by shape.
+            image_size: `(short, long)`: the short side becomes `short` unless the long side would exceed
+                `long`.
+            training: shuffle and augment. Each iteration has an order and an augmentation of its own, and the
+                same call gives the same series of them again. Otherwise every image comes once and unchanged,
+                in record order but for the grouping by shape.
             seed: int, of the shuffling and the augmentation.
             flip: probability of mirroring a training image, 0 to 1.
-            short_sides: short sides to draw from in training instead of `image_size[0]`: a list of ints to choose
-                from, or a tuple (lowest, highest).
-            canvas: letterbox every image into the same square, whose side is `image_size[1]` rounded up to a multiple
-                of 32. Otherwise images in landscape and in portrait format go to different batches, and a batch is
-                padded to its largest image, rounded up likewise.
+            short_sides: short sides to draw from in training instead of `image_size[0]`: a list of ints to
+                choose from, or a tuple (lowest, highest).
+            canvas: letterbox every image into the same square, whose side is `image_size[1]` rounded up to a
+                multiple of 32. Otherwise images in landscape and in portrait format go to different batches,
+                and a batch is padded to its largest image, rounded up likewise.
 
         Returns:
-            tf.data.Dataset of known length with elements `(x, y)`: `x = {"images": float32 [B, H, W, 3] in 0-255,
-            "image_shapes": int32 [B, 2], the height and width that are not padding}` and `y = {"boxes": float32
-            [B, M, 4] xyxy in pixels of the resized image, "labels": int32 [B, M], "ignore": bool [B, M]}`, padded
-            with -1 (False); M is the most objects of an image in the batch, at least 1.
+            tf.data.Dataset of known length with elements `(x, y)`: `x = {"images": float32 [B, H, W, 3] in
+            0-255, "image_shapes": int32 [B, 2], the height and width that are not padding}` and `y =
+            {"boxes": float32 [B, M, 4] xyxy in pixels of the resized image, "labels": int32 [B, M], "ignore":
+            bool [B, M]}`, padded with -1 (False); M is the most objects of an image in the batch, at least 1.
 
         Raises:
             ValueError: an argument out of range.
@@ -98,8 +106,8 @@ class DetectionDataset:
         missing = [self.class_names[label] for label in used if new[label] < 0]
         if missing:
             raise ValueError(
-                f"{self.name} has objects of the class{'es' * (len(missing) > 1)} {', '.join(missing)}, not among "
-                f"{', '.join(names)}; use sets and models of the same classes."
+                f"{self.name} has objects of the class{'es' * (len(missing) > 1)} {', '.join(missing)}, "
+                f"not among {', '.join(names)}; use sets and models of the same classes."
             )
         records = [dataclasses.replace(record, labels=new[record.labels]) for record in self.records]
         return DetectionDataset(self.name, names, records, self.source, self.category_ids)

@@ -13,14 +13,23 @@ SIDE_MULTIPLE = 32
 
 
 def batches(
-    dataset, batch_size, image_size=(600, 1000), training=False, seed=0, flip=0.5, short_sides=None, canvas=False
+    dataset,
+    batch_size,
+    image_size=(600, 1000),
+    training=False,
+    seed=0,
+    flip=0.5,
+    short_sides=None,
+    canvas=False,
 ):
-    """Make the batches that models train and validate on; `DetectionDataset.batches` documents the arguments."""
+    """Make the batches of `DetectionDataset.batches`, which documents the arguments."""
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; give at least 1.")
     short, long = image_size
     if not 1 <= short <= long:
-        raise ValueError(f"image_size is {tuple(image_size)}; give (short side, limit of the long side) in pixels.")
+        raise ValueError(
+            f"image_size is {tuple(image_size)}; give (short side, limit of the long side) in pixels."
+        )
     count = len(dataset)
     objects = _Objects(dataset.records)
     side = round_up(long)
@@ -37,7 +46,7 @@ def batches(
         if training and flip:
             chosen = tf.random.stateless_uniform([], seeds + [0, 1]) < flip
             image, boxes = tf.cond(chosen, lambda: mirror(image, boxes), lambda: (image, boxes))
-        image = images.pad(image, side, side) if canvas else images.pad(image, round_up(new[0]), round_up(new[1]))
+        image = images.pad(image, *((side, side) if canvas else (round_up(new[0]), round_up(new[1]))))
         image.set_shape([side, side, 3] if canvas else [None, None, 3])
         # One row of padding where there is no object keeps M at least 1.
         empty = tf.cast(tf.shape(labels) == 0, tf.int32)
@@ -102,9 +111,13 @@ class _Objects:
 
     def __init__(self, records):
         self.splits = tf.constant(np.cumsum([0] + [len(record.labels) for record in records]), tf.int64)
-        self.boxes = tf.constant(np.concatenate([np.zeros([0, 4])] + [record.boxes for record in records]), tf.float32)
-        self.labels = tf.constant(np.concatenate([np.zeros([0])] + [record.labels for record in records]), tf.int32)
-        self.ignore = tf.constant(np.concatenate([np.zeros([0])] + [record.ignore for record in records]), tf.bool)
+        # The empty arrays in front keep the types where there is no record.
+        boxes = [np.zeros([0, 4]), *(record.boxes for record in records)]
+        labels = [np.zeros(0), *(record.labels for record in records)]
+        ignore = [np.zeros(0), *(record.ignore for record in records)]
+        self.boxes = tf.constant(np.concatenate(boxes), tf.float32)
+        self.labels = tf.constant(np.concatenate(labels), tf.int32)
+        self.ignore = tf.constant(np.concatenate(ignore), tf.bool)
 
     def __call__(self, index):
         rows = slice(self.splits[index], self.splits[index + 1])

@@ -36,8 +36,8 @@ class Record:
 class BoxCheck:
     """Makes records of sound boxes and remembers what was wrong with the others.
 
-    A box of no finite area inside its image is dropped, one that reaches outside is clipped. `report` tells about both
-    in one warning.
+    A box of no finite area inside its image is dropped, one that reaches outside is clipped. `report` tells
+    about both in one warning.
 
     Args:
         name: str, the data set as the warning calls it.
@@ -49,7 +49,16 @@ class BoxCheck:
         self.clipped = []
 
     def record(self, image_id, file, height, width, boxes, labels, ignore, area=None, source=None):
-        """Check the boxes of one image; arguments as in `Record`, with any boxes; `source` names the annotation."""
+        """Make the record of one image.
+
+        Args:
+            image_id, file, height, width, labels, ignore, area: as in `Record`.
+            boxes: `[M, 4]` xyxy, sound or not.
+            source: what the warning calls the annotation; by default the file.
+
+        Returns:
+            Record.
+        """
         boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
         inside = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
         sides = inside[:, 2:] - inside[:, :2]
@@ -57,7 +66,7 @@ class BoxCheck:
         moved = keep & (inside != boxes).any(-1)
         self.dropped += [(source or file, index) for index in np.flatnonzero(~keep)]
         self.clipped += [(source or file, index) for index in np.flatnonzero(moved)]
-        area = sides.prod(-1) if area is None else np.asarray(area)
+        area = sides.prod(-1) if area is None else area
         return Record(
             image_id=image_id,
             file=str(file),

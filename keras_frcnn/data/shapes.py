@@ -1,7 +1,7 @@
 """Scenes of simple shapes, drawn on the fly: a data set with nothing to download.
 
-A scene shows up to eight textured objects of six classes on a textured background, among scraps of no class. What it
-shows depends on its index alone; the two splits have different indices.
+A scene shows up to eight textured objects of six classes on a textured background, among scraps of no class.
+What it shows depends on its index alone; the two splits have different indices.
 
 Shape letters: H height, W width of the scene or of an object, in pixels.
 """
@@ -66,7 +66,9 @@ def load(split, count=None):
         records.append(
             check.record(index, f"shapes scene {index}", HEIGHT, WIDTH, boxes, labels, [False] * len(labels))
         )
-    return DetectionDataset(f"shapes@{split}", CLASS_NAMES, records, Drawn(lambda i: draw(first + int(i)), count))
+    return DetectionDataset(
+        f"shapes@{split}", CLASS_NAMES, records, Drawn(lambda i: draw(first + int(i)), count)
+    )
 
 
 def compose(index):
@@ -76,8 +78,8 @@ def compose(index):
         index: int, the scene.
 
     Returns:
-        list of `Thing` in the order of drawing: the scraps, then the objects from large to small, so that none is
-        hidden. A silhouette touches all four sides of its mask.
+        list of `Thing` in the order of drawing: the scraps, then the objects from large to small, so that
+        none is hidden. A silhouette touches all four sides of its mask.
     """
     rng = np.random.default_rng([_SEED, index, 0])
     scraps = [_place(rng, _scrap(rng), -1) for _ in range(rng.integers(MOST_SCRAPS + 1))]
@@ -110,7 +112,8 @@ def draw(index):
         height, width = thing.mask.shape
         first, second = _dull(rng) if thing.label < 0 and rng.random() < DULL_SCRAPS else _vivid(rng)
         fill = _texture(rng, height, width, first, second)
-        np.copyto(image[thing.y : thing.y + height, thing.x : thing.x + width], fill, where=thing.mask[..., None])
+        place = image[thing.y : thing.y + height, thing.x : thing.x + width]
+        np.copyto(place, fill, where=thing.mask[..., None])
     grain = _grain()[rng.integers(GRAIN)]
     top, left = rng.integers(grain.shape[0] - HEIGHT), rng.integers(grain.shape[1] - WIDTH)
     return cv2.add(image, grain[top : top + HEIGHT, left : left + WIDTH], dtype=cv2.CV_8U)
@@ -118,7 +121,8 @@ def draw(index):
 
 @functools.cache
 def _grain():
-    """Film grain of rising strength to cut from, int16 `[GRAIN, 2H, 2W, 3]`: drawing it anew is half of the time."""
+    """Film grain of rising strength to cut pieces from: int16 `[GRAIN, 2H, 2W, 3]`."""
+    # Made once, because making it for each scene would take half of the time.
     noise = np.random.default_rng(_SEED).normal(size=[2 * HEIGHT, 2 * WIDTH, 3])
     return np.stack([np.round(2 * level * noise).astype(np.int16) for level in range(GRAIN)])
 
@@ -144,7 +148,8 @@ def _silhouette(rng, name):
     points = points * [stretch, 1 / stretch] @ _rotation(rng)
     points -= points.min(0)
     extent = points.max(0)
-    # Sizes are spread evenly on a logarithmic scale. The filled shape has up to two pixels more than its outline.
+    # Sizes are spread evenly on a logarithmic scale. The filled shape has up to two pixels more than its
+    # outline.
     lowest, highest = SIDES[0] / extent.min(), (SIDES[1] - 2) / extent.max()
     points *= np.exp(rng.uniform(np.log(lowest), np.log(highest)))
     outlines = [points]

@@ -6,7 +6,7 @@ FORMS = "shapes@train or shapes@val, voc:ROOT@SPLIT, coco:INSTANCES.json@IMAGE_F
 
 
 class Spec(typing.NamedTuple):
-    """A parsed data set string: the kind (`shapes`, `voc`, `coco`, `tfds`), the place, and what follows the `@`."""
+    """A data set string taken apart: `shapes`, `voc`, `coco` or `tfds`, the place, what follows the `@`."""
 
     kind: str
     place: str

@@ -34,10 +34,13 @@ def load(name, split, spec=None):
     except (tfds.core.registered.DatasetNotFoundError, ValueError) as error:
         raise ValueError(f"TFDS has no set {name} ({str(error).splitlines()[0]}); check the name.") from None
     features = builder.info.features
-    if "image" not in features or "objects" not in features or not {"bbox", "label"} <= set(features["objects"]):
-        raise ValueError(f"The TFDS set {name} has no image with objects of bbox and label; take a detection set.")
+    objects = getattr(dict(features.items()).get("objects"), "feature", {})
+    if "image" not in features or "bbox" not in objects or "label" not in objects:
+        raise ValueError(
+            f"The TFDS set {name} has no image with objects of bbox and label; take a detection set."
+        )
     builder.download_and_prepare()
-    class_names = tuple(features["objects"]["label"].names)
+    class_names = tuple(objects["label"].names)
     try:
         data = builder.as_dataset(
             split=split, shuffle_files=False, decoders={"image": tfds.decode.SkipDecoding()}

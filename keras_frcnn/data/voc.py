@@ -17,8 +17,8 @@ def load(root, split, name=None):
     """Read a VOC-like folder.
 
     Args:
-        root: folder with JPEGImages, Annotations and ImageSets/Main. A `labels.txt` in it, one class a line, gives
-            the classes and their order; without it they are those of all annotations, sorted.
+        root: folder with JPEGImages, Annotations and ImageSets/Main. A `labels.txt` in it, one class a line,
+            gives the classes and their order; without it they are those of all annotations, sorted.
         split: str, the name of a list in ImageSets/Main.
         name: str, what messages call the set.
 
@@ -50,13 +50,15 @@ def load(root, split, name=None):
         picture = pictures.get(image_id)
         if picture is None:
             raise FileNotFoundError(
-                f"{root / 'JPEGImages'} has no image {image_id} (.jpg, .jpeg or .png), which the split {split} lists; "
-                f"add the file or take the line out."
+                f"{root / 'JPEGImages'} has no image {image_id} (.jpg, .jpeg or .png), "
+                f"which the split {split} lists; add the file or take the line out."
             )
         size, names, boxes, difficult = annotations.get(image_id) or read_annotation(file)
         unknown = [name for name in names if name not in labels]
         if unknown:
-            raise ValueError(f"{file} has the class {unknown[0]}, which {root / 'labels.txt'} lacks; add it there.")
+            raise ValueError(
+                f"{file} has the class {unknown[0]}, which {root / 'labels.txt'} lacks; add it there."
+            )
         height, width, boxes = upright_boxes(picture, size, boxes, file)
         objects = [labels[name] for name in names]
         records.append(check.record(image_id, picture, height, width, boxes, objects, difficult, source=file))
@@ -71,8 +73,8 @@ def read_annotation(file):
         file: path.
 
     Returns:
-        `(size, names, boxes, difficult)`: the stated (height, width) or None, M class names, float64 `[M, 4]` xyxy
-        half-open boxes, M bools.
+        `(size, names, boxes, difficult)`: the stated (height, width) or None, M class names, float64 `[M, 4]`
+        xyxy half-open boxes, M bools.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -81,7 +83,9 @@ def read_annotation(file):
     try:
         tree = ElementTree.parse(file).getroot()
     except FileNotFoundError:
-        raise FileNotFoundError(f"There is no annotation {file}; add it or take its image out of the split.") from None
+        raise FileNotFoundError(
+            f"There is no annotation {file}; add it or take its image out of the split."
+        ) from None
     except ElementTree.ParseError as error:
         raise ValueError(f"{file} is not readable as XML ({error}); repair or remove it.") from None
     names, boxes, difficult = [], [], []
@@ -95,8 +99,8 @@ def read_annotation(file):
             raise ValueError(
                 f"Object {index} of {file} lacks a name or a bndbox of four numbers; repair or remove it."
             ) from None
-        # Counted from 1 with both ends included, to counted from 0 and half-open. Equal corners would make a box one
-        # pixel wide; nobody means that, so they are left without area, for the check to find.
+        # Counted from 1 with both ends included, to counted from 0 and half-open. Equal corners would make a
+        # box one pixel wide; nobody means that, so they are left without area, for the check to find.
         shift = float(corners[0] < corners[2] and corners[1] < corners[3])
         boxes.append([corners[0] - shift, corners[1] - shift, corners[2], corners[3]])
     try:

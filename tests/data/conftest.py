@@ -17,7 +17,8 @@ def picture(height, width, boxes=()):
 
 def annotation(size, objects):
     """VOC XML; objects are (name, 1-based inclusive corners) or (name, corners, difficult)."""
-    text = f"<annotation><filename>other.jpg</filename><size><width>{size[1]}</width><height>{size[0]}</height></size>"
+    text = "<annotation><filename>other.jpg</filename>"
+    text += f"<size><width>{size[1]}</width><height>{size[0]}</height></size>"
     for name, corners, *difficult in objects:
         box = "".join(
             f"<{key}>{value}</{key}>" for key, value in zip(("xmin", "ymin", "xmax", "ymax"), corners)

@@ -62,11 +62,14 @@ def test_defects_are_counted(coco_files):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda content: content.pop("categories"), "lacks or refers to an unknown 'categories'"),
-        (lambda content: content["annotations"][0].update(image_id=5), "unknown 5"),
-        (lambda content: content["annotations"][0].update(category_id=5), "unknown 5"),
-        (lambda content: content["annotations"][0].pop("bbox"), "unknown 'bbox'"),
-        (lambda content: content["annotations"][0].update(bbox=[1, 2]), "bbox"),
+        (lambda content: content.pop("categories"), "missing or unknown: 'categories'"),
+        (lambda content: content["annotations"][0].update(image_id=5), "missing or unknown: 5"),
+        (lambda content: content["annotations"][0].update(category_id=5), "missing or unknown: 5"),
+        (lambda content: content["annotations"][0].pop("bbox"), "missing or unknown: 'bbox'"),
+        (
+            lambda content: content["annotations"][0].update(bbox=[1, 2]),
+            "Image 71 in .* has a bbox that is not four numbers",
+        ),
         (lambda content: content["images"][0].update(width=70), "states 70x40 pixels but .* has 60x40"),
         (lambda content: content["images"][0].update(file_name="x.png"), r"There is no image .*x\.png"),
     ],
