@@ -1,8 +1,8 @@
 """R-CNN, Fast R-CNN and Faster R-CNN for Keras 3 on TensorFlow."""
 
-from keras_frcnn import boxes, data, layers, models
+from keras_frcnn import boxes, callbacks, data, evaluation, layers, models
 from keras_frcnn.models import FasterRCNN
 
 __version__ = "0.1.0"
 
-__all__ = ["FasterRCNN", "boxes", "data", "layers", "models"]
+__all__ = ["FasterRCNN", "boxes", "callbacks", "data", "evaluation", "layers", "models"]

@@ -20,7 +20,6 @@ class Backbone:
         stages: names of layers by stage, from the image up, for freezing.
         head: network for the RoIs, where the backbone gives one (conv5 of a ResNet).
         defaults: arguments of a detector that suit this network better than the detector's own defaults.
-        loaded: number of tensors of `network` and `head` that came from `source`.
         source: "none", "imagenet" or the name of a weights file.
     """
 
@@ -32,7 +31,6 @@ class Backbone:
     stages: tuple = ()
     head: keras.Model | None = None
     defaults: dict = dataclasses.field(default_factory=dict)
-    loaded: frozenset = frozenset()
     source: str = "none"
 
     @property

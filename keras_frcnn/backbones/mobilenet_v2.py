@@ -25,7 +25,7 @@ def mobilenet_v2(weights="none"):
         anchor_sizes=((32, 64, 128, 256, 512),),
         preprocessing="tf",
         stages=stages_by_prefix(network, STAGES),
-        defaults={"rpn_channels": 256, "head_units": (1024, 1024), "rpn_min_size": 4.0},
+        defaults={"frozen_stages": 2, "rpn_channels": 256, "rpn_min_size": 4.0},
         source=source,
     )
 
@@ -48,6 +48,13 @@ def mobilenet_v2_fpn(weights="none"):
         anchor_sizes=(32, 64, 128, 256, 512),
         preprocessing="tf",
         stages=stages_by_prefix(full, STAGES),
-        defaults={"rpn_channels": 128, "head_units": (512, 512)},
+        defaults={
+            "frozen_stages": 2,
+            "rpn_channels": 128,
+            "rpn_pre_nms": (1000, 600),
+            "rpn_post_nms": (1000, 300),
+            "head_units": (512, 512),
+            "head_batch_size": 256,
+        },
         source=source,
     )

@@ -5,11 +5,11 @@ import keras
 from keras_frcnn.backbones.backbone import Backbone, load_file
 from keras_frcnn.layers.fpn import FeaturePyramid
 
-WIDTHS = (16, 32, 64, 96, 128)
+WIDTHS = (16, 32, 64, 128, 192)
 
 
 def tiny_fpn(weights="none"):
-    """Five stages of two convolutions and a 64-channel pyramid at strides 4 to 128; about half a million weights.
+    """Five stages of two convolutions and a 64-channel pyramid at strides 8 to 128; 0.9 million weights.
 
     Args:
         weights: "none" or a weights file saved from this network.
@@ -35,17 +35,23 @@ def tiny_fpn(weights="none"):
             names += [f"{name}_conv", f"{name}_bn", f"{name}_relu"]
         stages.append(tuple(names))
         levels.append(x)
-    pyramid = FeaturePyramid(channels=64, extra_levels=2, name="fpn")(levels[1:])
+    pyramid = FeaturePyramid(channels=64, extra_levels=2, name="fpn")(levels[2:])
     network = keras.Model(images, pyramid, name="tiny_fpn")
     if weights != "none":
         load_file(network, "tiny_fpn", weights)
     return Backbone(
         network=network,
-        strides=(4, 8, 16, 32, 64, 128),
-        pooled_levels=4,
-        anchor_sizes=(16, 32, 64, 128, 256, 512),
+        strides=(8, 16, 32, 64, 128),
+        pooled_levels=3,
+        anchor_sizes=((16, 24), (32, 48), (64, 96), (128, 192), (256, 384)),
         preprocessing="tf",
         stages=tuple(stages),
-        defaults={"rpn_channels": 64, "head_units": (256, 256), "head_batch_size": 128},
+        defaults={
+            "rpn_channels": 64,
+            "rpn_pre_nms": (500, 300),
+            "rpn_post_nms": (300, 150),
+            "head_units": (256, 256),
+            "head_batch_size": 64,
+        },
         source=str(weights).rsplit("/", 1)[-1],
     )

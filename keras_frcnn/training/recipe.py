@@ -1,0 +1,163 @@
+"""A recipe: every number of a training run that is not a path."""
+
+import dataclasses
+from importlib import resources
+from typing import Annotated, Any, Literal
+
+import keras
+import tyro
+import yaml
+
+from keras_frcnn.models import FasterRCNN
+
+MODELS = {"faster_rcnn": FasterRCNN}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How to train a detector; the defaults fine-tune a pretrained network on a few hundred images or more."""
+
+    model: Literal["faster_rcnn"] = "faster_rcnn"
+    """The method."""
+    backbone: str = "mobilenet_v2_fpn"
+    """Network of the features: vgg16, resnet50, mobilenet_v2, mobilenet_v2_fpn or tiny_fpn."""
+    backbone_weights: str = "imagenet"
+    """imagenet, none, or a .weights.h5 file."""
+    image_size: tuple[int, int] = (600, 1000)
+    """Short side and limit of the long side, pixels."""
+    canvas: bool = False
+    """Letterbox every image into one square, so that a served batch of any images is one pass."""
+    epochs: int = 12
+    """Passes over the training set."""
+    batch_size: int = 4
+    """Images a step."""
+    learning_rate: float = 0.01
+    """Peak rate."""
+    warmup_steps: int = 200
+    """Steps over which the rate rises to its peak; at most a tenth of all."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """SGD with momentum 0.9, or AdamW."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay, biases and batch normalisation left out."""
+    clip_norm: float = 10.0
+    """Global norm that gradients are clipped to."""
+    flip: float = 0.5
+    """Probability of mirroring a training image."""
+    short_sides: tuple[int, ...] = ()
+    """Short sides to choose from in training; by default the one of image_size."""
+    mixed_precision: Literal["none", "float16", "bfloat16"] = "none"
+    """Compute dtype; box arithmetic and losses stay float32."""
+    seed: int = 0
+    """Of the initial weights, the order of the images, augmentation and sampling."""
+    detector: Annotated[dict[str, Any], tyro.conf.Suppress] = dataclasses.field(default_factory=dict)
+    """Further arguments of the model's constructor; in YAML only."""
+
+    def build(self, class_names):
+        """The model, compiled with nothing yet.
+
+        Args:
+            class_names: names of the K classes.
+
+        Returns:
+            `Detector`.
+
+        Raises:
+            ValueError: an entry of `detector` is no argument of the model.
+        """
+        policy = "float32" if self.mixed_precision == "none" else f"mixed_{self.mixed_precision}"
+        try:
+            return MODELS[self.model](
+                class_names,
+                backbone=self.backbone,
+                backbone_weights=self.backbone_weights,
+                image_size=self.image_size,
+                canvas=self.canvas,
+                dtype=policy,
+                **self.detector,
+            )
+        except TypeError as error:
+            raise ValueError(f"The recipe's `detector` does not fit {self.model}: {error}.") from error
+
+    def batches(self, dataset, model, training):
+        """Batches of a data set as this recipe wants them; see `DetectionDataset.batches`."""
+        return dataset.batches(
+            self.batch_size,
+            image_size=model.image_size,
+            training=training,
+            seed=self.seed,
+            flip=self.flip,
+            short_sides=list(self.short_sides) or None,
+            canvas=self.canvas,
+        )
+
+    def make_optimizer(self, steps):
+        """The optimizer with its schedule: warm-up, then a cosine to zero.
+
+        Args:
+            steps: of the whole run.
+        """
+        warmup = min(self.warmup_steps, steps // 10)
+        rate = keras.optimizers.schedules.CosineDecay(
+            self.learning_rate / 100.0 if warmup else self.learning_rate,
+            decay_steps=max(steps - warmup, 1),
+            warmup_target=self.learning_rate if warmup else None,
+            warmup_steps=warmup,
+        )
+        common = {"weight_decay": self.weight_decay or None, "global_clipnorm": self.clip_norm}
+        if self.optimizer == "adamw":
+            optimizer = keras.optimizers.AdamW(rate, **{**common, "weight_decay": self.weight_decay})
+        else:
+            optimizer = keras.optimizers.SGD(rate, momentum=0.9, **common)
+        if self.weight_decay:
+            optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        return optimizer
+
+
+def names():
+    """Names of the recipes in the package."""
+    folder = resources.files("keras_frcnn.training") / "recipes"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load(name):
+    """A recipe of the package by name.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    if name not in names():
+        raise ValueError(f"Unknown recipe {name!r}; use one of {', '.join(names())}, or give a file with --config.")
+    text = (resources.files("keras_frcnn.training") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
+    return from_yaml(text, f"recipe {name!r}")
+
+
+def from_yaml(text, origin, base=None):
+    """A recipe from YAML, over the defaults or over another recipe.
+
+    Args:
+        text: YAML mapping of field names to values.
+        origin: what to call it in messages.
+        base: `Recipe` whose values hold where the text is silent.
+
+    Raises:
+        ValueError: the text is no mapping, or has an unknown field.
+    """
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{origin} is not valid YAML ({str(error).splitlines()[0]}); mend it.") from error
+    known = {field.name: field for field in dataclasses.fields(Recipe)}
+    if not isinstance(values, dict):
+        raise ValueError(f"{origin} must be a mapping such as `epochs: 12`.")
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ValueError(f"{origin} has unknown fields {', '.join(unknown)}; known are {', '.join(known)}.")
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return dataclasses.replace(base or Recipe(), **values)
+
+
+def to_yaml(recipe):
+    """YAML of every field of a recipe."""
+    values = dataclasses.asdict(recipe)
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return yaml.safe_dump(plain, sort_keys=False)

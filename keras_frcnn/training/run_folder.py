@@ -1,0 +1,36 @@
+"""What a training run leaves behind, safe against a pulled plug."""
+
+import os
+from pathlib import Path
+
+import keras
+
+
+class RunFolder(keras.callbacks.Callback):
+    """Keep the model after every epoch as `last.keras`, and the best one as `best.keras`.
+
+    A file is written beside its place and moved there, so that a run that stops at any moment leaves a whole file.
+
+    Args:
+        folder: of the run; made if missing.
+        monitor: entry of the logs that says which epoch is best; without it only `last.keras` is kept.
+    """
+
+    def __init__(self, folder, monitor=None):
+        super().__init__()
+        self.folder = Path(folder)
+        self.monitor = monitor
+        self.best = float("-inf")
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._save("last.keras")
+        score = (logs or {}).get(self.monitor)
+        if score is not None and score > self.best:
+            self.best = score
+            self._save("best.keras")
+
+    def _save(self, name):
+        partial = self.folder / f".{name.removesuffix('.keras')}.partial.keras"
+        self.model.save(partial)
+        os.replace(partial, self.folder / name)
