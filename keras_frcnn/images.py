@@ -220,7 +220,8 @@ def read(path):
 def from_bytes(contents, name):
     """Decode the bytes of an image; as `read`, with `name` standing for the file in messages."""
     try:
-        return _decode_in_graph()(contents).numpy()
+        with tf.device("CPU"):
+            return _decode_in_graph()(contents).numpy()
     except tf.errors.InvalidArgumentError:
         raise ValueError(undecodable(name)) from None
 

@@ -37,15 +37,16 @@ def batches(
     def load(index, seeds):
         image = dataset.source.tensor(index)
         boxes, labels, ignore = objects(index)
+        if training and flip:
+            # Before the resize, where an image is a fraction of the bytes.
+            chosen = tf.random.stateless_uniform([], seeds + [0, 1]) < flip
+            image, boxes = tf.cond(chosen, lambda: mirror(image, boxes), lambda: (image, boxes))
         old = tf.shape(image)[:2]
         limit = _short_side(short_sides, seeds) if training and short_sides else short
         new = tf.stack(images.resized_shape(old[0], old[1], (limit, long)))
         image = images.resize(image, new)
         ratio = tf.cast(new, tf.float32) / tf.cast(old, tf.float32)
         boxes *= tf.stack([ratio[1], ratio[0], ratio[1], ratio[0]])
-        if training and flip:
-            chosen = tf.random.stateless_uniform([], seeds + [0, 1]) < flip
-            image, boxes = tf.cond(chosen, lambda: mirror(image, boxes), lambda: (image, boxes))
         image = images.pad(image, *((side, side) if canvas else (round_up(new[0]), round_up(new[1]))))
         image.set_shape([side, side, 3] if canvas else [None, None, 3])
         # One row of padding where there is no object keeps M at least 1.

@@ -16,7 +16,7 @@ class Files:
 
     def __init__(self, paths):
         self.paths = [str(path) for path in paths]
-        self._tensor = None
+        self._tensor = tf.constant(self.paths, tf.string)
 
     def __len__(self):
         return len(self.paths)
@@ -25,9 +25,6 @@ class Files:
         return images.read(self.paths[index])
 
     def tensor(self, index):
-        if self._tensor is None:
-            with tf.init_scope():
-                self._tensor = tf.constant(self.paths, tf.string)
         path = self._tensor[index]
         return decode_or_name(tf.io.read_file(path), path)
 

@@ -152,3 +152,20 @@ def test_voc2012_sample(shared):
     classes = """aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike
         person pottedplant sheep sofa train tvmonitor"""
     assert set(val.class_names) <= set(classes.split())
+
+
+def test_a_header_longer_than_one_look(voc_folder):
+    path = voc_folder / "JPEGImages/a.jpg"
+    contents = path.read_bytes()
+    comments = (b"\xff\xfe" + struct.pack(">H", 60002) + bytes(60000)) * 3
+    path.write_bytes(contents[:2] + comments + contents[2:])
+    record = data.load(f"voc:{voc_folder}@train").records[0]
+    assert (record.height, record.width) == (40, 60)
+
+
+def test_a_size_that_is_not_stated(voc_folder):
+    file = voc_folder / "Annotations/a.xml"
+    file.write_text(file.read_text().replace("<width>60</width><height>40</height>", "<width>0</width>"))
+    record = data.load(f"voc:{voc_folder}@train").records[0]
+    assert (record.height, record.width) == (40, 60)
+    np.testing.assert_array_equal(record.boxes[0], [4, 9, 20, 30])
