@@ -35,10 +35,11 @@ class AnchorGenerator(keras.layers.Layer):
     """
 
     def __init__(self, sizes, strides, ratios=(0.5, 1.0, 2.0), offset=0.5, rounding="none", **kwargs):
-        kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)
         if len(sizes) != len(strides):
-            raise ValueError(f"AnchorGenerator got {len(sizes)} levels of sizes and {len(strides)} strides; give one each.")
+            raise ValueError(
+                f"AnchorGenerator got {len(sizes)} levels of sizes and {len(strides)} strides; give one each."
+            )
         if rounding not in ("none", "caffe", "torchvision"):
             raise ValueError(f"Unknown anchor rounding {rounding!r}; use 'none', 'caffe' or 'torchvision'.")
         self.sizes = [list(np.atleast_1d(level).tolist()) for level in sizes]
@@ -48,7 +49,9 @@ class AnchorGenerator(keras.layers.Layer):
         self.rounding = rounding
         counts = {len(level) for level in self.sizes}
         if len(counts) > 1:
-            raise ValueError("Every pyramid level needs the same number of anchor sizes, for the RPN is shared by all.")
+            raise ValueError(
+                "Every pyramid level needs the same number of anchor sizes, for the RPN is shared by all."
+            )
         self.anchors_per_cell = counts.pop() * len(self.ratios)
         self.built = True
 
@@ -84,6 +87,10 @@ class AnchorGenerator(keras.layers.Layer):
 
     def compute_output_shape(self, features_shape):
         return (None, 4)
+
+    def compute_output_spec(self, features):
+        # Float32 whatever the policy, which Keras would not guess.
+        return keras.KerasTensor((None, 4), "float32")
 
     def get_config(self):
         return {

@@ -51,7 +51,10 @@ class DetectionHead(keras.layers.Layer):
 
     def _predictor(self, units, stddev, name):
         return keras.layers.Dense(
-            units, kernel_initializer=keras.initializers.RandomNormal(stddev=stddev), dtype=self.dtype_policy, name=name
+            units,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=stddev),
+            dtype=self.dtype_policy,
+            name=name,
         )
 
     def build(self, pooled_shape):
@@ -90,6 +93,10 @@ class DetectionHead(keras.layers.Layer):
     def compute_output_shape(self, pooled_shape):
         leading = tuple(pooled_shape[:2])
         return (*leading, self.num_classes + 1), (*leading, self.box_count, 4)
+
+    def compute_output_spec(self, pooled, training=False):
+        # Float32 whatever the policy, which Keras would not guess.
+        return tuple(keras.KerasTensor(shape, "float32") for shape in self.compute_output_shape(pooled.shape))
 
     def get_config(self):
         network = self.network and keras.saving.serialize_keras_object(self.network)

@@ -34,7 +34,7 @@ class RegionProposalNetwork(keras.layers.Layer):
     Returns:
         dict of "objectness" float32 `[B, A]` (logits), "deltas" float32 `[B, A, 4]`, "anchors" float32 `[A, 4]`,
         "proposals" float32 `[B, R, 4]` (pixels, best first, 0 in padding rows, without gradient),
-        "scores" float32 `[B, R]` (0–1) and "count" int32 `[B]`.
+        "scores" float32 `[B, R]` (0–1, 0 in padding rows) and "count" int32 `[B]`.
     """
 
     def __init__(
@@ -137,7 +137,8 @@ class RegionProposalNetwork(keras.layers.Layer):
             score_threshold=-float("inf"),
             max_outputs=self.post_nms[phase],
         )
-        return proposals, tf.sigmoid(logits), count
+        filled = tf.sequence_mask(count, self.post_nms[phase])
+        return proposals, tf.where(filled, tf.sigmoid(logits), 0.0), count
 
     def compute_output_spec(self, features, image_shapes=None, training=False):
         def spec(*shape, dtype="float32"):

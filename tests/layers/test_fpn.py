@@ -1,0 +1,46 @@
+"""The feature pyramid against its definition."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_frcnn.layers import FeaturePyramid
+
+
+def some_features(sizes):
+    rng = np.random.default_rng(0)
+    return [
+        tf.constant(rng.normal(size=(2, height, width, 3 + index)), tf.float32)
+        for index, (height, width) in enumerate(sizes)
+    ]
+
+
+# An odd map is half, rounded up, at the next level.
+@pytest.mark.parametrize("sizes", [[(8, 12), (4, 6), (2, 3)], [(9, 13), (5, 7), (3, 4)]])
+def test_equals_lateral_plus_repeated_coarser_map(sizes):
+    features = some_features(sizes)
+    layer = FeaturePyramid(channels=4, extra_levels=2)
+    pyramid = layer(features)
+    merged = [lateral(feature).numpy() for lateral, feature in zip(layer.lateral, features)]
+    for level in (1, 0):
+        height, width = sizes[level]
+        repeated = merged[level + 1].repeat(2, axis=1).repeat(2, axis=2)
+        merged[level] = merged[level] + repeated[:, :height, :width]
+    for answer, conv, expected in zip(pyramid, layer.output_convs, merged):
+        np.testing.assert_allclose(answer, conv(expected), rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(pyramid[3], pyramid[2][:, ::2, ::2])
+    np.testing.assert_array_equal(pyramid[4], pyramid[3][:, ::2, ::2])
+
+
+def test_every_level_sends_a_gradient_to_the_coarser_ones():
+    features = some_features([(9, 13), (5, 7)])
+    layer = FeaturePyramid(channels=4, extra_levels=0)
+    with tf.GradientTape() as tape:
+        tape.watch(features)
+        loss = tf.reduce_sum(layer(features)[0] ** 2)
+    assert all(np.any(gradient != 0) for gradient in tape.gradient(loss, features))
+
+
+def test_pyramid_is_in_the_compute_dtype():
+    pyramid = FeaturePyramid(channels=4, dtype="mixed_bfloat16")(some_features([(8, 8), (4, 4)]))
+    assert [level.dtype for level in pyramid] == [tf.bfloat16] * 3
