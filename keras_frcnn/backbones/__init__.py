@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_frcnn.backbones.backbone import Backbone, dtype_policy
+from keras_frcnn.backbones.backbone import Backbone, dtype_policy, mark_source
 from keras_frcnn.backbones.mobilenet_v2 import mobilenet_v2, mobilenet_v2_fpn
 from keras_frcnn.backbones.resnet50 import resnet50
 from keras_frcnn.backbones.tiny_fpn import tiny_fpn
@@ -53,6 +53,7 @@ def _from_model(model, weights):
     strides = {name: PROBE // shape[1] for name, shape in shapes.items()}
     names = sorted(strides, key=strides.get)
     network = keras.Model(model.input, [model.output[name] for name in names], name=model.name)
+    mark_source(network, "as given")
     strides = tuple(strides[name] for name in names)
     sizes = tuple(8 * stride for stride in strides) if len(names) > 1 else ((128, 256, 512),)
     return Backbone(

@@ -62,6 +62,21 @@ class Backbone:
         """All layers of the network and of the head it gives."""
         return [*self.network.layers, *(self.head.layers if self.head else [])]
 
+    def parts(self):
+        """Layers with weights by stage, then those outside the stages, such as a pyramid.
+
+        Returns:
+            list of (name, list of layers).
+        """
+        rest = {layer.name: layer for layer in self.network.layers if layer.weights}
+        stages = [[rest.pop(name) for name in stage if name in rest] for stage in self.stages]
+        if not stages:
+            return [(self.network.name, list(rest.values()))]
+        return [
+            *((f"backbone stage {index}", layers) for index, layers in enumerate(stages, start=1) if layers),
+            *((name, [layer]) for name, layer in rest.items()),
+        ]
+
 
 @contextlib.contextmanager
 def dtype_policy(policy):
@@ -92,12 +107,14 @@ def application(build, name, weights):
     weights = str(weights)
     if weights == "imagenet":
         try:
-            return build(include_top=False, weights="imagenet", input_shape=(None, None, 3)), "imagenet"
+            network = build(include_top=False, weights="imagenet", input_shape=(None, None, 3))
         except Exception as error:  # keras.utils.get_file raises bare Exception when the network is away
             raise ValueError(
                 f"The ImageNet weights of {name} could not be downloaded ({error}); check the network, or give a "
                 "weights file with backbone_weights."
             ) from error
+        mark_source(network, weights)
+        return network, weights
     network = build(include_top=False, weights=None, input_shape=(None, None, 3))
     if weights == "none":
         return network, "none"
@@ -126,6 +143,13 @@ def load_file(network, name, path):
             f"Weights file {path} does not fit backbone {name!r} ({reason}); it must hold the network without its top, "
             f"as saved from {network.name!r}."
         ) from error
+    mark_source(network, Path(path).name)
+
+
+def mark_source(network, source):
+    """Note on every layer where its weights came from, for `Detector.loading_report`."""
+    for layer in network.layers:
+        layer.weights_source = source
 
 
 def stages_by_prefix(network, prefixes):

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import images as image_ops
+from keras_frcnn.models.loading_report import loading_report
 
 
 class Detector(keras.Model):
@@ -29,11 +30,14 @@ class Detector(keras.Model):
         self.image_size = _checked_image_size(image_size)
         self.canvas = bool(canvas)
         self.max_detections = int(max_detections)
+        self.restored = False
         self.built = True  # the constructor of a subclass makes and builds every part
         self.sampling_seeds = keras.random.SeedGenerator(name="sampling_seeds")
         self._figures = [keras.metrics.Mean(name=name) for name in ("loss", *loss_names)]
         self._detect_function = tf.function(
-            self.detect_batch, input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)], jit_compile=False
+            self.detect_batch,
+            input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)],
+            jit_compile=False,
         )
 
     # What a subclass gives.
@@ -47,7 +51,8 @@ class Detector(keras.Model):
             training: bool, of the layers inside.
 
         Returns:
-            dict of "boxes" `[B, N, 4]`, "scores" `[B, N]`, "labels" `[B, N]`, "num_detections" `[B]`; padded with −1.
+            dict of "boxes" `[B, N, 4]`, "scores" `[B, N]`, "labels" `[B, N]` and "num_detections" `[B]`,
+            padded with −1.
         """
         raise NotImplementedError
 
@@ -70,13 +75,14 @@ class Detector(keras.Model):
         """Detections in pixels of the given images, which are not resized.
 
         Args:
-            x: images `[B, H, W, 3]`, RGB, uint8 or float 0–255; or a dict of "images" and "image_shapes" int `[B, 2]`.
+            x: images `[B, H, W, 3]`, RGB, uint8 or float 0–255; or a dict of "images" and "image_shapes" int
+                `[B, 2]`.
             training: bool.
 
         Returns:
-            dict of "boxes" float32 `[B, N, 4]`, "scores" float32 `[B, N]`, "labels" int32 `[B, N]`, padded with −1, and
-            "num_detections" int32 `[B]`. An image's answer never depends on the others of the batch: images share a
-            pass only where their padded shapes are equal.
+            dict of "boxes" float32 `[B, N, 4]`, "scores" float32 `[B, N]`, "labels" int32 `[B, N]`, padded
+            with −1, and "num_detections" int32 `[B]`. An image's answer never depends on the others of the batch:
+            images share a pass only where their padded shapes are equal.
         """
         images, image_shapes = self.unpack(x)
         if self.canvas or not isinstance(x, dict) or "image_shapes" not in x:
@@ -117,16 +123,26 @@ class Detector(keras.Model):
         shape = tf.shape(images)
         return images, tf.tile(shape[None, 1:3], [shape[0], 1])
 
-    def compile(self, optimizer=None, *, run_eagerly=False, steps_per_execution=1, jit_compile=False, auto_scale_loss=True):
+    def compile(
+        self,
+        optimizer=None,
+        *,
+        run_eagerly=False,
+        steps_per_execution=1,
+        jit_compile=False,
+        auto_scale_loss=True,
+    ):
         """Prepare for training; the losses are part of the model.
 
         Args:
-            optimizer: any Keras optimizer; by default SGD with rate 0.01, momentum 0.9 and a global clip norm of 10.
+            optimizer: any Keras optimizer; by default SGD with rate 0.01, momentum 0.9, global clip norm 10.
             run_eagerly, steps_per_execution, auto_scale_loss: as in `keras.Model.compile`.
             jit_compile: off, for crop_and_resize and the NMS kernel have no XLA implementation.
         """
+        if optimizer is None:
+            optimizer = keras.optimizers.SGD(0.01, momentum=0.9, global_clipnorm=10.0)
         super().compile(
-            optimizer=keras.optimizers.SGD(0.01, momentum=0.9, global_clipnorm=10.0) if optimizer is None else optimizer,
+            optimizer=optimizer,
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
             jit_compile=jit_compile,
@@ -172,7 +188,21 @@ class Detector(keras.Model):
             "max_detections": self.max_detections,
         }
 
+    def load_own_variables(self, store):
+        self.restored = True
+        super().load_own_variables(store)
+
     # Beyond Keras.
+
+    def loading_report(self):
+        """Table of the parts, for a look before training.
+
+        Returns:
+            str of several lines: for each stage of the backbone and each further part the number of tensors,
+            parameters and trainable parameters, and where the weights came from: "imagenet", the name of a weights
+            file, "as given" (a network of one's own), "saved model" or "new"; then how pixels are normalised.
+        """
+        return loading_report(self, self.backbone_parts)
 
     def detect_batch(self, images):
         """Resize images of one shape, detect, and answer in their own pixels; runs in a graph.
@@ -183,19 +213,56 @@ class Detector(keras.Model):
         Returns:
             dict as from `call`.
         """
-        original = tf.shape(images)[1:3]
-        height, width = image_ops.resized_shape(original[0], original[1], self.image_size)
-        pixels = image_ops.resize(images, (height, width))
+        pixels, image_shape = self.prepare(images)
+        batch = [tf.shape(images)[0], 1]
+        image_shapes = tf.tile(image_shape[None], batch)
+        originals = tf.tile(tf.shape(images)[None, 1:3], batch)
+        return self.restore(self.infer(pixels, image_shapes), image_shapes, originals)
+
+    def prepare(self, images):
+        """Resize images of one shape to `image_size` and, with `canvas`, letterbox them.
+
+        Args:
+            images: `[H, W, 3]` or `[B, H, W, 3]`, RGB, uint8 or float 0–255.
+
+        Returns:
+            float32 images of the same rank, and int32 `[2]`, their height and width within the padding.
+        """
+        shape = tf.shape(images)
+        image_shape = tf.stack(image_ops.resized_shape(shape[-3], shape[-2], self.image_size))
+        pixels = image_ops.resize(images, image_shape)
         if self.canvas:
-            side = self.canvas_side
-            pixels = image_ops.pad(pixels, side, side)
-        image_shapes = tf.tile(tf.stack([height, width])[None], [tf.shape(images)[0], 1])
-        answer = self.infer(pixels, image_shapes)
-        original = tf.cast(original, tf.float32)
-        ratio = original / tf.cast(tf.stack([height, width]), tf.float32)
-        boxes = tf.minimum(answer["boxes"] * tf.gather(ratio, [1, 0, 1, 0]), tf.gather(original, [1, 0, 1, 0]))
+            pixels = image_ops.pad(pixels, self.canvas_side, self.canvas_side)
+        return pixels, image_shape
+
+    @staticmethod
+    def restore(answer, image_shapes, originals):
+        """Carry detections from prepared images back to the original ones.
+
+        Args:
+            answer: dict as from `call`.
+            image_shapes: int32 `[B, 2]`, height and width after `prepare`, without padding.
+            originals: int32 `[B, 2]`, height and width before it.
+
+        Returns:
+            `answer` with its boxes in pixels of the originals.
+        """
+        originals = tf.cast(originals, tf.float32)
+        ratios = originals / tf.cast(image_shapes, tf.float32)
+        ratios, limits = (tf.gather(sides, [1, 0, 1, 0], axis=1)[:, None] for sides in (ratios, originals))
+        boxes = tf.minimum(answer["boxes"] * ratios, limits)
         filled = (answer["labels"] >= 0)[:, :, None]
         return {**answer, "boxes": tf.where(filled, boxes, -1.0)}
+
+    def export(self, path):
+        """Write a SavedModel for TF-Serving; the same as `keras_frcnn.export.saved_model(self, path)`.
+
+        Args:
+            path: folder to make, such as "saved_models/cells/1".
+        """
+        from keras_frcnn.export import saved_model  # here, because imports go from export to models
+
+        saved_model(self, path)
 
     @property
     def canvas_side(self):
@@ -209,8 +276,8 @@ class Detector(keras.Model):
             image: path, or array `[H, W, 3]` RGB 0–255; or a list of these.
 
         Returns:
-            dict of arrays "boxes" float32 `[N, 4]` (pixels), "scores" float32 `[N]` (0–1, best first) and "labels" int32
-            `[N]` (0…K−1), without padding; a list of such for a list.
+            dict of arrays "boxes" float32 `[N, 4]` (pixels), "scores" float32 `[N]` (0–1, best first) and
+            "labels" int32 `[N]` (0…K−1), without padding; a list of such for a list.
 
         Raises:
             FileNotFoundError, ValueError: a file is missing or no image.
@@ -220,25 +287,31 @@ class Detector(keras.Model):
         if isinstance(image, (str, Path)):
             image = image_ops.read(image)
         image = np.asarray(image)
-        if image.ndim != 3 or image.shape[-1] != 3:
-            raise ValueError(f"detect wants an RGB image [H, W, 3] and got shape {image.shape}; convert it first.")
+        if image.ndim != 3 or image.shape[-1] != 3 or image.size == 0:
+            raise ValueError(
+                f"detect wants an RGB image [H, W, 3] and got shape {image.shape}; convert it first."
+            )
         answer = self._detect_function(tf.constant(image[None], tf.float32))
         count = int(answer["num_detections"][0])
         return {name: answer[name][0, :count].numpy() for name in ("boxes", "scores", "labels")}
 
 
 def _checked_class_names(names):
-    if isinstance(names, str):
-        raise ValueError(f"class_names must be a list of names, not the one string {names!r}.")
+    if isinstance(names, (str, int)):
+        raise ValueError(f"class_names must be a list of names, not the one value {names!r}.")
     names = tuple(str(name) for name in names)
     twice = sorted({name for name in names if names.count(name) > 1 and name != "N/A"})
     if not names or twice:
-        raise ValueError(f"class_names must be one or more different names; {', '.join(twice) or 'none'} given.")
+        raise ValueError(
+            f"class_names must be one or more different names; {', '.join(twice) or 'none'} given."
+        )
     return names
 
 
 def _checked_image_size(image_size):
-    short, limit = (int(side) for side in image_size)
-    if not 0 < short <= limit:
-        raise ValueError(f"image_size is (short side, limit of the long side) in pixels; {short}, {limit} cannot be met.")
-    return short, limit
+    sides = tuple(int(side) for side in np.ravel(image_size))
+    if len(sides) != 2 or not 0 < sides[0] <= sides[1]:
+        raise ValueError(
+            f"image_size is (short side, limit of the long side) in pixels; {image_size} cannot be met."
+        )
+    return sides

@@ -162,6 +162,7 @@ class FasterRCNN(Detector):
         parts.freeze(recipe.frozen_stages, recipe.frozen_batch_norm)
         self.pixels = PixelNormalization(recipe.preprocessing, self.stride, name="pixels")
         self.backbone = parts.network
+        self.backbone_parts = parts
         self.rpn = RegionProposalNetwork(
             AnchorGenerator(
                 recipe.anchor_sizes, parts.strides, recipe.anchor_ratios, recipe.anchor_offset, recipe.anchor_rounding

@@ -1,0 +1,45 @@
+"""`python -m keras_frcnn COMMAND`: all commands."""
+
+import importlib
+import os
+import sys
+
+COMMANDS = {
+    "train": "train a detector on a named data set",
+    "evaluate": "measure a detector by the rules of PASCAL VOC and COCO",
+    "predict": "draw and list what a detector finds in image files",
+}
+PROGRAM = "python -m keras_frcnn"
+
+
+def main(arguments):
+    """Run a command.
+
+    Args:
+        arguments: list of words, the command first.
+
+    Returns:
+        Exit status.
+    """
+    name, *rest = arguments or [None]
+    if name in COMMANDS:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        sys.argv = [f"{PROGRAM} {name}", *rest]
+        # Here, because TensorFlow takes seconds, which --help has no need to wait for.
+        importlib.import_module(f"keras_frcnn.commands.{name}").main()
+        return 0
+    if name in ("-h", "--help"):
+        print(_help())
+        return 0
+    print(_help() if name is None else f"There is no command {name!r}; use {', '.join(COMMANDS)}.", file=sys.stderr)
+    return 2
+
+
+def _help():
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {purpose}" for name, purpose in COMMANDS.items()]
+    return "\n".join([f"usage: {PROGRAM} COMMAND ...", "", *lines, "", f"{PROGRAM} COMMAND --help tells more."])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,38 @@
+"""Open a detector, whichever way it was saved."""
+
+from pathlib import Path
+
+import keras
+
+from keras_frcnn import export
+from keras_frcnn.models import Detector
+
+
+def load_detector(path):
+    """Open a model or an export.
+
+    Args:
+        path: `.keras` file of a model, or folder of a SavedModel.
+
+    Returns:
+        `Detector` or `export.ServedDetector`: both have `class_names` and `detect`.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: what is there is no detector of this package.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return export.load(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no model {path}; give a .keras file or the folder of a SavedModel.")
+    if path.suffix != ".keras":
+        raise ValueError(f"{path} is no model; give a .keras file or the folder of a SavedModel.")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras raises whatever the zip, JSON, HDF5 or layer inside it raised
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ValueError(f"{path} cannot be loaded ({reason}); give a .keras file that keras_frcnn saved.") from error
+    if not isinstance(model, Detector):
+        raise ValueError(f"{path} is a Keras model, but no detector; give one that keras_frcnn saved.")
+    return model

@@ -1,0 +1,48 @@
+"""`python evaluate.py`: the scores of a detector by the rules of PASCAL VOC and COCO."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import tyro
+
+from keras_frcnn import data, evaluation
+from keras_frcnn.commands.detectors import load_detector
+from keras_frcnn.commands.failures import in_one_sentence
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Measure a detector on a data set by the rules of PASCAL VOC and COCO."""
+
+    model: Path
+    """A .keras file, or the folder of a SavedModel."""
+    data: tyro.conf.UseAppendAction[tuple[str, ...]]
+    """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; given several times, they are joined."""
+    json: Path | None = None
+    """File that gets the scores, as fractions of 1."""
+
+
+@in_one_sentence
+def main(arguments=None):
+    """Run the command.
+
+    Args:
+        arguments: list of words; by default those of the process.
+
+    Returns:
+        The dict from `evaluation.evaluate`.
+    """
+    run = tyro.cli(Evaluation, args=sys.argv[1:] if arguments is None else list(arguments))
+    # Before the minutes of work, not after them.
+    dataset = data.load(list(run.data))
+    detector = load_detector(run.model)
+    if run.json:
+        run.json.parent.mkdir(parents=True, exist_ok=True)
+    results = evaluation.evaluate(detector, dataset)
+    print(f"{run.model} on {dataset.name}\n")
+    print(evaluation.report(results))
+    if run.json:
+        run.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    return results

@@ -1,0 +1,40 @@
+"""What a command says when the input is bad."""
+
+import functools
+import re
+import sys
+import traceback
+from pathlib import Path
+
+import tensorflow as tf
+
+PACKAGE = str(Path(__file__).resolve().parents[1])
+
+
+def in_one_sentence(command):
+    """Let a command end with one sentence and status 1 where this package refused its input.
+
+    An error that this package did not raise itself is a fault, and keeps its stack trace.
+    """
+
+    @functools.wraps(command)
+    def wrapper(arguments=None):
+        try:
+            return command(arguments)
+        except (ValueError, OSError) as error:
+            if not traceback.extract_tb(error.__traceback__)[-1].filename.startswith(PACKAGE):
+                if not isinstance(error, FileNotFoundError):
+                    raise
+            _stop(str(error))
+        except tf.errors.OpError as error:
+            sentence = re.search(r"^(.*(?:cannot be decoded|cannot be read).*)$", error.message, re.MULTILINE)
+            if not sentence:
+                raise
+            _stop(sentence.group(1))
+
+    return wrapper
+
+
+def _stop(sentence):
+    print(sentence, file=sys.stderr)
+    sys.exit(1)

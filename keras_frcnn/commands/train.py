@@ -1,0 +1,135 @@
+"""`python train.py`: from a named data set to a trained, measured and exported detector."""
+
+import dataclasses
+import json
+import sys
+import time
+from pathlib import Path
+
+import keras
+import tyro
+
+from keras_frcnn import callbacks, data, evaluation, export
+from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.drawing import draw_grid
+from keras_frcnn.training import recipe as recipes
+from keras_frcnn.training.progress import EpochLines, clock
+from keras_frcnn.training.run_folder import RunFolder
+
+
+@dataclasses.dataclass(frozen=True)
+class _Base:
+    """The words that decide which defaults the others have."""
+
+    train: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    val: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    recipe: str | None = None
+    config: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Run(recipes.Recipe):
+    """Train a detector. Without arguments: the built-in shapes, minutes on two CPU cores."""
+
+    train: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Training set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; may be given several times."""
+    val: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Validation set, likewise."""
+    output: Path | None = None
+    """Run folder; by default a new one under runs/."""
+    export: Path | None = None
+    """Folder that gets the SavedModel, as its next numbered version."""
+    recipe: str | None = None
+    """Recipe of the package to start from."""
+    config: Path | None = None
+    """YAML file of recipe fields, over the recipe."""
+
+
+@in_one_sentence
+def main(arguments=None):
+    """Run the command.
+
+    Args:
+        arguments: list of words; by default those of the process.
+
+    Returns:
+        The run folder.
+    """
+    run = _parse(sys.argv[1:] if arguments is None else list(arguments))
+    keras.utils.set_random_seed(run.seed)
+    train = data.load(list(run.train), default_split="train")
+    val = data.load(list(run.val), class_names=train.class_names) if run.val else None
+    folder = _new_folder(run.output)
+    (folder / "config.yaml").write_text(recipes.to_yaml(_recipe_of(run)), encoding="utf-8")
+    print(f"Training on {train!r}" + (f", validating on {val!r}" if val else ""))
+
+    model = run.build(train.class_names)
+    print(model.loading_report())
+    batches = run.batches(train, model, training=True)
+    model.compile(run.make_optimizer(len(batches) * run.epochs))
+    started = time.monotonic()
+    metrics = callbacks.DetectionMetrics(val) if val else None
+    model.fit(
+        batches,
+        validation_data=run.batches(val, model, training=False) if val else None,
+        epochs=run.epochs,
+        shuffle=False,
+        verbose=1 if sys.stdout.isatty() else 0,
+        callbacks=[
+            *([metrics] if metrics else []),
+            EpochLines(),
+            keras.callbacks.CSVLogger(folder / "log.csv"),
+            RunFolder(folder, monitor="val_voc_ap50"),
+            keras.callbacks.TerminateOnNaN(),
+        ],
+    )
+    minutes = clock(time.monotonic() - started)
+
+    if metrics:
+        (folder / "metrics.json").write_text(json.dumps(metrics.results, indent=2), encoding="utf-8")
+        print(evaluation.report(metrics.results))
+    draw_grid(model, val or train, folder / "detections.png")
+    exported = export.next_version(run.export) if run.export else None
+    if exported:
+        export.saved_model(model, exported)
+    _summary(run, folder, minutes, exported)
+    return folder
+
+
+def _parse(words):
+    """Defaults, then the recipe, then the file, then the command line; each over the one before."""
+    first, _ = tyro.cli(_Base, args=words, return_unknown_args=True, add_help=False)
+    shapes = not first.train
+    base = recipes.load(first.recipe or "shapes") if shapes or first.recipe else recipes.Recipe()
+    if first.config:
+        base = recipes.from_yaml(first.config.read_text(encoding="utf-8"), str(first.config), base)
+    defaults = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
+    if shapes:
+        defaults["train"] = ("shapes@train",)
+        defaults["val"] = () if first.val else ("shapes@val",)
+        defaults["export"] = Path("saved_models/shapes")
+    return tyro.cli(Run, args=words, default=Run(**defaults), prog="train.py")
+
+
+def _recipe_of(run):
+    return recipes.Recipe(**{field.name: getattr(run, field.name) for field in dataclasses.fields(recipes.Recipe)})
+
+
+def _new_folder(output):
+    folder = output or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
+    if (folder / "config.yaml").exists():
+        raise ValueError(f"Run folder {folder} holds an earlier run; name another with --output, or remove it.")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _summary(run, folder, minutes, exported):
+    model = folder / "last.keras"
+    print(f"\nTrained for {minutes}. Everything is in {folder}:")
+    print("  last.keras, best.keras (by validation AP50)  the models" if run.val else "  last.keras  the model")
+    if run.val:
+        print("  metrics.json  the scores of last.keras;  log.csv  every epoch;  config.yaml  the recipe")
+    print("  detections.png  what it finds")
+    if exported:
+        print(f"SavedModel for TF-Serving: {exported}")
+    print(f"Next: python -m keras_frcnn predict --model {model} IMAGE_OR_FOLDER")

@@ -1,0 +1,162 @@
+"""Pictures of what a detector finds.
+
+Letters: H height and W width of an image, N detections, K classes.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+# Apart from each other in hue and in brightness, and visible on photographs; more classes begin anew.
+PALETTE = np.array(
+    [
+        *([230, 57, 70], [29, 140, 248], [255, 183, 3], [46, 175, 80], [155, 93, 229], [251, 111, 36]),
+        *([0, 187, 194], [241, 91, 181], [139, 195, 30], [121, 85, 72], [69, 90, 160], [250, 229, 60]),
+    ],
+    np.uint8,
+)
+# Text is drawn larger and shrunk, which smooths it better than OpenCV's own anti-aliasing at small sizes.
+OVERSAMPLING = 4
+CELL_WIDTH = 400
+MARGIN = 8
+
+
+def draw(image, detection, class_names, score_threshold=0.5):
+    """Draw detections on an image: boxes in the colour of their class, each with name and score.
+
+    Args:
+        image: uint8 `[H, W, 3]` RGB; it is not changed.
+        detection: dict of "boxes" `[N, 4]` xyxy pixels, "scores" `[N]` and "labels" `[N]`, as `detect` gives.
+        class_names: names of the K classes.
+        score_threshold: detections below are left out.
+
+    Returns:
+        uint8 `[H, W, 3]` RGB.
+
+    Example:
+        >>> picture = draw(image, model.detect(image), model.class_names)
+    """
+    canvas = np.array(image, np.uint8, order="C")
+    height, width = canvas.shape[:2]
+    line, size = max(1, round(0.0025 * (height + width))), max(8, round(0.011 * (height + width)))
+    scores = np.asarray(detection["scores"])
+    # The best one last, so that it lies on top; its label is placed first and painted last.
+    chosen = [index for index in np.argsort(scores, kind="stable") if scores[index] >= score_threshold]
+    corners = {index: _pixels(detection["boxes"][index], height, width) for index in chosen}
+    colours = {index: PALETTE[int(detection["labels"][index]) % len(PALETTE)] for index in chosen}
+    for index in chosen:
+        _frame(canvas, corners[index], colours[index], line)
+    tags, taken = [], []
+    for index in reversed(chosen):
+        text = f"{class_names[int(detection['labels'][index])]} {scores[index]:.2f}"
+        tag = _tag(text, colours[index], size)[:height, :width]
+        x, y = _place(tag, corners[index], (height, width), taken)
+        tags.append((tag, x, y))
+        taken.append((x, y, x + tag.shape[1], y + tag.shape[0]))
+    for tag, x, y in reversed(tags):
+        canvas[y : y + tag.shape[0], x : x + tag.shape[1]] = tag
+    return canvas
+
+
+def draw_grid(detector, dataset, path, images=8, columns=4, score_threshold=0.5):
+    """Write a picture of a detector's answers to some images of a data set, spread evenly over it.
+
+    Args:
+        detector: anything with `class_names` and `detect`.
+        dataset: `DetectionDataset`; images without objects are passed over where there are enough others.
+        path: PNG file to write.
+        images: how many.
+        columns: cells in a row.
+        score_threshold: detections below are left out.
+    """
+    with_objects = [index for index, record in enumerate(dataset.records) if len(record.labels)]
+    candidates = with_objects if len(with_objects) >= images else range(len(dataset))
+    count = min(images, len(candidates))
+    chosen = [candidates[round(place)] for place in np.linspace(0, len(candidates) - 1, count)]
+    ratios = [dataset.records[index].height / dataset.records[index].width for index in chosen]
+    cell = round(CELL_WIDTH * float(np.clip(np.median(ratios), 0.5, 1.5))), CELL_WIDTH
+    cells = [_cell(detector, dataset.image(index), cell, score_threshold) for index in chosen]
+
+    columns = min(columns, count)
+    height, width = cell[0] + MARGIN, cell[1] + MARGIN
+    grid = np.full([MARGIN + -(-count // columns) * height, MARGIN + columns * width, 3], 255, np.uint8)
+    for number, picture in enumerate(cells):
+        y, x = MARGIN + number // columns * height, MARGIN + number % columns * width
+        grid[y : y + cell[0], x : x + cell[1]] = picture
+    write(path, grid)
+
+
+def write(path, image):
+    """Write an image in the format that the file name ends in.
+
+    Args:
+        path: file to write, such as "cells.png".
+        image: uint8 `[H, W, 3]` RGB.
+    """
+    _, encoded = cv2.imencode(Path(path).suffix, image[..., ::-1])
+    Path(path).write_bytes(encoded.tobytes())
+
+
+def _cell(detector, image, cell, score_threshold):
+    # Scaled before drawing, so that lines and text are as crisp in a small image as in a large one.
+    height, width = image.shape[:2]
+    scale = min(cell[0] / height, cell[1] / width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    found = detector.detect(image)
+    boxes = found["boxes"] * (np.array([*size, *size]) / [width, height, width, height])
+    picture = np.full([*cell, 3], 236, np.uint8)
+    top, left = (cell[0] - size[1]) // 2, (cell[1] - size[0]) // 2
+    drawn = draw(scaled, {**found, "boxes": boxes}, detector.class_names, score_threshold)
+    picture[top : top + size[1], left : left + size[0]] = drawn
+    return picture
+
+
+def _pixels(box, height, width):
+    """Half-open corners of a box in whole pixels inside the image, at least one pixel wide and high."""
+    x1, y1, x2, y2 = np.rint(np.asarray(box, np.float64)).astype(int)
+    x1, y1 = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
+    return x1, y1, min(max(x2, x1 + 1), width), min(max(y2, y1 + 1), height)
+
+
+def _frame(canvas, corners, colour, line):
+    # Plain slices: cv2.rectangle rounds the corners of thick lines and centres them on the edge.
+    x1, y1, x2, y2 = corners
+    canvas[y1 : min(y1 + line, y2), x1:x2] = colour
+    canvas[max(y2 - line, y1) : y2, x1:x2] = colour
+    canvas[y1:y2, x1 : min(x1 + line, x2)] = colour
+    canvas[y1:y2, max(x2 - line, x1) : x2] = colour
+
+
+def _tag(text, colour, size):
+    """A filled label whose capitals are `size` pixels high."""
+    thickness = max(1, round(size * OVERSAMPLING / 7))
+    scale = cv2.getFontScaleFromHeight(FONT, size * OVERSAMPLING, thickness)
+    (width, _), below = cv2.getTextSize(text, FONT, scale, thickness)
+    space = max(2, size // 3)
+    height = size + 2 * space + round(below / OVERSAMPLING / 2)
+    mask = np.zeros([height * OVERSAMPLING, width + 2 * space * OVERSAMPLING], np.uint8)
+    origin = space * OVERSAMPLING, (space + size) * OVERSAMPLING
+    cv2.putText(mask, text, origin, FONT, scale, 255, thickness, cv2.LINE_AA)
+    shape = mask.shape[1] // OVERSAMPLING, height
+    mask = cv2.resize(mask, shape, interpolation=cv2.INTER_AREA)[..., None] / 255.0
+    ink = 0 if colour @ [0.299, 0.587, 0.114] > 140 else 255
+    return np.rint(colour * (1 - mask) + ink * mask).astype(np.uint8)
+
+
+def _place(tag, corners, shape, taken):
+    """Where the label goes: above the box, below or inside it, the first place where no other label lies."""
+    height, width = tag.shape[:2]
+    x1, y1, x2, y2 = corners
+    places = [(x1, y1 - height), (x2 - width, y1 - height), (x1, y2), (x2 - width, y2), (x1, y1), (x1, y2 - height)]
+    inside = [(x, y) for x, y in places if 0 <= y <= shape[0] - height and 0 <= x <= shape[1] - width]
+    free = [place for place in inside if not any(_overlap(place, tag, other) for other in taken)]
+    x, y = (free or inside or [(x1, y1 - height)])[0]
+    return min(max(x, 0), shape[1] - width), min(max(y, 0), shape[0] - height)
+
+
+def _overlap(place, tag, other):
+    x, y = place
+    return x < other[2] and other[0] < x + tag.shape[1] and y < other[3] and other[1] < y + tag.shape[0]
