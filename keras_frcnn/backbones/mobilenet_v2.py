@@ -45,7 +45,8 @@ def mobilenet_v2_fpn(weights="none"):
         network=network,
         strides=(8, 16, 32, 64, 128),
         pooled_levels=3,
-        anchor_sizes=(32, 64, 128, 256, 512),
+        # Two sizes an octave: with one, an object between two sizes has no anchor of IoU 0.7.
+        anchor_sizes=((32, 45), (64, 91), (128, 181), (256, 362), (512, 724)),
         preprocessing="tf",
         stages=stages_by_prefix(full, STAGES),
         defaults={
