@@ -138,9 +138,8 @@ def load_file(network, name, path):
     try:
         network.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise ValueError(
-            f"Weights file {path} does not fit backbone {name!r} ({reason}); it must hold the network without its top, "
+            f"Weights file {path} does not fit backbone {name!r}; it must hold the network without its top, "
             f"as saved from {network.name!r}."
         ) from error
     mark_source(network, Path(path).name)
