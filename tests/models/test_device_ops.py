@@ -1,0 +1,94 @@
+"""Every operation of a traced step has a GPU kernel, or is known to run on the host.
+
+Asks TensorFlow's own registry, so that no GPU is needed.
+"""
+
+import keras
+import pytest
+import tensorflow as tf
+from tensorflow.python.framework import kernels
+
+import keras_frcnn as kf
+
+# What runs on the host by choice.
+HOST_OPS = {
+    "CombinedNonMaxSuppression",  # a few hundred kB cross the bus to the fastest kernel of a CPU
+}
+
+SPEC = (
+    {
+        "images": tf.TensorSpec([None, None, None, 3], tf.float32),
+        "image_shapes": tf.TensorSpec([None, 2], tf.int32),
+    },
+    {
+        "boxes": tf.TensorSpec([None, None, 4], tf.float32),
+        "labels": tf.TensorSpec([None, None], tf.int32),
+        "ignore": tf.TensorSpec([None, None], tf.bool),
+    },
+)
+
+
+def nodes_of(concrete):
+    """Operations of a traced function and of all functions within."""
+    graph = concrete.graph.as_graph_def()
+    yield from graph.node
+    for function in graph.library.function:
+        yield from function.node_def
+
+
+def has_gpu_kernel(node):
+    """Whether a kernel is registered for a GPU, or for any device, that takes the node's types."""
+    for kernel in kernels.get_registered_kernels_for_op(node.op).kernel:
+        fits = all(
+            node.attr[constraint.name].type in constraint.allowed_values.list.type
+            for constraint in kernel.constraint
+        )
+        if kernel.device_type in ("GPU", "DEFAULT") and fits:
+            return True
+    return False
+
+
+def is_text(node):
+    """Whether a node is a string constant: the message of a shape check."""
+    return node.op == "Const" and node.attr["dtype"].type == tf.string.as_datatype_enum
+
+
+@pytest.fixture(scope="module", autouse=True)
+def gpu_registry():
+    devices = {kernel.device_type for kernel in kernels.get_registered_kernels_for_op("Conv2D").kernel}
+    if "GPU" not in devices:
+        pytest.skip("this build of TensorFlow registers no GPU kernels")
+
+
+def single_map():
+    """A network of one convolution with one map."""
+    images = keras.Input((None, None, 3))
+    return keras.Model(images, {"C4": keras.layers.Conv2D(8, 3, strides=16, padding="same")(images)})
+
+
+@pytest.fixture(scope="module", params=["pyramid", "single_map"])
+def model(request):
+    """A pyramid with RoIAlign in mixed float16; a single map with RoI pooling and dropout in float32."""
+    if request.param == "pyramid":
+        arguments = {"backbone": "tiny_fpn", "dtype": "mixed_float16"}
+    else:
+        arguments = {"backbone": single_map(), "head_dropout": 0.5}
+    model = kf.FasterRCNN(["cell"], image_size=(128, 128), head_units=(8,), **arguments)
+    model.compile()
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+@pytest.mark.parametrize("step", ["train", "test", "predict", "detect"])
+def test_every_operation_runs_on_a_gpu(model, step):
+    traced = {
+        "train": lambda: tf.function(model.train_step).get_concrete_function(SPEC),
+        "test": lambda: tf.function(model.test_step).get_concrete_function(SPEC),
+        "predict": lambda: tf.function(model.predict_step).get_concrete_function(SPEC[:1]),
+        "detect": lambda: tf.function(model.detect_batch).get_concrete_function(SPEC[0]["images"]),
+    }
+    nodes = [node for node in nodes_of(traced[step]()) if not is_text(node)]
+    ops = {node.op for node in nodes}
+    assert "CropAndResize" in ops
+    on_the_host = {node.op for node in nodes if not has_gpu_kernel(node)}
+    assert on_the_host == HOST_OPS & ops
