@@ -1,0 +1,111 @@
+"""Read an exported SavedModel back.
+
+Letters: H height, W width, N detections, K classes.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from keras_frcnn import images as image_ops
+
+
+class ServedDetector:
+    """An exported SavedModel that answers as the model did that it was made from. `load` makes one.
+
+    Args:
+        path: folder that `saved_model` wrote.
+
+    Attributes:
+        class_names: tuple of the names of the K classes.
+        image_size: `(short side, limit of the long side)` that images are resized to, pixels.
+        description: dict, the whole of `assets/model.json`.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it is no SavedModel of keras_frcnn.
+
+    Example:
+        >>> detector = load("saved_models/cells/1")
+        >>> detector.detect("cells.jpg")["labels"]
+    """
+
+    def __init__(self, path):
+        self.description = _read_description(Path(path))
+        self.class_names = tuple(self.description["class_names"])
+        self.image_size = tuple(self.description["image_size"])
+        # The functions of a SavedModel hold its weights only as long as the object lives that was loaded.
+        self._loaded = tf.saved_model.load(str(path))
+        self._serve = self._loaded.signatures["serving_default"]
+
+    def detect(self, image):
+        """Detect objects in images as they are: any size, answered in their own pixels.
+
+        Args:
+            image: path, or array `[H, W, 3]` RGB 0–255, rounded to whole numbers; or a list of these.
+
+        Returns:
+            dict of arrays "boxes" float32 `[N, 4]` (pixels), "scores" float32 `[N]` (0–1, best first) and
+            "labels" int32 `[N]` (0…K−1), without padding; a list of such for a list.
+
+        Raises:
+            FileNotFoundError, ValueError: a file is missing or no image.
+        """
+        if isinstance(image, list):
+            return [self.detect(one) for one in image]
+        if isinstance(image, (str, Path)):
+            image = image_ops.read(image)
+        image = np.asarray(image)
+        if image.ndim != 3 or image.shape[-1] != 3 or image.size == 0:
+            raise ValueError(
+                f"detect wants an RGB image [H, W, 3] and got shape {image.shape}; convert it first."
+            )
+        if image.dtype != np.uint8:
+            image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+        answer = {
+            name: value.numpy()[0]
+            for name, value in self._serve(input_tensor=tf.constant(image[None])).items()
+        }
+        count = int(answer["num_detections"])
+        height, width = image.shape[:2]
+        pixels = answer["detection_boxes"][:count] * np.float32([height, width, height, width])
+        return {
+            "boxes": pixels[:, [1, 0, 3, 2]],
+            "scores": answer["detection_scores"][:count],
+            "labels": answer["detection_classes"][:count].astype(np.int32) - 1,
+        }
+
+
+def load(path):
+    """Load a SavedModel that `saved_model` wrote.
+
+    Args:
+        path: its folder.
+
+    Returns:
+        `ServedDetector`.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it is no SavedModel of keras_frcnn.
+    """
+    return ServedDetector(path)
+
+
+def _read_description(path):
+    if not path.is_dir():
+        raise FileNotFoundError(f"There is no SavedModel folder {path}; give the folder that export wrote.")
+    advice = "give the folder that export wrote, the one with saved_model.pb in it"
+    if not (path / "saved_model.pb").is_file():
+        raise ValueError(f"{path} is no SavedModel; {advice}.")
+    try:
+        description = json.loads((path / "assets" / "model.json").read_text(encoding="utf-8"))
+        if "keras_frcnn_version" in description:
+            return description
+    except (OSError, ValueError, TypeError):
+        pass  # another program's SavedModel, which the next line says
+    raise ValueError(
+        f"{path} is a SavedModel, but not of keras_frcnn, whose assets/model.json is missing; {advice}."
+    )

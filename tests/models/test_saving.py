@@ -1,0 +1,146 @@
+"""A saved model is the same model, in a process that knows nothing but the package."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_frcnn as kf
+
+SCRIPT = """
+import json, sys
+import keras, numpy as np
+import keras_frcnn
+
+image = np.load("image.npy")
+for name in json.loads(sys.argv[1]):
+    model = keras.saving.load_model(name + ".keras")
+    with open(name + ".json", "w") as file:
+        policies = [layer.dtype_policy.name for layer in model.head.dense]
+        json.dump([model.get_config(), model.compiled, policies], file)
+    np.savez(name + ".npz", **model.detect(image))
+"""
+
+
+def own_network():
+    images = keras.Input((None, None, 3))
+    maps = {}
+    x = images
+    for level, width in enumerate((8, 8, 16, 16), start=1):
+        x = keras.layers.Conv2D(width, 3, 2, padding="same", activation="relu", name=f"own_conv{level}")(x)
+        maps[f"P{level}"] = x
+    return keras.Model(images, {name: maps[name] for name in ("P3", "P4")}, name="own")
+
+
+@pytest.fixture(scope="module")
+def image(image_of):
+    return image_of(90, 130)
+
+
+@pytest.fixture(scope="module")
+def saved(make_model, image, tmp_path_factory):
+    """Models of all kinds by name, and the folder where a fresh process put its answers."""
+    folder = tmp_path_factory.mktemp("saved")
+    weights = folder / "mine.weights.h5"
+    kf.backbones.get("tiny_fpn").network.save_weights(weights)
+    models = {
+        "plain": make_model(),
+        "canvas": make_model(canvas=True, anchor_ratios=(1.0, 2.0), class_agnostic=True, score_threshold=0.2),
+        "from_file": make_model(backbone_weights=str(weights)),
+        "own": make_model(backbone=own_network(), objectness="softmax", pooling="roi_pooling"),
+        "float16": make_model(dtype="mixed_float16"),
+    }
+    os.remove(weights)
+    models["plain"].compile("adam")
+    for name, model in models.items():
+        model.save(folder / f"{name}.keras")
+    np.save(folder / "image.npy", image)
+    environment = {**os.environ, "PYTHONPATH": str(Path(kf.__file__).parents[1])}
+    arguments = [sys.executable, "-c", SCRIPT, json.dumps(list(models))]
+    subprocess.run(arguments, cwd=folder, env=environment, check=True)
+    return models, folder
+
+
+@pytest.mark.parametrize("name", ["plain", "canvas", "from_file", "own", "float16"])
+def test_same_detections_in_a_fresh_process(saved, image, name, assert_same):
+    models, folder = saved
+    expected = models[name].detect(image)
+    assert len(expected["scores"]) > 3
+    assert_same(np.load(folder / f"{name}.npz"), expected)
+
+
+@pytest.mark.parametrize("name", ["plain", "canvas", "from_file", "own", "float16"])
+def test_same_configuration(saved, name):
+    models, folder = saved
+    config, compiled, policies = json.loads((folder / f"{name}.json").read_text())
+    assert config == json.loads(json.dumps(models[name].get_config()))
+    assert compiled == (name == "plain")
+    assert policies == ["mixed_float16" if name == "float16" else "float32"] * 2
+
+
+def test_origin_of_the_weights_is_kept(saved):
+    _, folder = saved
+    config, *_ = json.loads((folder / "from_file.json").read_text())
+    assert config["weights_source"] == "mine.weights.h5" and "backbone_weights" not in config
+
+
+def test_training_goes_on_where_it_stopped(make_model, make_batches, tmp_path):
+    model = make_model()
+    model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=1.0))
+    model.fit(make_batches(2), verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert isinstance(loaded.optimizer, keras.optimizers.Adam) and int(loaded.optimizer.iterations) == 2
+    assert loaded.optimizer.global_clipnorm == 1.0 and loaded.jit_compile is False
+    for mine, theirs in zip(loaded.optimizer.variables, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
+
+    results = [one.evaluate(make_batches(1), return_dict=True, verbose=0) for one in (model, loaded)]
+    for name, value in results[0].items():
+        np.testing.assert_allclose(results[1][name], value, rtol=1e-5)
+    loss = loaded.fit(make_batches(6), verbose=0).history["loss"][0]
+    assert int(loaded.optimizer.iterations) == 8 and loss < results[0]["loss"]
+
+
+def test_loss_scale_survives(make_model, make_batches, tmp_path):
+    model = make_model(dtype="mixed_float16", image_size=(64, 64))
+    model.compile("sgd")
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    model.fit(make_batches(1), verbose=0)
+    model.optimizer.dynamic_scale.assign(512.0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert isinstance(loaded.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert isinstance(loaded.optimizer.inner_optimizer, keras.optimizers.SGD)
+    assert float(loaded.optimizer.dynamic_scale) == 512.0
+
+
+def test_frozen_stays_frozen(make_model, tmp_path):
+    model = make_model(frozen_stages=2, frozen_batch_norm=True)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    paths = [[weight.path.split("/", 1)[-1] for weight in one.trainable_weights] for one in (model, loaded)]
+    assert paths[0] == paths[1]
+    assert len(paths[0]) < len(make_model().trainable_weights)
+
+
+def test_weights_alone(make_model, image, tmp_path, assert_same):
+    model = make_model()
+    model.save_weights(tmp_path / "model.weights.h5")
+    other = make_model()
+    for weight in other.weights:
+        weight.assign(weight + 1.0)
+    other.load_weights(tmp_path / "model.weights.h5")
+    assert_same(other.detect(image), model.detect(image))
+
+
+def test_clone_by_configuration(make_model, image, assert_same):
+    model = make_model(pool_size=5, nms_iou=0.4)
+    twin = kf.FasterRCNN.from_config(model.get_config())
+    twin.set_weights(model.get_weights())
+    assert_same(twin.detect(image), model.detect(image))
