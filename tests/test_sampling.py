@@ -111,6 +111,15 @@ def test_without_the_rule_the_best_is_nothing_special():
     np.testing.assert_array_equal(verdict, [NEGATIVE, NEITHER])
 
 
+def test_bounds_belong_to_the_side_that_the_recipes_say():
+    y = ground_truth([[0, 0, 10, 10]], [0])
+    candidates = [[0, 0, 10, 5], [0, 0, 10, 2.5], [0, 0, 10, 1.25]]  # IoU 0.5, 0.25, 0.125
+    verdict, _ = match(Matcher(0.5, (0.25, 0.5)), candidates, y)
+    np.testing.assert_array_equal(verdict, [POSITIVE, NEGATIVE, NEITHER])
+    verdict, _ = match(Matcher(0.7, (0.0, 0.25)), candidates, y)
+    np.testing.assert_array_equal(verdict, [NEITHER, NEITHER, NEGATIVE])
+
+
 def test_an_object_that_no_anchor_touches_makes_none_positive():
     verdict, _ = match(RPN, [[0, 0, 10, 10], [20, 20, 30, 30]], ground_truth([[80, 80, 90, 90]], [0]))
     np.testing.assert_array_equal(verdict, [NEGATIVE, NEGATIVE])
@@ -131,10 +140,10 @@ def test_ignore_regions_are_neither_rewarded_nor_punished():
     assert index[0] == 1
 
 
-@pytest.mark.parametrize("padding", [0, 3])
+@pytest.mark.parametrize("padding", [[], [[-1] * 4] * 3, [[0, 0, 10, 10]]])
 def test_an_image_without_objects_makes_every_candidate_negative(padding):
-    y = ground_truth(np.full([padding, 4], -1.0), [-1] * padding)
-    # The second lies where padding rows lie.
+    """Whatever the boxes of padding rows are."""
+    y = ground_truth(padding, [-1] * len(padding))
     verdict, _ = match(RPN, [[0, 0, 10, 10], [-5, -5, 5, 5]], y)
     np.testing.assert_array_equal(verdict, [NEGATIVE, NEGATIVE])
 
@@ -228,7 +237,8 @@ def proposal_targets(proposals, y, valid=None, size=8, fraction=0.5):
 
 
 def test_proposal_targets_append_the_objects_only():
-    y = ground_truth([[0, 0, 20, 20], [60, 60, 90, 90], [-1] * 4], [2, 1, -1], ignore=[False, True, False])
+    # The ignore region would be a positive of the object beside it.
+    y = ground_truth([[0, 0, 20, 20], [0, 0, 20, 18], [-1] * 4], [2, 1, -1], ignore=[False, True, False])
     rois, labels, deltas, positive, valid = proposal_targets([[40, 0, 50, 10]], y)
     assert positive.sum() == 1 and valid.sum() == 2
     np.testing.assert_array_equal(rois[valid], [[0, 0, 20, 20], [40, 0, 50, 10]])

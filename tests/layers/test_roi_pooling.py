@@ -69,7 +69,16 @@ def test_each_roi_is_pooled_from_its_level():
     strides = (4, 8, 16, 32)
     rng = np.random.default_rng(0)
     features = [rng.normal(size=(2, 512 // stride, 512 // stride, 2)).astype("float32") for stride in strides]
-    sides = [(20, 30), (112, 112), (111, 111), (60, 300), (224, 224), (223, 224), (448, 448), (500, 510)]
+    sides = [
+        (20, 30),
+        (112, 112),
+        (111.9, 111.9),
+        (60, 300),
+        (224, 224),
+        (223.9, 223.9),
+        (448, 448),
+        (500, 510),
+    ]
     corners = rng.uniform(0, 12, (2, len(sides), 2))
     boxes = np.concatenate([corners, corners + sides], axis=-1).astype("float32")
     boxes[1] = boxes[1, ::-1]
