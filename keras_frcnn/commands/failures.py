@@ -27,7 +27,8 @@ def in_one_sentence(command):
                     raise
             _stop(str(error))
         except tf.errors.OpError as error:
-            sentence = re.search(r"^(.*(?:cannot be decoded|cannot be read).*)$", error.message, re.MULTILINE)
+            # Raised inside the graph of the data pipeline, which wraps the sentence.
+            sentence = re.search(r"assertion failed: \[(.*cannot be decoded.*)\]", error.message)
             if not sentence:
                 raise
             _stop(sentence.group(1))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -69,7 +70,7 @@ def main(arguments=None):
     model.compile(run.make_optimizer(len(batches) * run.epochs))
     started = time.monotonic()
     metrics = callbacks.DetectionMetrics(val) if val else None
-    model.fit(
+    history = model.fit(
         batches,
         validation_data=run.batches(val, model, training=False) if val else None,
         epochs=run.epochs,
@@ -83,6 +84,8 @@ def main(arguments=None):
             keras.callbacks.TerminateOnNaN(),
         ],
     )
+    if not math.isfinite(history.history["loss"][-1]):
+        raise ValueError(f"The loss is no longer a number ({folder / 'log.csv'} tells when); lower --learning-rate.")
     minutes = clock(time.monotonic() - started)
 
     if metrics:
@@ -102,13 +105,21 @@ def _parse(words):
     shapes = not first.train
     base = recipes.load(first.recipe or "shapes") if shapes or first.recipe else recipes.Recipe()
     if first.config:
-        base = recipes.from_yaml(first.config.read_text(encoding="utf-8"), str(first.config), base)
+        base = recipes.from_yaml(_read(first.config), str(first.config), base)
     defaults = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
     if shapes:
         defaults["train"] = ("shapes@train",)
         defaults["val"] = () if first.val else ("shapes@val",)
         defaults["export"] = Path("saved_models/shapes")
     return tyro.cli(Run, args=words, default=Run(**defaults), prog="train.py")
+
+
+def _read(config):
+    try:
+        return config.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise ValueError(f"{config} cannot be read ({reason}); give a YAML file with --config.") from error
 
 
 def _recipe_of(run):

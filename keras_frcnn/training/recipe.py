@@ -1,8 +1,9 @@
 """A recipe: every number of a training run that is not a path."""
 
 import dataclasses
+import inspect
 from importlib import resources
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import keras
 import tyro
@@ -52,6 +53,11 @@ class Recipe:
     detector: Annotated[dict[str, Any], tyro.conf.Suppress] = dataclasses.field(default_factory=dict)
     """Further arguments of the model's constructor; in YAML only."""
 
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "learning_rate", "clip_norm"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0.")
+
     def build(self, class_names):
         """The model, compiled with nothing yet.
 
@@ -64,19 +70,21 @@ class Recipe:
         Raises:
             ValueError: an entry of `detector` is no argument of the model.
         """
-        policy = "float32" if self.mixed_precision == "none" else f"mixed_{self.mixed_precision}"
-        try:
-            return MODELS[self.model](
-                class_names,
-                backbone=self.backbone,
-                backbone_weights=self.backbone_weights,
-                image_size=self.image_size,
-                canvas=self.canvas,
-                dtype=policy,
-                **self.detector,
+        own = {
+            "class_names": class_names,
+            "backbone": self.backbone,
+            "backbone_weights": self.backbone_weights,
+            "image_size": self.image_size,
+            "canvas": self.canvas,
+            "dtype": "float32" if self.mixed_precision == "none" else f"mixed_{self.mixed_precision}",
+        }
+        known = [name for name in inspect.signature(MODELS[self.model]).parameters if name not in (*own, "kwargs")]
+        wrong = [str(name) for name in self.detector if name not in known]
+        if wrong:
+            raise ValueError(
+                f"The recipe's `detector` has {', '.join(wrong)}, but takes of {self.model} only {', '.join(known)}."
             )
-        except TypeError as error:
-            raise ValueError(f"The recipe's `detector` does not fit {self.model}: {error}.") from error
+        return MODELS[self.model](**own, **self.detector)
 
     def batches(self, dataset, model, training):
         """Batches of a data set as this recipe wants them; see `DetectionDataset.batches`."""
@@ -140,20 +148,42 @@ def from_yaml(text, origin, base=None):
         base: `Recipe` whose values hold where the text is silent.
 
     Raises:
-        ValueError: the text is no mapping, or has an unknown field.
+        ValueError: the text is no mapping, has an unknown field, or a value of the wrong kind.
     """
     try:
         values = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise ValueError(f"{origin} is not valid YAML ({str(error).splitlines()[0]}); mend it.") from error
-    known = {field.name: field for field in dataclasses.fields(Recipe)}
+    known = get_type_hints(Recipe)
     if not isinstance(values, dict):
         raise ValueError(f"{origin} must be a mapping such as `epochs: 12`.")
-    unknown = sorted(set(values) - set(known))
+    unknown = [str(name) for name in values if name not in known]
     if unknown:
         raise ValueError(f"{origin} has unknown fields {', '.join(unknown)}; known are {', '.join(known)}.")
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    values = {name: _typed(value, known[name], f"{name} in {origin}") for name, value in values.items()}
     return dataclasses.replace(base or Recipe(), **values)
+
+
+def _typed(value, kind, what):
+    """A YAML value as its field has it: lists as tuples, whole numbers and `1e-3` as float."""
+    parts = get_args(kind)
+    if get_origin(kind) is Literal and value in parts:
+        return value
+    if get_origin(kind) is tuple and isinstance(value, list):
+        if parts[-1] is ... or len(value) == len(parts):
+            return tuple(_typed(item, parts[0], what) for item in value)
+    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            return float(value)  # YAML 1.1 takes 1e-3, without a dot, for text
+        except ValueError:
+            pass
+    if kind in (int, bool, str) and type(value) is kind:
+        return value
+    if get_origin(kind) is dict and isinstance(value, dict):
+        return value
+    choices = f"one of {', '.join(parts)}" if get_origin(kind) is Literal else None
+    wanted = choices or (str(kind) if parts else kind.__name__)
+    raise ValueError(f"{what} is {value!r}; it must be {wanted}.")
 
 
 def to_yaml(recipe):

@@ -1,0 +1,142 @@
+import csv
+import json
+import math
+import types
+
+import keras
+import pytest
+import yaml
+
+import keras_frcnn
+from keras_frcnn import images
+from keras_frcnn.commands import train
+from keras_frcnn.training import recipe as recipes
+
+FILES = ["best.keras", "config.yaml", "detections.png", "last.keras", "log.csv", "metrics.json"]
+
+
+def refusal(capsys, *words):
+    """The one sentence that the command ends with."""
+    with pytest.raises(SystemExit) as stop:
+        train.main([str(word) for word in words])
+    assert stop.value.code == 1
+    sentence = capsys.readouterr().err.strip()
+    assert "\n" not in sentence and sentence.endswith(".")
+    return sentence
+
+
+def test_leaves_a_whole_run_folder(trained):
+    found = sorted(path.name for path in trained.folder.iterdir())
+    assert found == FILES
+    assert yaml.safe_load((trained.folder / "config.yaml").read_text())["image_size"] == [64, 80]
+    with open(trained.folder / "log.csv") as file:
+        (row,) = csv.DictReader(file)
+    metrics = json.loads((trained.folder / "metrics.json").read_text())
+    assert float(row["val_voc_ap50"]) == pytest.approx(metrics["voc_ap50"])
+    assert metrics["images"] == 4
+    assert images.read(trained.folder / "detections.png").ndim == 3
+
+
+def test_keeps_models_that_load(trained):
+    model = keras.saving.load_model(trained.folder / "last.keras")
+    assert len(model.class_names) == 6 and model.image_size == (64, 80)
+    assert (trained.export / "saved_model.pb").is_file()
+
+
+def test_tells_what_it_does(trained):
+    for text in ("6 images", "weights from", "epoch 1/1", "voc07_ap50", str(trained.folder), str(trained.export)):
+        assert text in trained.output
+
+
+@pytest.mark.slow
+def test_exports_the_next_version(trained, voc, tiny, tmp_path):
+    folder = train.main(
+        ["--train", f"voc:{voc}@train", *tiny, "--output", str(tmp_path), "--export", str(trained.export.parent)]
+    )
+    assert (trained.export.parent / "2" / "saved_model.pb").is_file()
+    # Without a validation set there is nothing to measure.
+    assert sorted(path.name for path in folder.iterdir()) == [
+        name for name in FILES if name not in ("best.keras", "metrics.json")
+    ]
+
+
+def test_a_run_can_be_repeated_from_its_configuration(trained, voc):
+    again = train._parse(["--train", f"voc:{voc}@train", "--config", str(trained.folder / "config.yaml")])
+    saved = (trained.folder / "config.yaml").read_text()
+    assert recipes.to_yaml(train._recipe_of(again)) == saved
+
+
+def test_without_words_it_learns_the_shapes():
+    run = train._parse([])
+    assert run.train == ("shapes@train",) and run.val == ("shapes@val",)
+    assert str(run.export) == "saved_models/shapes"
+    assert train._recipe_of(run) == recipes.load("shapes")
+
+
+def test_the_command_line_goes_over_the_file_and_the_file_over_the_recipe(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("epochs: 7\nbatch_size: 2\n")
+    run = train._parse(["--train", "shapes", "--recipe", "shapes", "--config", str(file), "--batch-size", "3"])
+    assert run.backbone == recipes.load("shapes").backbone
+    assert run.epochs == 7
+    assert run.batch_size == 3
+
+
+def test_sets_of_ones_own_start_from_the_defaults():
+    run = train._parse(["--train", "a", "--train", "b", "--val", "c"])
+    assert run.train == ("a", "b") and run.val == ("c",) and run.export is None
+    assert train._recipe_of(run) == recipes.Recipe()
+
+
+def test_a_bare_shapes_is_the_training_split(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(recipes.Recipe, "build", lambda self, class_names: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train.main(["--train", "shapes", "--val", "shapes", "--output", str(tmp_path)])
+    output = capsys.readouterr().out
+    assert "shapes@train" in output and "shapes@val" in output
+
+
+def test_refuses_an_earlier_run_folder(capsys, trained, voc):
+    sentence = refusal(capsys, "--train", f"voc:{voc}@train", "--output", trained.folder)
+    assert str(trained.folder) in sentence and "--output" in sentence
+
+
+def test_refuses_what_it_does_not_know(capsys, tmp_path):
+    assert "'speed'" in refusal(capsys, "--recipe", "speed")
+    assert "'voc'" in refusal(capsys, "--train", "voc", "--output", tmp_path)
+    file = tmp_path / "mine.yaml"
+    file.write_text("epoch: 7\n")
+    assert "epoch;" in refusal(capsys, "--config", file)
+    file.write_text("epochs: many\n")
+    assert "'many'" in refusal(capsys, "--config", file)
+    assert "absent.yaml" in refusal(capsys, "--config", tmp_path / "absent.yaml")
+
+
+def test_refuses_a_number_out_of_range(capsys):
+    with pytest.raises(SystemExit):
+        train.main(["--epochs", "0"])
+    assert "epochs is 0" in capsys.readouterr().err
+
+
+def test_refuses_a_missing_data_set_before_it_makes_a_folder(capsys, tmp_path):
+    refusal(capsys, "--train", f"voc:{tmp_path}/absent@train", "--output", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_says_that_the_loss_is_lost(capsys, voc, tiny, tmp_path, monkeypatch):
+    history = types.SimpleNamespace(history={"loss": [2.0, math.nan]})
+    monkeypatch.setattr(keras_frcnn.FasterRCNN, "fit", lambda self, *words, **options: history)
+    sentence = refusal(capsys, "--train", f"voc:{voc}@train", *tiny, "--output", tmp_path)
+    assert "--learning-rate" in sentence
+
+
+def test_names_an_undecodable_image(capsys, voc, tiny, tmp_path):
+    root = tmp_path / "voc"
+    for folder in ("Annotations", "ImageSets/Main", "JPEGImages"):
+        (root / folder).mkdir(parents=True)
+        for path in (voc / folder).iterdir():
+            (root / folder / path.name).write_bytes(path.read_bytes())
+    whole = (root / "JPEGImages/train2.jpg").read_bytes()
+    (root / "JPEGImages/train2.jpg").write_bytes(whole[: len(whole) // 2])
+    sentence = refusal(capsys, "--train", f"voc:{root}@train", *tiny, "--output", tmp_path / "run")
+    assert "train2.jpg" in sentence
