@@ -13,6 +13,9 @@ import tensorflow as tf
 import keras_frcnn
 from keras_frcnn import images as image_ops
 
+IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="input_tensor")
+BYTES = tf.TensorSpec([None], tf.string, name="image_bytes")
+
 
 def saved_model(model, path):
     """Write a detector with all its pre- and post-processing as a SavedModel of stock TensorFlow operations.
@@ -86,7 +89,7 @@ def _description(model):
 
 
 def _from_images(model):
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="input_tensor")])
+    @tf.function(input_signature=[IMAGES], autograph=False)
     def serve(images):
         batch, shape = tf.shape(images)[0], tf.shape(images)[1:3]
         answer = tf.cond(batch > 0, lambda: model.detect_batch(images), lambda: _nothing(model, 0))
@@ -114,7 +117,7 @@ def _from_bytes(model):
     size = tf.TensorSpec([2], tf.int32)
     loaded = tf.TensorSpec([], tf.bool), tf.TensorSpec([side, side, 3], tf.float32), size, size
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    @tf.function(input_signature=[BYTES], autograph=False)
     def serve(contents):
         ok, pixels, shapes, originals = tf.map_fn(load, contents, fn_output_signature=loaded)
 

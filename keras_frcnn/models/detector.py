@@ -34,9 +34,11 @@ class Detector(keras.Model):
         self.built = True  # the constructor of a subclass makes and builds every part
         self.sampling_seeds = keras.random.SeedGenerator(name="sampling_seeds")
         self._figures = [keras.metrics.Mean(name=name) for name in ("loss", *loss_names)]
+        # AutoGraph would read the source files when first called, which may have changed since the import.
         self._detect_function = tf.function(
             self.detect_batch,
             input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)],
+            autograph=False,
             jit_compile=False,
         )
 
@@ -81,8 +83,8 @@ class Detector(keras.Model):
 
         Returns:
             dict of "boxes" float32 `[B, N, 4]`, "scores" float32 `[B, N]`, "labels" int32 `[B, N]`, padded
-            with −1, and "num_detections" int32 `[B]`. An image's answer never depends on the others of the batch:
-            images share a pass only where their padded shapes are equal.
+            with −1, and "num_detections" int32 `[B]`. An image's answer never depends on the others of the
+            batch: images share a pass only where their padded shapes are equal.
         """
         images, image_shapes = self.unpack(x)
         if self.canvas or not isinstance(x, dict) or "image_shapes" not in x:
@@ -199,8 +201,8 @@ class Detector(keras.Model):
 
         Returns:
             str of several lines: for each stage of the backbone and each further part the number of tensors,
-            parameters and trainable parameters, and where the weights came from: "imagenet", the name of a weights
-            file, "as given" (a network of one's own), "saved model" or "new"; then how pixels are normalised.
+            parameters and trainable parameters, and where the weights came from: "imagenet", the name of a
+            weights file, "as given" (a network of one's own), "saved model" or "new"; then how pixels are normalised.
         """
         return loading_report(self, self.backbone_parts)
 
