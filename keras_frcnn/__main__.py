@@ -31,14 +31,19 @@ def main(arguments):
     if name in ("-h", "--help"):
         print(_help())
         return 0
-    print(_help() if name is None else f"There is no command {name!r}; use {', '.join(COMMANDS)}.", file=sys.stderr)
+    print(
+        _help() if name is None else f"There is no command {name!r}; use {', '.join(COMMANDS)}.",
+        file=sys.stderr,
+    )
     return 2
 
 
 def _help():
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {purpose}" for name, purpose in COMMANDS.items()]
-    return "\n".join([f"usage: {PROGRAM} COMMAND ...", "", *lines, "", f"{PROGRAM} COMMAND --help tells more."])
+    return "\n".join(
+        [f"usage: {PROGRAM} COMMAND ...", "", *lines, "", f"{PROGRAM} COMMAND --help tells more."]
+    )
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 """Geometry of axis-aligned boxes.
 
-Boxes are float32 `xyxy` in absolute pixels with half-open corners: width = x2 − x1. Every function broadcasts over
-leading dimensions. Letters: N, M numbers of boxes.
+Boxes are float32 `xyxy` in absolute pixels with half-open corners: width = x2 − x1. Every function broadcasts
+over leading dimensions. Letters: N, M numbers of boxes.
 """
 
 import math
 
 import tensorflow as tf
 
-# Deltas above log(1000/16) would blow a 16 px anchor up beyond 1000 px; all reference codes but Caffe's clamp there.
+# Deltas above log(1000/16) would blow a 16 px anchor up beyond 1000 px; all references but
+# Caffe's clamp there.
 LOG_SCALE_LIMIT = math.log(1000.0 / 16.0)
 
 
@@ -114,8 +115,8 @@ class BoxCoder:
     """Box regression targets: the parametrisation (t_x, t_y, t_w, t_h) of R-CNN, appendix C.
 
     Args:
-        weights: factors of the four deltas. (1, 1, 1, 1) for the RPN; (10, 10, 5, 5) for the head, which equals
-            dividing by the standard deviations (0.1, 0.1, 0.2, 0.2) of py-faster-rcnn.
+        weights: factors of the four deltas. (1, 1, 1, 1) for the RPN; (10, 10, 5, 5) for the head, which
+            equals dividing by the standard deviations (0.1, 0.1, 0.2, 0.2) of py-faster-rcnn.
         log_scale_limit: clamp of t_w and t_h before exp; log(1000/16) in torchvision and detectron2.
     """
 
@@ -131,7 +132,8 @@ class BoxCoder:
             references: float32 `[..., 4]`, anchors or proposals, pixels.
 
         Returns:
-            float32 `[..., 4]`. Sides below a thousandth of a pixel count as that, so the result is finite even for padding.
+            float32 `[..., 4]`. Sides below a thousandth of a pixel count as that, so the result is finite
+            even for padding.
         """
         centre, size = _centre_and_size(boxes)
         reference_centre, reference_size = _centre_and_size(references)

@@ -150,7 +150,14 @@ def _place(tag, corners, shape, taken):
     """Where the label goes: above the box, below or inside it, the first place where no other label lies."""
     height, width = tag.shape[:2]
     x1, y1, x2, y2 = corners
-    places = [(x1, y1 - height), (x2 - width, y1 - height), (x1, y2), (x2 - width, y2), (x1, y1), (x1, y2 - height)]
+    places = [
+        (x1, y1 - height),
+        (x2 - width, y1 - height),
+        (x1, y2),
+        (x2 - width, y2),
+        (x1, y1),
+        (x1, y2 - height),
+    ]
     inside = [(x, y) for x, y in places if 0 <= y <= shape[0] - height and 0 <= x <= shape[1] - width]
     free = [place for place in inside if not any(_overlap(place, tag, other) for other in taken)]
     x, y = (free or inside or [(x1, y1 - height)])[0]

@@ -34,8 +34,8 @@ def rpn_loss(objectness, deltas, targets, positive, valid, beta=1.0 / 9.0):
         beta: of the smooth L1.
 
     Returns:
-        Two float32 scalars, class loss and box loss. Both divide by the number of sampled anchors, so that an image
-        with one small object weighs as much as a crowded one.
+        Two float32 scalars, class loss and box loss. Both divide by the number of sampled anchors, so that an
+        image with one small object weighs as much as a crowded one.
     """
     sampled = tf.maximum(tf.reduce_sum(tf.cast(valid, tf.float32)), 1.0)
     cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(positive, tf.float32), objectness)
@@ -46,7 +46,7 @@ def rpn_loss(objectness, deltas, targets, positive, valid, beta=1.0 / 9.0):
 
 
 def detection_loss(class_logits, deltas, labels, targets, positive, valid, beta=1.0):
-    """The multi-task loss of Fast R-CNN, equation 1, over sampled RoIs: L = L_cls + λ[u ≥ 1] L_loc, λ left to the caller.
+    """The multi-task loss of Fast R-CNN (equation 1) over sampled RoIs: L_cls and [u ≥ 1] L_loc, without λ.
 
     Args:
         class_logits: float32 `[B, S, K + 1]`, background first.

@@ -26,7 +26,7 @@ def grouped_nms(boxes, scores, iou_threshold, score_threshold, max_outputs):
     """
     if boxes.shape.rank == 3:
         boxes = boxes[:, :, None, :]
-    # The fastest correct kernel on a CPU by six times. It lives on the host: on a GPU a few hundred kB cross the bus.
+    # The fastest correct kernel on a CPU by six times. On a GPU a few hundred kB cross to the host.
     kept = tf.image.combined_non_max_suppression(
         boxes,
         scores,
@@ -52,8 +52,8 @@ def postprocess(probabilities, boxes, valid, image_shapes, score_threshold, iou_
         max_detections: D, at most this many an image over all classes.
 
     Returns:
-        dict of "boxes" float32 `[B, D, 4]`, "scores" float32 `[B, D]`, "labels" int32 `[B, D]` (0…K−1), all padded
-        with −1, and "num_detections" int32 `[B]`.
+        dict of "boxes" float32 `[B, D, 4]`, "scores" float32 `[B, D]`, "labels" int32 `[B, D]` (0…K−1), all
+        padded with −1, and "num_detections" int32 `[B]`.
     """
     scores = tf.where(valid[:, :, None], probabilities[:, :, 1:], 0.0)
     flat = tf.reshape(boxes, [tf.shape(boxes)[0], -1, 4])

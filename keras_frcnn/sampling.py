@@ -19,8 +19,8 @@ class Matcher:
     Args:
         positive_iou: a candidate with at least this IoU with some ground truth is positive.
         negative_iou: `(low, high)`; a candidate whose best IoU lies in [low, high) is negative.
-        keep_best: also make positive the candidates that have the highest IoU with some ground truth, however low
-            (Faster R-CNN, section 3.1.2, condition i).
+        keep_best: also make positive the candidates that have the highest IoU with some ground truth, however
+            low (Faster R-CNN, section 3.1.2, condition i).
     """
 
     def __init__(self, positive_iou, negative_iou, keep_best=False):
@@ -42,7 +42,7 @@ class Matcher:
             verdict: int32 `[B, N]`, 1 positive, 0 negative, −1 neither.
             match: int32 `[B, N]`, index of the ground truth with the highest IoU; meaningful where positive.
         """
-        # A column of zeros stands for "no ground truth", so that an image without objects needs no special case.
+        # A column of zeros stands for "no ground truth": an image without objects needs no special case.
         boxes = tf.pad(boxes, [[0, 0], [0, 1], [0, 0]])
         object_mask = tf.pad((labels >= 0) & ~ignore, [[0, 0], [0, 1]])
         region_mask = tf.pad((labels >= 0) & ignore, [[0, 0], [0, 1]])
@@ -103,7 +103,7 @@ class BalancedSampler:
         tickets = tf.where(verdict == NEGATIVE, lottery, -1.0)
         filled, negatives = tf.math.top_k(tickets, self.size)
 
-        # Both lists have their valid rows first; a stable sort by validity keeps that and lets negatives fill up.
+        # Both lists begin with their valid rows; a stable sort by validity keeps that, and negatives fill up.
         index = tf.concat([positives, negatives], axis=1)
         valid = tf.concat([drawn >= 0.0, filled >= 0.0], axis=1)
         order = tf.argsort(tf.cast(~valid, tf.int32), axis=1, stable=True)[:, : self.size]
@@ -146,14 +146,16 @@ class AnchorTargets:
         Returns:
             index int32 `[B, S]`, deltas float32 `[B, S, 4]`, positive bool `[B, S]`, valid bool `[B, S]`.
         """
-        verdict, match = self.match(anchors, y["boxes"], y["labels"], y["ignore"], self._usable(anchors, image_shapes))
+        verdict, match = self.match(
+            anchors, y["boxes"], y["labels"], y["ignore"], self._usable(anchors, image_shapes)
+        )
         index, positive, valid = self.sample(verdict, seed)
         match = tf.gather(match, index, axis=1, batch_dims=1)
         boxes = _matched(y["boxes"], match, positive)
         return index, self.coder.encode(boxes, tf.gather(anchors, index)), positive, valid
 
     def _usable(self, anchors, image_shapes):
-        """Anchors centred in the padding see nothing of the image; those that cross the border see only a part."""
+        """Anchors centred in the padding see nothing of the image, those across the border only a part."""
         limits = tf.cast(image_shapes, tf.float32)[:, None, ::-1]
         if self.cross_border:
             low = high = 0.5 * (anchors[:, :2] + anchors[:, 2:])
@@ -188,10 +190,10 @@ class ProposalTargets:
             seed: int `[2]`.
 
         Returns:
-            rois float32 `[B, S, 4]`, labels int32 `[B, S]` (0…K−1 where positive), deltas float32 `[B, S, 4]`,
-            positive bool `[B, S]`, valid bool `[B, S]`.
+            rois float32 `[B, S, 4]`, labels int32 `[B, S]` (0…K−1 where positive), deltas float32
+            `[B, S, 4]`, positive bool `[B, S]`, valid bool `[B, S]`.
         """
-        # Early in training no proposal reaches an object; the ground truth itself gives the head its first positives.
+        # Early in training no proposal reaches an object; ground truth gives the head its first positives.
         proposals = tf.concat([proposals, y["boxes"]], axis=1)
         valid = tf.concat([valid, (y["labels"] >= 0) & ~y["ignore"]], axis=1)
         verdict, match = self.match(proposals, y["boxes"], y["labels"], y["ignore"], valid)

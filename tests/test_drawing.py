@@ -74,7 +74,9 @@ def test_labels_make_room_for_each_other():
 
 def test_colours_of_many_classes():
     count = 2 * len(drawing.PALETTE)
-    picture = drawing.draw(blank(50, 50), found([5, 20, 45, 45], labels=[count - 1]), [str(n) for n in range(count)])
+    picture = drawing.draw(
+        blank(50, 50), found([5, 20, 45, 45], labels=[count - 1]), [str(n) for n in range(count)]
+    )
     assert (picture[44, 44] == drawing.PALETTE[-1]).all()
 
 

@@ -24,8 +24,8 @@ def get(backbone, weights="none"):
     """A backbone by name, or from a network of one's own.
 
     Args:
-        backbone: one of `NETWORKS`, or a `keras.Model` `[B, H, W, 3]` → dict of feature maps by level name, such as
-            `{"P3": …, "P4": …}` (a single map: `{"C4": …}`). Every map is pooled from.
+        backbone: one of `NETWORKS`, or a `keras.Model` `[B, H, W, 3]` → dict of feature maps by level name,
+            such as `{"P3": …, "P4": …}` (a single map: `{"C4": …}`). Every map is pooled from.
         weights: "imagenet", "none" or the path of a `.weights.h5` file.
 
     Returns:
@@ -37,17 +37,21 @@ def get(backbone, weights="none"):
     if isinstance(backbone, keras.Model):
         return _from_model(backbone, weights)
     if backbone not in NETWORKS:
-        raise ValueError(f"Unknown backbone {backbone!r}; use one of {', '.join(NETWORKS)}, or a keras.Model.")
+        raise ValueError(
+            f"Unknown backbone {backbone!r}; use one of {', '.join(NETWORKS)}, or a keras.Model."
+        )
     return NETWORKS[backbone](weights)
 
 
 def _from_model(model, weights):
     if str(weights) != "none":
-        raise ValueError("A backbone given as a keras.Model brings its own weights; leave backbone_weights at 'none'.")
+        raise ValueError(
+            "A backbone given as a keras.Model brings its own weights; leave backbone_weights at 'none'."
+        )
     if not isinstance(model.output, dict) or not model.output:
         raise ValueError(
-            f"Backbone {model.name!r} must return a dict of named feature maps, such as {{'P3': …, 'P4': …}}; build it "
-            "with keras.Model(inputs, {'P3': …})."
+            f"Backbone {model.name!r} must return a dict of named feature maps, such as {{'P3': …, 'P4': …}}"
+            "; build it with keras.Model(inputs, {'P3': …})."
         )
     shapes = model.compute_output_shape((1, PROBE, PROBE, 3))
     strides = {name: PROBE // shape[1] for name, shape in shapes.items()}
@@ -61,4 +65,14 @@ def _from_model(model, weights):
     )
 
 
-__all__ = ["NETWORKS", "Backbone", "dtype_policy", "get", "mobilenet_v2", "mobilenet_v2_fpn", "resnet50", "tiny_fpn", "vgg16"]
+__all__ = [
+    "NETWORKS",
+    "Backbone",
+    "dtype_policy",
+    "get",
+    "mobilenet_v2",
+    "mobilenet_v2_fpn",
+    "resnet50",
+    "tiny_fpn",
+    "vgg16",
+]

@@ -110,8 +110,8 @@ def application(build, name, weights):
             network = build(include_top=False, weights="imagenet", input_shape=(None, None, 3))
         except Exception as error:  # keras.utils.get_file raises bare Exception when the network is away
             raise ValueError(
-                f"The ImageNet weights of {name} could not be downloaded ({error}); check the network, or give a "
-                "weights file with backbone_weights."
+                f"The ImageNet weights of {name} could not be downloaded ({error}); check the network, or "
+                "give a weights file with backbone_weights."
             ) from error
         mark_source(network, weights)
         return network, weights
@@ -131,10 +131,13 @@ def load_file(network, name, path):
     """
     if not Path(path).is_file():
         raise FileNotFoundError(
-            f"There is no weights file {path}; backbone_weights is 'imagenet', 'none' or the path of a .weights.h5 file."
+            f"There is no weights file {path}; backbone_weights is 'imagenet', 'none' or the path of a "
+            ".weights.h5 file."
         )
     if not str(path).endswith(".weights.h5"):
-        raise ValueError(f"Weights file {path} is not a .weights.h5 file; save one with `network.save_weights`.")
+        raise ValueError(
+            f"Weights file {path} is not a .weights.h5 file; save one with `network.save_weights`."
+        )
     try:
         network.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
@@ -152,7 +155,7 @@ def mark_source(network, source):
 
 
 def stages_by_prefix(network, prefixes):
-    """Split the layers of a network into stages; each stage begins at the first layer whose name has its prefix."""
+    """Split the layers of a network into stages; a stage begins at the first layer with its prefix."""
     stages = [[] for _ in prefixes]
     current = 0
     for layer in network.layers:

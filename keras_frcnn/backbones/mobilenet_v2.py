@@ -34,8 +34,8 @@ def mobilenet_v2_fpn(weights="none"):
     """MobileNetV2 with a 128-channel pyramid at strides 8 to 128.
 
     Args:
-        weights: "none", "imagenet" or a weights file of `keras.applications.MobileNetV2(include_top=False)`; the
-            pyramid itself always starts new.
+        weights: "none", "imagenet" or a weights file of `keras.applications.MobileNetV2(include_top=False)`;
+            the pyramid itself always starts new.
     """
     full, source = application(keras.applications.MobileNetV2, "mobilenet_v2_fpn", weights)
     levels = [full.get_layer(name).output for name in (C3, C4, C5)]

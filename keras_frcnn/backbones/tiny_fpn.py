@@ -19,7 +19,8 @@ def tiny_fpn(weights="none"):
     """
     if weights == "imagenet":
         raise ValueError(
-            "tiny_fpn has no ImageNet weights; use backbone_weights='none', or a backbone such as mobilenet_v2_fpn."
+            "tiny_fpn has no ImageNet weights; use backbone_weights='none', or a backbone such as "
+            "mobilenet_v2_fpn."
         )
     images = keras.Input((None, None, 3), name="images")
     stages, levels, x = [], [], images
@@ -28,7 +29,13 @@ def tiny_fpn(weights="none"):
         for index, stride in enumerate((2, 1) if stage > 1 else (2,), start=1):
             name = f"stage{stage}_{index}"
             x = keras.layers.Conv2D(
-                width, 3, stride, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv"
+                width,
+                3,
+                stride,
+                padding="same",
+                use_bias=False,
+                kernel_initializer="he_normal",
+                name=f"{name}_conv",
             )(x)
             x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
             x = keras.layers.ReLU(name=f"{name}_relu")(x)

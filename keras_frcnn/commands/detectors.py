@@ -25,14 +25,18 @@ def load_detector(path):
     if path.is_dir():
         return export.load(path)
     if not path.is_file():
-        raise FileNotFoundError(f"There is no model {path}; give a .keras file or the folder of a SavedModel.")
+        raise FileNotFoundError(
+            f"There is no model {path}; give a .keras file or the folder of a SavedModel."
+        )
     if path.suffix != ".keras":
         raise ValueError(f"{path} is no model; give a .keras file or the folder of a SavedModel.")
     try:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras raises whatever the zip, JSON, HDF5 or layer inside it raised
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise ValueError(f"{path} cannot be loaded ({reason}); give a .keras file that keras_frcnn saved.") from error
+        raise ValueError(
+            f"{path} cannot be loaded ({reason}); give a .keras file that keras_frcnn saved."
+        ) from error
     if not isinstance(model, Detector):
         raise ValueError(f"{path} is a Keras model, but no detector; give one that keras_frcnn saved.")
     return model

@@ -19,7 +19,7 @@ class Evaluation:
     model: Path
     """A .keras file, or the folder of a SavedModel."""
     data: tyro.conf.UseAppendAction[tuple[str, ...]]
-    """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; given several times, they are joined."""
+    """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined."""
     json: Path | None = None
     """File that gets the scores, as fractions of 1."""
 

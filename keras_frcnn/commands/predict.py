@@ -80,8 +80,12 @@ def _files(paths):
     """The files named, and those of the folders named that end as images do."""
     files = []
     for path in paths:
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        found = [file for file in inside if file.suffix.lower() in SUFFIXES and file.is_file()] if path.is_dir() else inside
+        if not path.is_dir():
+            files.append(path)
+            continue
+        found = [
+            file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES and file.is_file()
+        ]
         if not found:
             raise ValueError(f"Folder {path} holds no image ({', '.join(SUFFIXES)}); name the one that does.")
         files += found
@@ -91,7 +95,7 @@ def _files(paths):
 
 
 def _targets(files, output):
-    """A file in the output folder for every image: JPEG for JPEG, PNG for all else; equal names are numbered."""
+    """A file for every image: JPEG for JPEG, PNG for all else; equal names are numbered."""
     targets, sources = [], {file.resolve() for file in files}
     for file in files:
         suffix = file.suffix if file.suffix.lower() in (".jpg", ".jpeg") else ".png"
@@ -100,13 +104,17 @@ def _targets(files, output):
             number += 1
             target = output / f"{file.stem}-{number}{suffix}"
         if target.resolve() in sources:
-            raise ValueError(f"The picture of {file} would replace the image {target}; name another folder with --output.")
+            raise ValueError(
+                f"The picture of {file} would replace the image {target}; name another folder with --output."
+            )
         targets.append(target)
     return targets
 
 
 def _count(found, class_names, score_threshold):
-    labels = [int(label) for label, score in zip(found["labels"], found["scores"]) if score >= score_threshold]
+    labels = [
+        int(label) for label, score in zip(found["labels"], found["scores"]) if score >= score_threshold
+    ]
     counts = collections.Counter(labels)
     return ", ".join(f"{counts[label]} {class_names[label]}" for label in sorted(counts)) or "nothing"
 
@@ -118,7 +126,12 @@ def _answer(file, target, image, found, class_names):
         "width": image.shape[1],
         "drawn": str(target),
         "detections": [
-            {"box": [float(side) for side in box], "score": float(score), "label": int(label), "class": class_names[label]}
+            {
+                "box": [float(side) for side in box],
+                "score": float(score),
+                "label": int(label),
+                "class": class_names[label],
+            }
             for box, score, label in zip(found["boxes"], found["scores"], found["labels"])
         ],
     }

@@ -33,7 +33,7 @@ class Run(recipes.Recipe):
     """Train a detector. Without arguments: the built-in shapes, minutes on two CPU cores."""
 
     train: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Training set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; may be given several times."""
+    """Training set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined."""
     val: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Validation set, likewise."""
     output: Path | None = None
@@ -85,7 +85,9 @@ def main(arguments=None):
         ],
     )
     if not math.isfinite(history.history["loss"][-1]):
-        raise ValueError(f"The loss is no longer a number ({folder / 'log.csv'} tells when); lower --learning-rate.")
+        raise ValueError(
+            f"The loss is no longer a number ({folder / 'log.csv'} tells when); lower --learning-rate."
+        )
     minutes = clock(time.monotonic() - started)
 
     if metrics:
@@ -123,13 +125,17 @@ def _read(config):
 
 
 def _recipe_of(run):
-    return recipes.Recipe(**{field.name: getattr(run, field.name) for field in dataclasses.fields(recipes.Recipe)})
+    return recipes.Recipe(
+        **{field.name: getattr(run, field.name) for field in dataclasses.fields(recipes.Recipe)}
+    )
 
 
 def _new_folder(output):
     folder = output or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
     if (folder / "config.yaml").exists():
-        raise ValueError(f"Run folder {folder} holds an earlier run; name another with --output, or remove it.")
+        raise ValueError(
+            f"Run folder {folder} holds an earlier run; name another with --output, or remove it."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -137,7 +143,7 @@ def _new_folder(output):
 def _summary(run, folder, minutes, exported):
     model = folder / "last.keras"
     print(f"\nTrained for {minutes}. Everything is in {folder}:")
-    print("  last.keras, best.keras (by validation AP50)  the models" if run.val else "  last.keras  the model")
+    print("  last.keras, best.keras (by validation AP50): models" if run.val else "  last.keras: the model")
     if run.val:
         print("  metrics.json  the scores of last.keras;  log.csv  every epoch;  config.yaml  the recipe")
     print("  detections.png  what it finds")

@@ -15,8 +15,8 @@ class DetectionHead(keras.layers.Layer):
         num_classes: K, without background.
         units: widths of the fully connected layers; (4096, 4096) with VGG16, (1024, 1024) with FPN.
         dropout: rate after each of them; 0.5 with VGG16, 0 otherwise.
-        network: a `keras.Model` `[N, P, P, C]` → `[N, …, D]` in place of the fully connected layers, such as the conv5
-            stage of a ResNet; what it gives is averaged over space.
+        network: a `keras.Model` `[N, P, P, C]` → `[N, …, D]` in place of the fully connected layers, such as
+            the conv5 stage of a ResNet; what it gives is averaged over space.
         class_agnostic: one box an RoI instead of one for each class.
 
     Call arguments:
@@ -24,7 +24,8 @@ class DetectionHead(keras.layers.Layer):
         training: bool, for dropout.
 
     Returns:
-        class logits float32 `[B, R, K + 1]`, background first; deltas float32 `[B, R, K, 4]` or `[B, R, 1, 4]`.
+        class logits float32 `[B, R, K + 1]`, background first; deltas float32 `[B, R, K, 4]`
+        or `[B, R, 1, 4]`.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ class FeaturePyramid(keras.layers.Layer):
 
     Args:
         channels: C of every level of the pyramid; 256 in the paper.
-        extra_levels: coarser levels made by subsampling the last one, for the largest anchors; 1 in the paper.
+        extra_levels: coarser levels that subsample the last one, for the largest anchors; 1 in the paper.
 
     Call arguments:
         features: list of L maps `[B, H_l, W_l, C_l]`, fine to coarse, each twice as coarse as the one before.
@@ -42,7 +42,9 @@ class FeaturePyramid(keras.layers.Layer):
 
         pyramid_shape = (None, None, None, self.channels)
         self.lateral = [conv(1, f"lateral_{index}", shape) for index, shape in enumerate(features_shape)]
-        self.output_convs = [conv(3, f"output_{index}", pyramid_shape) for index in range(len(features_shape))]
+        self.output_convs = [
+            conv(3, f"output_{index}", pyramid_shape) for index in range(len(features_shape))
+        ]
 
     def call(self, features):
         merged = [lateral(feature) for lateral, feature in zip(self.lateral, features, strict=True)]
@@ -65,7 +67,7 @@ class FeaturePyramid(keras.layers.Layer):
 
 
 def _twice_as_fine(feature, shape):
-    """Repeat every cell 2 × 2 and cut to the finer map; broadcasting has gradients on every device and under XLA."""
+    """Repeat every cell 2 × 2 and cut to the finer map; broadcasting has gradients everywhere, XLA too."""
     batch, height, width, channels = tf.unstack(tf.shape(feature))
     feature = feature[:, :, None, :, None, :]
     feature = tf.broadcast_to(feature, [batch, height, 2, width, 2, channels])

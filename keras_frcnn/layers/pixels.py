@@ -9,8 +9,8 @@ class PixelNormalization(keras.layers.Layer):
     """Normalise RGB images 0–255, blank what lies outside the image, pad to a multiple of the stride.
 
     Args:
-        preprocessing: "caffe" (BGR less the ImageNet mean, 0–255), "torch" (RGB less mean over deviation, 0–1) or "tf"
-            (−1…1): the three habits of pretrained networks.
+        preprocessing: "caffe" (BGR less the ImageNet mean, 0–255), "torch" (RGB less mean over deviation,
+            0–1) or "tf" (−1…1): the three habits of pretrained networks.
         multiple: sides are padded with zeros at the bottom and right to a multiple of this, cells.
 
     Call arguments:
@@ -41,7 +41,7 @@ class PixelNormalization(keras.layers.Layer):
             pixels = (pixels / 255.0 - self.MEAN_RGB) / self.DEVIATION_RGB
         else:
             pixels = pixels / 127.5 - 1.0
-        # Padding is zero after normalisation, whatever it was before: an answer cannot depend on how a batch was padded.
+        # Padding is zero after normalisation, whatever it was before: how a batch is padded changes nothing.
         height, width = tf.shape(pixels)[1], tf.shape(pixels)[2]
         rows = tf.sequence_mask(image_shapes[:, 0], height)[:, :, None, None]
         columns = tf.sequence_mask(image_shapes[:, 1], width)[:, None, :, None]

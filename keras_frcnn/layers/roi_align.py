@@ -10,8 +10,8 @@ from keras_frcnn.layers.roi_sampling import RoISampling
 class RoIAlign(RoISampling):
     """RoIAlign (Mask R-CNN, section 3): the mean of S × S bilinear samples in each of P × P bins.
 
-    Arguments, call arguments and returns are those of `RoISampling`. `aligned=True` is detectron2's ROIAlignV2,
-    `aligned=False` what torchvision's Faster R-CNN was trained with.
+    Arguments, call arguments and returns are those of `RoISampling`. `aligned=True` is detectron2's
+    ROIAlignV2, `aligned=False` what torchvision's Faster R-CNN was trained with.
 
     Example:
         >>> align = RoIAlign(pool_size=2, strides=(1,))

@@ -10,8 +10,8 @@ from keras_frcnn.layers.roi_sampling import RoISampling
 class RoIPooling(RoISampling):
     """RoI pooling (Fast R-CNN, section 2.1): the largest of S × S bilinear samples in each of P × P bins.
 
-    Nothing is rounded: bins divide the RoI exactly, where Caffe's layer snaps them to cells. Arguments, call arguments
-    and returns are those of `RoISampling`.
+    Nothing is rounded: bins divide the RoI exactly, where Caffe's layer snaps them to cells. Arguments, call
+    arguments and returns are those of `RoISampling`.
 
     Example:
         >>> pool = RoIPooling(pool_size=7, strides=(16,))

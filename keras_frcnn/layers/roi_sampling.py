@@ -1,4 +1,4 @@
-"""What RoIPooling and RoIAlign share: bilinear samples on a regular grid in each RoI, over one map or a pyramid.
+"""What RoIPooling and RoIAlign share: bilinear samples in each RoI, over one map or a pyramid.
 
 Letters: B images, R RoIs an image, N = B·R, L levels, P bins a side, S samples a bin and side, C channels.
 """
@@ -16,10 +16,10 @@ class RoISampling(keras.layers.Layer):
         pool_size: P, bins along each side of the output.
         strides: pixels between the cells of each level; one for a single map.
         samples: S, bilinear samples along each side of a bin.
-        aligned: whether continuous coordinates are shifted by half a cell, so that a sample at the middle of a cell
-            reads that cell alone. False repeats the shifted grid of torchvision's Faster R-CNN.
+        aligned: whether continuous coordinates are shifted by half a cell, so that a sample at the middle of
+            a cell reads that cell alone. False repeats the shifted grid of torchvision's Faster R-CNN.
         canonical_size: √area of the RoI that belongs to `canonical_level`, pixels.
-        canonical_level: log2 of the stride of that level; 4 is stride 16 (Feature Pyramid Networks, equation 1).
+        canonical_level: log2 of the stride of that level; 4 is stride 16 (FPN paper, equation 1).
 
     Call arguments:
         features: tensor `[B, H, W, C]` or list of L such, fine to coarse.
@@ -30,7 +30,14 @@ class RoISampling(keras.layers.Layer):
     """
 
     def __init__(
-        self, pool_size=7, strides=(16,), samples=2, aligned=True, canonical_size=224.0, canonical_level=4, **kwargs
+        self,
+        pool_size=7,
+        strides=(16,),
+        samples=2,
+        aligned=True,
+        canonical_size=224.0,
+        canonical_level=4,
+        **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
         self.pool_size = int(pool_size)
@@ -48,7 +55,9 @@ class RoISampling(keras.layers.Layer):
     def call(self, features, boxes):
         features = features if isinstance(features, (list, tuple)) else [features]
         if len(features) != len(self.strides):
-            raise ValueError(f"{self.name} has {len(self.strides)} strides and got {len(features)} feature maps.")
+            raise ValueError(
+                f"{self.name} has {len(self.strides)} strides and got {len(features)} feature maps."
+            )
         boxes = tf.stop_gradient(tf.cast(boxes, tf.float32))
         batch, count = tf.shape(boxes)[0], tf.shape(boxes)[1]
         image = tf.repeat(tf.range(batch), count)
@@ -91,8 +100,8 @@ class RoISampling(keras.layers.Layer):
     def _sample(self, feature, boxes, image):
         """Bilinear samples at the middles of a P·S × P·S grid, boxes in cells.
 
-        A border of repeated cells lets samples within one cell of the map read its edge, as RoIAlign defines it;
-        farther out they are 0. crop_and_resize wants the first and last sample as fractions of the last index.
+        A border of repeated cells lets samples within one cell of the map read its edge, as RoIAlign defines
+        it; farther out they are 0. crop_and_resize wants the outermost samples as fractions of the last index.
         """
         feature = tf.pad(tf.cast(feature, tf.float32), [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
         last = tf.cast(tf.shape(feature)[1:3] - 1, tf.float32)

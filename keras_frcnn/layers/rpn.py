@@ -28,12 +28,12 @@ class RegionProposalNetwork(keras.layers.Layer):
 
     Call arguments:
         features: tensor `[B, H, W, C]` or list of L such.
-        image_shapes: `[B, 2]`, height and width that proposals are clipped to, pixels; by default the whole map.
+        image_shapes: `[B, 2]`, height and width to clip proposals to, pixels; by default the whole map.
         training: bool.
 
     Returns:
-        dict of "objectness" float32 `[B, A]` (logits), "deltas" float32 `[B, A, 4]`, "anchors" float32 `[A, 4]`,
-        "proposals" float32 `[B, R, 4]` (pixels, best first, 0 in padding rows, without gradient),
+        dict of "objectness" float32 `[B, A]` (logits), "deltas" float32 `[B, A, 4]`, "anchors" float32
+        `[A, 4]`, "proposals" float32 `[B, R, 4]` (pixels, best first, 0 in padding rows, without gradient),
         "scores" float32 `[B, R]` (0–1, 0 in padding rows) and "count" int32 `[B]`.
     """
 

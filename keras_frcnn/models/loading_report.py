@@ -16,12 +16,12 @@ def loading_report(model, backbone):
         model: `Detector`.
         backbone: the `Backbone` that gave the model its network.
     """
-    layers = [layer for layer in backbone.layers() if hasattr(layer, "weights_source")]
-    sources = {id(weight): layer.weights_source for layer in layers for weight in layer.weights}
+    loaded = [layer for layer in backbone.layers() if hasattr(layer, "weights_source")]
+    sources = {id(weight): layer.weights_source for layer in loaded for weight in layer.weights}
     rows = []
     for part, layers in [*backbone.parts(), *_other_parts(model, backbone)]:
         names = layers[0].name if len(layers) == 1 else f"{layers[0].name} … {layers[-1].name}"
-        # A part can have weights of two sources: the head of a ResNet is its last stage and two new predictors.
+        # A part can have two sources: the head of a ResNet is its last stage and two new predictors.
         weights_from = {}
         for weight in (weight for layer in layers for weight in layer.weights):
             source = "saved model" if model.restored else sources.get(id(weight), "new")
@@ -29,15 +29,16 @@ def loading_report(model, backbone):
         rows += [(part, weights, source, names) for source, weights in weights_from.items()]
     rows.append(("all", model.weights, "", ""))
 
-    wide = [max(len(row[column]) for row in rows) for column in (0, 2)]
-    wide[1] = max(wide[1], len("weights from"))
-    lines = [f"{'part':{wide[0]}}  tensors  parameters   trainable  {'weights from':{wide[1]}}  layers"]
+    part_wide = max(len(part) for part, *_ in rows)
+    source_wide = max(len("weights from"), *(len(source) for _, _, source, _ in rows))
+    lines = [f"{'part':{part_wide}}  tensors  parameters   trainable  {'weights from':{source_wide}}  layers"]
     for part, weights, source, names in rows:
         trainable = _size(weight for weight in weights if weight.trainable)
-        line = f"{part:{wide[0]}}{len(weights):9,d}{_size(weights):12,d}{trainable:12,d}  {source:{wide[1]}}  {names}"
-        lines.append(line.rstrip())
+        numbers = f"{len(weights):9,d}{_size(weights):12,d}{trainable:12,d}"
+        lines.append(f"{part:{part_wide}}{numbers}  {source:{source_wide}}  {names}".rstrip())
     preprocessing = model.pixels.preprocessing
-    return "\n".join([*lines, f"Pixels, inside the model: {preprocessing!r} ({PREPROCESSING[preprocessing]})"])
+    lines.append(f"Pixels, inside the model: {preprocessing!r} ({PREPROCESSING[preprocessing]})")
+    return "\n".join(lines)
 
 
 def _other_parts(model, backbone):

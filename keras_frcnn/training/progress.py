@@ -18,7 +18,9 @@ class EpochLines(keras.callbacks.Callback):
         elapsed = time.monotonic() - self._started
         left = elapsed / (epoch + 1) * (epochs - epoch - 1)
         figures = "  ".join(f"{name} {logs[name]:.3f}" for name in SHOWN if name in logs)
-        print(f"epoch {epoch + 1}/{epochs}  {figures}  [{clock(elapsed)} gone, {clock(left)} left]", flush=True)
+        print(
+            f"epoch {epoch + 1}/{epochs}  {figures}  [{clock(elapsed)} gone, {clock(left)} left]", flush=True
+        )
 
 
 def clock(seconds):

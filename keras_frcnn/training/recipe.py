@@ -16,7 +16,7 @@ MODELS = {"faster_rcnn": FasterRCNN}
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How to train a detector; the defaults fine-tune a pretrained network on a few hundred images or more."""
+    """How to train a detector; the defaults fine-tune a pretrained network on hundreds of images or more."""
 
     model: Literal["faster_rcnn"] = "faster_rcnn"
     """The method."""
@@ -78,11 +78,14 @@ class Recipe:
             "canvas": self.canvas,
             "dtype": "float32" if self.mixed_precision == "none" else f"mixed_{self.mixed_precision}",
         }
-        known = [name for name in inspect.signature(MODELS[self.model]).parameters if name not in (*own, "kwargs")]
+        known = [
+            name for name in inspect.signature(MODELS[self.model]).parameters if name not in (*own, "kwargs")
+        ]
         wrong = [str(name) for name in self.detector if name not in known]
         if wrong:
             raise ValueError(
-                f"The recipe's `detector` has {', '.join(wrong)}, but takes of {self.model} only {', '.join(known)}."
+                f"The recipe's `detector` has {', '.join(wrong)}, but takes of {self.model} only "
+                f"{', '.join(known)}."
             )
         return MODELS[self.model](**own, **self.detector)
 
@@ -124,7 +127,9 @@ class Recipe:
 def names():
     """Names of the recipes in the package."""
     folder = resources.files("keras_frcnn.training") / "recipes"
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+    )
 
 
 def load(name):
@@ -134,7 +139,9 @@ def load(name):
         ValueError: there is none of this name.
     """
     if name not in names():
-        raise ValueError(f"Unknown recipe {name!r}; use one of {', '.join(names())}, or give a file with --config.")
+        raise ValueError(
+            f"Unknown recipe {name!r}; use one of {', '.join(names())}, or give a file with --config."
+        )
     text = (resources.files("keras_frcnn.training") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
     return from_yaml(text, f"recipe {name!r}")
 

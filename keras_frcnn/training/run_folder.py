@@ -9,7 +9,7 @@ import keras
 class RunFolder(keras.callbacks.Callback):
     """Keep the model after every epoch as `last.keras`, and the best one as `best.keras`.
 
-    A file is written beside its place and moved there, so that a run that stops at any moment leaves a whole file.
+    A file is written beside its place and moved there, so a run stopped at any moment leaves whole files.
 
     Args:
         folder: of the run; made if missing.

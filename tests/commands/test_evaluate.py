@@ -7,7 +7,16 @@ import keras_frcnn
 from keras_frcnn.commands import evaluate
 from keras_frcnn.commands.detectors import load_detector
 
-KEYS = {"voc07_ap50", "voc_ap50", "coco_ap", "coco_ap50", "coco_ap75", "per_class", "images", "seconds_per_image"}
+KEYS = {
+    "voc07_ap50",
+    "voc_ap50",
+    "coco_ap",
+    "coco_ap50",
+    "coco_ap75",
+    "per_class",
+    "images",
+    "seconds_per_image",
+}
 
 
 def refusal(capsys, *words):

@@ -56,14 +56,27 @@ def test_a_model_and_its_export_answer_alike(trained, voc, tmp_path):
 def test_names_a_broken_image_and_goes_on(trained, pictures, tmp_path, capsys):
     file = tmp_path / "all.json"
     with pytest.raises(SystemExit) as stop:
-        run("--model", trained.export, pictures, pictures / "absent.png", "--output", tmp_path / "out", "--json", file)
+        run(
+            "--model",
+            trained.export,
+            pictures,
+            pictures / "absent.png",
+            "--output",
+            tmp_path / "out",
+            "--json",
+            file,
+        )
     assert stop.value.code == 1
     captured = capsys.readouterr()
     sentences = captured.err.strip().splitlines()
-    assert "c.jpg" in sentences[0] and "absent.png" in sentences[1] and sentences[2].startswith("2 of 4 images")
+    assert (
+        "c.jpg" in sentences[0] and "absent.png" in sentences[1] and sentences[2].startswith("2 of 4 images")
+    )
     assert "notes.txt" not in captured.out + captured.err
     results = json.loads(file.read_text())
-    assert [answer["image"] for answer in results["images"]] == [str(pictures / name) for name in ("a.jpg", "b.JPG")]
+    assert [answer["image"] for answer in results["images"]] == [
+        str(pictures / name) for name in ("a.jpg", "b.JPG")
+    ]
     assert [entry["image"] for entry in results["skipped"]] == [
         str(pictures / name) for name in ("c.jpg", "absent.png")
     ]
@@ -75,7 +88,10 @@ def test_equal_names_do_not_meet(trained, voc, tmp_path):
         (tmp_path / folder / "a.jpg").write_bytes((voc / "JPEGImages/val0.jpg").read_bytes())
     output = tmp_path / "out"
     results = run("--model", trained.export, tmp_path / "one", tmp_path / "two", "--output", output)
-    assert [answer["drawn"] for answer in results["images"]] == [str(output / "a.jpg"), str(output / "a-2.jpg")]
+    assert [answer["drawn"] for answer in results["images"]] == [
+        str(output / "a.jpg"),
+        str(output / "a-2.jpg"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -44,14 +44,29 @@ def test_keeps_models_that_load(trained):
 
 
 def test_tells_what_it_does(trained):
-    for text in ("6 images", "weights from", "epoch 1/1", "voc07_ap50", str(trained.folder), str(trained.export)):
+    for text in (
+        "6 images",
+        "weights from",
+        "epoch 1/1",
+        "voc07_ap50",
+        str(trained.folder),
+        str(trained.export),
+    ):
         assert text in trained.output
 
 
 @pytest.mark.slow
 def test_exports_the_next_version(trained, voc, tiny, tmp_path):
     folder = train.main(
-        ["--train", f"voc:{voc}@train", *tiny, "--output", str(tmp_path), "--export", str(trained.export.parent)]
+        [
+            "--train",
+            f"voc:{voc}@train",
+            *tiny,
+            "--output",
+            str(tmp_path),
+            "--export",
+            str(trained.export.parent),
+        ]
     )
     assert (trained.export.parent / "2" / "saved_model.pb").is_file()
     # Without a validation set there is nothing to measure.
@@ -76,7 +91,9 @@ def test_without_words_it_learns_the_shapes():
 def test_the_command_line_goes_over_the_file_and_the_file_over_the_recipe(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("epochs: 7\nbatch_size: 2\n")
-    run = train._parse(["--train", "shapes", "--recipe", "shapes", "--config", str(file), "--batch-size", "3"])
+    run = train._parse(
+        ["--train", "shapes", "--recipe", "shapes", "--config", str(file), "--batch-size", "3"]
+    )
     assert run.backbone == recipes.load("shapes").backbone
     assert run.epochs == 7
     assert run.batch_size == 3

@@ -31,7 +31,9 @@ def test_all_new():
 
 def test_a_file_and_frozen_stages(tmp_path):
     file = tmp_path / "mine.weights.h5"
-    keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(None, None, 3)).save_weights(file)
+    keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(None, None, 3)).save_weights(
+        file
+    )
     model = keras_frcnn.FasterRCNN(["a"], "mobilenet_v2_fpn", str(file), frozen_stages=2)
     table, _ = rows(model)
     for number in range(1, 6):
@@ -64,7 +66,9 @@ def test_a_saved_model(tmp_path):
 @pytest.mark.slow
 def test_the_last_stage_of_a_resnet_is_part_of_the_head(tmp_path):
     file = tmp_path / "resnet.weights.h5"
-    keras.applications.ResNet50(include_top=False, weights=None, input_shape=(None, None, 3)).save_weights(file)
+    keras.applications.ResNet50(include_top=False, weights=None, input_shape=(None, None, 3)).save_weights(
+        file
+    )
     table, pixels = rows(keras_frcnn.FasterRCNN(["a"], "resnet50", str(file)))
     assert table["head", "new"][0] == 4
     assert table["head", file.name][0] > 50

@@ -112,7 +112,9 @@ def test_the_rate_rises_and_falls_to_zero(warmup_steps, warmed):
 @pytest.mark.parametrize("name, kind", [("sgd", keras.optimizers.SGD), ("adamw", keras.optimizers.AdamW)])
 @pytest.mark.parametrize("decay", [0.0, 0.01])
 def test_the_optimizer(name, kind, decay):
-    optimizer = dataclasses.replace(TINY, optimizer=name, weight_decay=decay, clip_norm=3.0).make_optimizer(10)
+    optimizer = dataclasses.replace(TINY, optimizer=name, weight_decay=decay, clip_norm=3.0).make_optimizer(
+        10
+    )
     assert isinstance(optimizer, kind)
     assert optimizer.global_clipnorm == 3.0
     assert (optimizer.weight_decay or 0.0) == decay

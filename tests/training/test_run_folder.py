@@ -7,7 +7,9 @@ from keras_frcnn.training.run_folder import RunFolder
 
 @pytest.fixture
 def model():
-    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
+    return keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")]
+    )
 
 
 def epoch(folder, model, number, **logs):
