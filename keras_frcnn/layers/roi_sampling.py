@@ -101,7 +101,7 @@ class RoISampling(keras.layers.Layer):
         """Bilinear samples at the middles of a P·S × P·S grid, boxes in cells.
 
         A border of repeated cells lets samples within one cell of the map read its edge, as RoIAlign defines
-        it; farther out they are 0. crop_and_resize wants the outermost samples as fractions of the last index.
+        it; farther out they are 0. crop_and_resize wants the outer samples as fractions of the last index.
         """
         feature = tf.pad(tf.cast(feature, tf.float32), [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
         last = tf.cast(tf.shape(feature)[1:3] - 1, tf.float32)
