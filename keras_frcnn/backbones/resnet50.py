@@ -22,6 +22,7 @@ def resnet50(weights="none"):
         preprocessing="caffe",
         stages=stages_by_prefix(network, ["conv1", "conv2", "conv3", "conv4"]),
         head=keras.Model(conv4, full.get_layer("conv5_block3_out").output, name="resnet50_conv5"),
-        defaults={"frozen_stages": 2, "rpn_channels": 512},
+        # conv5 halves 14 × 14 bins to 7 × 7.
+        defaults={"frozen_stages": 2, "rpn_channels": 512, "pool_size": 14},
         source=source,
     )

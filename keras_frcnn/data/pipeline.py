@@ -44,7 +44,9 @@ def batches(
         old = tf.shape(image)[:2]
         limit = _short_side(short_sides, seeds) if training and short_sides else short
         new = tf.stack(images.resized_shape(old[0], old[1], (limit, long)))
-        image = images.resize(image, new)
+        # Most sets are of one size; an image that has the right one already is spared the work.
+        same = tf.reduce_all(new == old)
+        image = tf.cond(same, lambda: tf.cast(image, tf.float32), lambda: images.resize(image, new))
         ratio = tf.cast(new, tf.float32) / tf.cast(old, tf.float32)
         boxes *= tf.stack([ratio[1], ratio[0], ratio[1], ratio[0]])
         image = images.pad(image, *((side, side) if canvas else (round_up(new[0]), round_up(new[1]))))

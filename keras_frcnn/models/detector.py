@@ -202,7 +202,8 @@ class Detector(keras.Model):
         Returns:
             str of several lines: for each stage of the backbone and each further part the number of tensors,
             parameters and trainable parameters, and where the weights came from: "imagenet", the name of a
-            weights file, "as given" (a network of one's own), "saved model" or "new"; then how pixels are normalised.
+            weights file, "as given" (a network of one's own), "saved model" or "new"; then how pixels
+            are normalised.
         """
         return loading_report(self, self.backbone_parts)
 

@@ -50,7 +50,7 @@ PYRAMID = {
     "head_beta": 1.0 / 9.0,
     "nms_iou": 0.5,
 }
-EITHER = {"head_units": (1024, 1024), "head_dropout": 0.0, "frozen_stages": 0}
+EITHER = {"pool_size": 7, "head_units": (1024, 1024), "head_dropout": 0.0, "frozen_stages": 0}
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
@@ -120,7 +120,7 @@ class FasterRCNN(Detector):
         rpn_cross_border=None,
         rpn_beta=1.0 / 9.0,
         pooling=None,
-        pool_size=7,
+        pool_size=None,
         pool_samples=2,
         pool_aligned=True,
         head_units=None,
@@ -140,7 +140,9 @@ class FasterRCNN(Detector):
         **kwargs,
     ):
         # The arguments as they came, once, in place of forty assignments; nothing is defined before this line.
-        recipe = {name: value for name, value in locals().items() if name not in ("self", "kwargs", "__class__")}
+        recipe = {
+            name: value for name, value in locals().items() if name not in ("self", "kwargs", "__class__")
+        }
         super().__init__(
             class_names,
             image_size,
@@ -165,7 +167,11 @@ class FasterRCNN(Detector):
         self.backbone_parts = parts
         self.rpn = RegionProposalNetwork(
             AnchorGenerator(
-                recipe.anchor_sizes, parts.strides, recipe.anchor_ratios, recipe.anchor_offset, recipe.anchor_rounding
+                recipe.anchor_sizes,
+                parts.strides,
+                recipe.anchor_ratios,
+                recipe.anchor_offset,
+                recipe.anchor_rounding,
             ),
             recipe.rpn_channels,
             recipe.objectness,
@@ -183,7 +189,12 @@ class FasterRCNN(Detector):
             name="roi_pooling",
         )
         self.head = DetectionHead(
-            len(self.class_names), recipe.head_units, recipe.head_dropout, parts.head, recipe.class_agnostic, name="head"
+            len(self.class_names),
+            recipe.head_units,
+            recipe.head_dropout,
+            parts.head,
+            recipe.class_agnostic,
+            name="head",
         )
         channels = [level.shape[-1] for level in parts.network.outputs]
         self.rpn.build([(None, None, None, count) for count in channels])
@@ -239,7 +250,9 @@ class FasterRCNN(Detector):
         )
         objectness = tf.gather(rpn["objectness"], index, axis=1, batch_dims=1)
         deltas = tf.gather(rpn["deltas"], index, axis=1, batch_dims=1)
-        rpn_class_loss, rpn_box_loss = rpn_loss(objectness, deltas, targets, positive, valid, recipe["rpn_beta"])
+        rpn_class_loss, rpn_box_loss = rpn_loss(
+            objectness, deltas, targets, positive, valid, recipe["rpn_beta"]
+        )
 
         # Approximate joint training: proposals are taken as given, no gradient flows through their coordinates.
         proposals = rpn["proposals"]

@@ -32,13 +32,13 @@ class Recipe:
     """Passes over the training set."""
     batch_size: int = 4
     """Images a step."""
-    learning_rate: float = 0.01
+    learning_rate: float = 0.0005
     """Peak rate."""
     warmup_steps: int = 200
     """Steps over which the rate rises to its peak; at most a tenth of all."""
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    """SGD with momentum 0.9, or AdamW."""
-    weight_decay: float = 0.0
+    optimizer: Literal["sgd", "adamw"] = "adamw"
+    """AdamW, or SGD with momentum 0.9."""
+    weight_decay: float = 0.0001
     """Decoupled weight decay, biases and batch normalisation left out."""
     clip_norm: float = 10.0
     """Global norm that gradients are clipped to."""
