@@ -67,17 +67,21 @@ class FasterRCNN(Detector):
         image_size: `(short side, limit of the long side)`, pixels; 600 and 1000 in the paper.
         canvas: letterbox every image into one square of `image_size[1]`.
         preprocessing: "caffe", "torch" or "tf"; by default what the weights want.
-        frozen_stages: stages of the backbone that do not train, counted from the image; 2 of VGG16 in the paper, 0
-            with weights "none".
-        frozen_batch_norm: whether batch normalisation keeps its statistics; by default where weights are pretrained.
+        frozen_stages: stages of the backbone that do not train, counted from the image; 2 of VGG16 in the
+            paper, 0 with weights "none".
+        frozen_batch_norm: whether batch normalisation keeps its statistics; by default where weights are
+            pretrained.
         anchor_sizes, anchor_ratios, anchor_offset, anchor_rounding: see `AnchorGenerator`.
-        objectness, rpn_channels, rpn_pre_nms, rpn_post_nms, rpn_nms_iou, rpn_min_size: see `RegionProposalNetwork`.
-        rpn_positive_iou, rpn_negative_iou, rpn_batch_size, rpn_positive_fraction, rpn_cross_border: see `AnchorTargets`.
+        objectness, rpn_channels, rpn_pre_nms, rpn_post_nms, rpn_nms_iou, rpn_min_size: see
+            `RegionProposalNetwork`.
+        rpn_positive_iou, rpn_negative_iou, rpn_batch_size, rpn_positive_fraction, rpn_cross_border: see
+            `AnchorTargets`.
         rpn_beta: of the smooth L1; 1/9 in py-faster-rcnn and torchvision.
         pooling: "roi_pooling" or "roi_align".
         pool_size, pool_samples, pool_aligned: see `RoISampling`.
         head_units, head_dropout: see `DetectionHead`; not used where the backbone brings the network of the head.
-        head_positive_iou, head_negative_iou, head_batch_size, head_positive_fraction: see `ProposalTargets`.
+        head_positive_iou, head_negative_iou, head_batch_size, head_positive_fraction: see
+            `ProposalTargets`.
         head_coder_weights: of the box coder; 10, 10, 5, 5 are py-faster-rcnn's normalised deltas.
         head_beta: of the smooth L1; 1 in Fast R-CNN, 1/9 in torchvision.
         class_agnostic: one box an RoI instead of one for each class.
@@ -254,7 +258,7 @@ class FasterRCNN(Detector):
             objectness, deltas, targets, positive, valid, recipe["rpn_beta"]
         )
 
-        # Approximate joint training: proposals are taken as given, no gradient flows through their coordinates.
+        # Approximate joint training: no gradient flows through the coordinates of proposals.
         proposals = rpn["proposals"]
         proposed = tf.sequence_mask(rpn["count"], tf.shape(proposals)[1])
         rois, labels, targets, positive, valid = self.proposal_targets(
@@ -294,4 +298,7 @@ def _resolve(recipe, parts):
     }
     if not pretrained:
         defaults["frozen_stages"] = 0
-    return {name: defaults[name] if value is None else value for name, value in recipe.items()}
+    resolved = {name: defaults[name] if value is None else value for name, value in recipe.items()}
+    if resolved["pooling"] not in POOLINGS:
+        raise ValueError(f"Unknown pooling {resolved['pooling']!r}; use one of {', '.join(POOLINGS)}.")
+    return resolved
