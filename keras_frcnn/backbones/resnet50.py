@@ -6,7 +6,7 @@ from keras_frcnn.backbones.backbone import Backbone, application, stages_by_pref
 
 
 def resnet50(weights="none"):
-    """ResNet-50 up to conv4, stride 16; conv5 is the network of the head (Deep Residual Learning, appendix A).
+    """ResNet-50 up to conv4, stride 16; conv5 is the head (Deep Residual Learning, appendix A).
 
     Args:
         weights: "none", "imagenet" or a weights file of `keras.applications.ResNet50(include_top=False)`.

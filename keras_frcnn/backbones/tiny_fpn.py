@@ -9,7 +9,7 @@ WIDTHS = (16, 32, 64, 128, 192)
 
 
 def tiny_fpn(weights="none"):
-    """Five stages of two convolutions and a 64-channel pyramid at strides 8 to 128; 0.9 million weights.
+    """Five stages of convolutions and a 64-channel pyramid at strides 8 to 128; 0.9 million weights.
 
     Args:
         weights: "none" or a weights file saved from this network.
@@ -26,7 +26,8 @@ def tiny_fpn(weights="none"):
     stages, levels, x = [], [], images
     for stage, width in enumerate(WIDTHS, start=1):
         names = []
-        for index, stride in enumerate((2, 1) if stage > 1 else (2,), start=1):
+        # The fine stages have one convolution: they cost the most and see the least.
+        for index, stride in enumerate((2, 1) if stage > 2 else (2,), start=1):
             name = f"stage{stage}_{index}"
             x = keras.layers.Conv2D(
                 width,

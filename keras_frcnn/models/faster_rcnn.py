@@ -79,7 +79,7 @@ class FasterRCNN(Detector):
         rpn_beta: of the smooth L1; 1/9 in py-faster-rcnn and torchvision.
         pooling: "roi_pooling" or "roi_align".
         pool_size, pool_samples, pool_aligned: see `RoISampling`.
-        head_units, head_dropout: see `DetectionHead`; not used where the backbone brings the network of the head.
+        head_units, head_dropout: see `DetectionHead`; not used where the backbone brings a head.
         head_positive_iou, head_negative_iou, head_batch_size, head_positive_fraction: see
             `ProposalTargets`.
         head_coder_weights: of the box coder; 10, 10, 5, 5 are py-faster-rcnn's normalised deltas.
@@ -143,7 +143,7 @@ class FasterRCNN(Detector):
         weights_source=None,
         **kwargs,
     ):
-        # The arguments as they came, once, in place of forty assignments; nothing is defined before this line.
+        # The arguments as they came, in place of forty assignments; nothing is defined before this line.
         recipe = {
             name: value for name, value in locals().items() if name not in ("self", "kwargs", "__class__")
         }
