@@ -4,7 +4,7 @@
 
 Each benchmark runs `train.py` as a user would, in a process of its own, and scores `last.keras`, the model
 after the last epoch: nothing is chosen on the set it is measured on. The minutes are those of the process from
-its start to its end. Three seeds of raccoon; resnet50 overfits eight images.
+start to end. Three seeds of raccoon; resnet50 overfits eight images.
 """
 
 import argparse
