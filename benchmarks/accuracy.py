@@ -3,8 +3,8 @@
     python benchmarks/accuracy.py NAME --data FOLDER --weights FOLDER
 
 Each benchmark runs `train.py` as a user would, in a process of its own, and scores `last.keras`, the model
-after the last epoch: nothing is chosen on the set it is measured on. The minutes are those of the process from
-start to end. Three seeds of raccoon; resnet50 overfits eight images.
+after the last epoch: nothing is chosen on the set it is measured on. The minutes are those of the process
+from start to end. Three seeds of raccoon; resnet50 overfits eight images.
 """
 
 import argparse

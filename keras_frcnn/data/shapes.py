@@ -20,10 +20,14 @@ HEIGHT, WIDTH = 256, 320
 CLASS_NAMES = ("circle", "cross", "ring", "square", "star", "triangle")
 SIDES = 16, 160
 MOST_OBJECTS = 8
-MOST_SCRAPS = 5
+MOST_SCRAPS = 4
+# Objects overlap in this share of the scenes, up to this IoU.
+CROWDED = 1 / 3
 MOST_OVERLAP = 0.5
+# Objects are tilted up to this angle either way.
+TILT = np.pi / 8
 # The share of the scraps that colour alone tells from objects.
-DULL_SCRAPS = 0.7
+DULL_SCRAPS = 0.8
 EMPTY = 0.1
 GRAIN = 4
 # The first index and the number of scenes of each split.
@@ -85,13 +89,14 @@ def compose(index):
     scraps = [_place(rng, _scrap(rng), -1) for _ in range(rng.integers(MOST_SCRAPS + 1))]
     objects = []
     wanted = 0 if rng.random() < EMPTY else rng.integers(1, MOST_OBJECTS + 1)
+    most_overlap = MOST_OVERLAP if rng.random() < CROWDED else 0.0
     # A full scene may have no room left, so the attempts are counted, not the objects.
     for _ in range(4 * wanted):
         if len(objects) == wanted:
             break
         label = int(rng.integers(len(CLASS_NAMES)))
         thing = _place(rng, _silhouette(rng, CLASS_NAMES[label]), label)
-        if all(_iou(thing, other) <= MOST_OVERLAP for other in objects):
+        if all(_iou(thing, other) <= most_overlap for other in objects):
             objects.append(thing)
     return scraps + sorted(objects, key=lambda thing: -thing.mask.size)
 
@@ -129,24 +134,24 @@ def _grain():
 
 
 def _silhouette(rng, name):
-    """An object of a class, turned at random: bool `[H, W]`."""
+    """An object of a class, tilted a little: bool `[H, W]`."""
     if name in ("circle", "ring"):
         angles = np.linspace(0, 2 * np.pi, 48, endpoint=False)
         points = np.stack([np.cos(angles), np.sin(angles)], -1)
     elif name == "square":
         points = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
     elif name == "triangle":
-        angles = np.arange(3) * 2 * np.pi / 3
+        angles = np.arange(3) * 2 * np.pi / 3 - np.pi / 2
         points = np.stack([np.cos(angles), np.sin(angles)], -1)
     elif name == "star":
-        angles = np.arange(10) * np.pi / 5
+        angles = np.arange(10) * np.pi / 5 - np.pi / 2
         points = np.stack([np.cos(angles), np.sin(angles)], -1) * np.tile([1, 0.42], 5)[:, None]
     else:
         arm = rng.uniform(0.25, 0.4)
         points = np.array([[1, arm], [arm, arm], [arm, 1]])
         points = np.concatenate([points @ [[c, s], [-s, c]] for c, s in ((1, 0), (0, 1), (-1, 0), (0, -1))])
     stretch = np.exp(rng.uniform(-0.2, 0.2))
-    points = points * [stretch, 1 / stretch] @ _rotation(rng)
+    points = points * [stretch, 1 / stretch] @ _rotation(rng.uniform(-TILT, TILT))
     points -= points.min(0)
     extent = points.max(0)
     # Sizes are spread evenly on a logarithmic scale. The filled shape has up to two pixels more than its
@@ -179,11 +184,10 @@ def _scrap(rng):
         angles = np.linspace(0, 2 * np.pi, 36, endpoint=False)
         waves = sum(rng.uniform(0.1, 0.25) * np.sin(k * angles + rng.uniform(0, 6.3)) for k in (2, 3, 5))
         points = np.stack([np.cos(angles), np.sin(angles)], -1) * (size / 2 * (1 + waves))[:, None]
-    return _fill([points @ _rotation(rng)])
+    return _fill([points @ _rotation(rng.uniform(0, 2 * np.pi))])
 
 
-def _rotation(rng):
-    angle = rng.uniform(0, 2 * np.pi)
+def _rotation(angle):
     return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
 
