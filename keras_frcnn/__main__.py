@@ -1,7 +1,6 @@
 """`python -m keras_frcnn COMMAND`: all commands."""
 
 import importlib
-import os
 import sys
 
 COMMANDS = {
@@ -23,9 +22,7 @@ def main(arguments):
     """
     name, *rest = arguments or [None]
     if name in COMMANDS:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         sys.argv = [f"{PROGRAM} {name}", *rest]
-        # Here, because TensorFlow takes seconds, which --help has no need to wait for.
         importlib.import_module(f"keras_frcnn.commands.{name}").main()
         return 0
     if name in ("-h", "--help"):

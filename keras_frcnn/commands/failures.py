@@ -4,6 +4,7 @@ import functools
 import re
 import sys
 import traceback
+import warnings
 from pathlib import Path
 
 import tensorflow as tf
@@ -14,11 +15,13 @@ PACKAGE = str(Path(__file__).resolve().parents[1])
 def in_one_sentence(command):
     """Let a command end with one sentence and status 1 where this package refused its input.
 
-    An error that this package did not raise itself is a fault, and keeps its stack trace.
+    An error that this package did not raise itself is a fault, and keeps its stack trace. Warnings lose the line
+    of source code that Python prints below them.
     """
 
     @functools.wraps(command)
     def wrapper(arguments=None):
+        usual, warnings.formatwarning = warnings.formatwarning, lambda message, *_: f"{message}\n"
         try:
             return command(arguments)
         except (ValueError, OSError) as error:
@@ -32,6 +35,8 @@ def in_one_sentence(command):
             if not sentence:
                 raise
             _stop(sentence.group(1))
+        finally:
+            warnings.formatwarning = usual
 
     return wrapper
 

@@ -23,13 +23,6 @@ def test_help_lists_exactly_the_commands_there_are(capsys):
     assert sorted(listed) == sorted(name for name, module in modules.items() if hasattr(module, "main"))
 
 
-def test_help_does_not_wait_for_tensorflow():
-    words = [sys.executable, "-X", "importtime", "-m", "keras_frcnn", "--help"]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "python -m keras_frcnn COMMAND" in done.stdout
-    assert "tensorflow" not in done.stderr and "runpy" in done.stderr
-
-
 def test_a_command_runs_as_a_program():
     words = [sys.executable, "-m", "keras_frcnn", "evaluate", "--model", "absent.keras", "--data", "nothing"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
