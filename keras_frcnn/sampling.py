@@ -215,13 +215,13 @@ def recall(proposals, valid, y, iou=0.5):
         iou: at which a box counts as reached.
 
     Returns:
-        float32 scalar in 0–1; 1 where there is no ground truth.
+        Two float32 scalars: the fraction, 0 where there is no ground truth, and the number of objects.
     """
     objects = tf.cast((y["labels"] >= 0) & ~y["ignore"], tf.float32)
     reached = (box_ops.iou(y["boxes"], proposals) >= iou) & valid[:, None, :]
     reached = tf.cast(tf.reduce_any(reached, axis=-1), tf.float32) * objects
     total = tf.reduce_sum(objects)
-    return tf.where(total > 0.0, tf.reduce_sum(reached) / tf.maximum(total, 1.0), 1.0)
+    return tf.reduce_sum(reached) / tf.maximum(total, 1.0), total
 
 
 def _matched(values, match, positive):

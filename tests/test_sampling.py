@@ -260,5 +260,5 @@ def test_recall_counts_objects_that_a_valid_proposal_reaches():
         [False] * 2 + [True, False],
     )
     proposals = np.array([[[0, 0, 10, 8], [50, 50, 60, 60], [80, 80, 90, 90]]], "float32")
-    assert recall(proposals, np.array([[True, False, True]]), y) == 0.5
-    assert recall(proposals, np.ones([1, 3], bool), ground_truth([], [])) == 1.0
+    assert recall(proposals, np.array([[True, False, True]]), y) == (0.5, 2.0)
+    assert recall(proposals, np.ones([1, 3], bool), ground_truth([], [])) == (0.0, 0.0)

@@ -56,12 +56,23 @@ def _from_model(model, weights):
     shapes = model.compute_output_shape((1, PROBE, PROBE, 3))
     strides = {name: PROBE // shape[1] for name, shape in shapes.items()}
     names = sorted(strides, key=strides.get)
+    channels = {name: shapes[name][-1] for name in names}
+    if len(set(channels.values())) > 1:
+        raise ValueError(
+            f"The levels of backbone {model.name!r} have different widths {channels}, but one RPN serves "
+            "them all; bring them to one width, for example with keras_frcnn.layers.FeaturePyramid."
+        )
     network = keras.Model(model.input, [model.output[name] for name in names], name=model.name)
     mark_source(network, "as given")
     strides = tuple(strides[name] for name in names)
     sizes = tuple(8 * stride for stride in strides) if len(names) > 1 else ((128, 256, 512),)
     return Backbone(
-        network=network, strides=strides, pooled_levels=len(names), anchor_sizes=sizes, preprocessing="tf"
+        network=network,
+        strides=strides,
+        pooled_levels=len(names),
+        anchor_sizes=sizes,
+        preprocessing="tf",
+        source="as given",
     )
 
 

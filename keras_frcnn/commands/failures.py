@@ -15,8 +15,8 @@ PACKAGE = str(Path(__file__).resolve().parents[1])
 def in_one_sentence(command):
     """Let a command end with one sentence and status 1 where this package refused its input.
 
-    An error that this package did not raise itself is a fault, and keeps its stack trace. Warnings lose the line
-    of source code that Python prints below them.
+    An error that this package did not raise itself is a fault, and keeps its stack trace. Warnings lose the
+    line of source code that Python prints below them.
     """
 
     @functools.wraps(command)

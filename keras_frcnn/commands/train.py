@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -56,16 +57,18 @@ def main(arguments=None):
     Returns:
         The run folder.
     """
-    run = _parse(sys.argv[1:] if arguments is None else list(arguments))
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    run = _parse(words)
     keras.utils.set_random_seed(run.seed)
     train = data.load(list(run.train), default_split="train")
     val = data.load(list(run.val), class_names=train.class_names) if run.val else None
-    folder = _new_folder(run.output)
-    (folder / "config.yaml").write_text(recipes.to_yaml(_recipe_of(run)), encoding="utf-8")
     print(f"Training on {train!r}" + (f", validating on {val!r}" if val else ""))
 
     model = run.build(train.class_names)
     print(model.loading_report())
+    folder = _new_folder(run.output)
+    config = f"# train.py {shlex.join(words)}\n" + recipes.to_yaml(_recipe_of(run))
+    (folder / "config.yaml").write_text(config, encoding="utf-8")
     batches = run.batches(train, model, training=True)
     model.compile(run.make_optimizer(len(batches) * run.epochs))
     started = time.monotonic()
@@ -86,7 +89,8 @@ def main(arguments=None):
     )
     if not math.isfinite(history.history["loss"][-1]):
         raise ValueError(
-            f"The loss is no longer a number ({folder / 'log.csv'} tells when); lower --learning-rate."
+            f"The loss is no longer a number ({folder / 'log.csv'} tells when; last.keras is from before); "
+            "lower --learning-rate."
         )
     minutes = clock(time.monotonic() - started)
 

@@ -47,6 +47,7 @@ class RoISampling(keras.layers.Layer):
         self.canonical_size = float(canonical_size)
         self.canonical_level = int(canonical_level)
         self.built = True
+        self.supports_jit = False  # crop_and_resize has no XLA kernel
 
     def reduce(self, samples):
         """Reduce `[N, P·S, P·S, C]` samples to `[N, P, P, C]` bins."""
@@ -63,7 +64,7 @@ class RoISampling(keras.layers.Layer):
         image = tf.repeat(tf.range(batch), count)
         boxes = tf.reshape(boxes, [-1, 4])
         if len(features) == 1:
-            pooled = self._pool(features[0], boxes, image, self.strides[0])
+            pooled = self.reduce(self._sample(features[0], boxes, image, self.strides[0]))
         else:
             pooled = self._pool_levels(features, boxes, image)
         shape = [batch, count, self.pool_size, self.pool_size, features[0].shape[-1]]
@@ -88,17 +89,16 @@ class RoISampling(keras.layers.Layer):
     def _pool_levels(self, features, boxes, image):
         level = self.levels(boxes)
         rows = [tf.where(level == index)[:, 0] for index in range(len(features))]
-        pooled = [
-            self._pool(feature, tf.gather(boxes, row), tf.gather(image, row), stride)
+        samples = [
+            self._sample(feature, tf.gather(boxes, row), tf.gather(image, row), stride)
             for feature, row, stride in zip(features, rows, self.strides, strict=True)
         ]
-        return tf.gather(tf.concat(pooled, axis=0), tf.argsort(tf.concat(rows, axis=0)))
+        # Joined first: oneDNN aborts the process in the gradient of a max pooling of no RoIs at all.
+        pooled = self.reduce(tf.concat(samples, axis=0))
+        return tf.gather(pooled, tf.argsort(tf.concat(rows, axis=0)))
 
-    def _pool(self, feature, boxes, image, stride):
-        return self.reduce(self._sample(feature, boxes / float(stride), image))
-
-    def _sample(self, feature, boxes, image):
-        """Bilinear samples at the middles of a P·S × P·S grid, boxes in cells.
+    def _sample(self, feature, boxes, image, stride):
+        """Bilinear samples at the middles of a P·S × P·S grid.
 
         A border of repeated cells lets samples within one cell of the map read its edge, as RoIAlign defines
         it; farther out they are 0. crop_and_resize wants the outer samples as fractions of the last index.
@@ -106,7 +106,7 @@ class RoISampling(keras.layers.Layer):
         feature = tf.pad(tf.cast(feature, tf.float32), [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
         last = tf.cast(tf.shape(feature)[1:3] - 1, tf.float32)
         grid = self.pool_size * self.samples
-        x1, y1, x2, y2 = tf.unstack(boxes, axis=-1)
+        x1, y1, x2, y2 = tf.unstack(boxes / float(stride), axis=-1)
         width, height = x2 - x1, y2 - y1
         if not self.aligned:
             width, height = tf.maximum(width, 1.0), tf.maximum(height, 1.0)

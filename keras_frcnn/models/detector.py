@@ -32,6 +32,7 @@ class Detector(keras.Model):
         self.max_detections = int(max_detections)
         self.restored = False
         self.built = True  # the constructor of a subclass makes and builds every part
+        self.supports_jit = False  # also without `compile`: "auto" would try XLA on the first GPU
         self.sampling_seeds = keras.random.SeedGenerator(name="sampling_seeds")
         self._figures = [keras.metrics.Mean(name=name) for name in ("loss", *loss_names)]
         # AutoGraph would read the source files when first called, which may have changed since the import.
@@ -42,7 +43,8 @@ class Detector(keras.Model):
             jit_compile=False,
         )
 
-    # What a subclass gives.
+    # What a subclass gives: `stride`, the multiple that sides of images are padded to; `pixels`, its
+    # `PixelNormalization`; `backbone_parts`, its `Backbone`; `recipe`, its arguments; and two methods.
 
     def infer(self, images, image_shapes, training=False):
         """Detections of images that share one padded shape.
@@ -67,7 +69,8 @@ class Detector(keras.Model):
             training: bool; false leaves out dropout and draws the same minibatch every time.
 
         Returns:
-            Two dicts of float32 scalars: the terms of the loss, and other figures for the logs.
+            Two dicts: the terms of the loss, float32 scalars; and figures for the logs, each a pair of a
+            float32 scalar and the weight that it has in the mean of an epoch.
         """
         raise NotImplementedError
 
@@ -116,14 +119,22 @@ class Detector(keras.Model):
             for name, (dtype, shape) in shapes.items()
         }
 
-    @staticmethod
-    def unpack(x):
-        """Images and their shapes, out of a dict or of plain images."""
+    def unpack(self, x):
+        """Images and their shapes, out of a dict or of plain images; with `canvas`, in the one square."""
         images = x["images"] if isinstance(x, dict) else tf.convert_to_tensor(x)
-        if isinstance(x, dict) and "image_shapes" in x:
-            return images, tf.cast(x["image_shapes"], tf.int32)
         shape = tf.shape(images)
-        return images, tf.tile(shape[None, 1:3], [shape[0], 1])
+        if isinstance(x, dict) and "image_shapes" in x:
+            image_shapes = tf.cast(x["image_shapes"], tf.int32)
+        else:
+            image_shapes = tf.tile(shape[None, 1:3], [shape[0], 1])
+        if self.canvas:
+            side = self.canvas_side
+            fits = tf.debugging.assert_less_equal(
+                image_shapes, side, f"An image is larger than the canvas of {side} pixels; resize it first."
+            )
+            with tf.control_dependencies([fits] if fits is not None else []):
+                images = image_ops.pad(images[:, :side, :side], side, side)
+        return images, image_shapes
 
     def compile(
         self,
@@ -160,21 +171,27 @@ class Detector(keras.Model):
     def train_step(self, data):
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
-            losses, figures = self.training_losses(x, y, training=True)
-            loss = tf.add_n([*losses.values(), *(tf.cast(extra, tf.float32) for extra in self.losses)])
+            loss, logs = self._loss_and_logs(x, y, training=True)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_variables)
         self.optimizer.apply(gradients, self.trainable_variables)
-        return self._log({"loss": loss, **losses, **figures})
+        return self._log(logs)
 
     def test_step(self, data):
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
-        losses, figures = self.training_losses(x, y, training=False)
-        return self._log({"loss": tf.add_n(list(losses.values())), **losses, **figures})
+        _, logs = self._loss_and_logs(x, y, training=False)
+        return self._log(logs)
 
-    def _log(self, values):
+    def _loss_and_logs(self, x, y, training):
+        """The loss with the layers' own, such as weight decay; and the logs as pairs of value and weight."""
+        losses, figures = self.training_losses(x, y, training)
+        loss = tf.add_n([*losses.values(), *(tf.cast(extra, tf.float32) for extra in self.losses)])
+        return loss, {name: (value, 1.0) for name, value in {"loss": loss, **losses}.items()} | figures
+
+    def _log(self, logs):
         for figure in self._figures:
-            figure.update_state(values[figure.name])
+            value, weight = logs[figure.name]
+            figure.update_state(value, sample_weight=weight)
         return {figure.name: figure.result() for figure in self._figures}
 
     def sampling_seed(self, training):
@@ -270,7 +287,7 @@ class Detector(keras.Model):
     @property
     def canvas_side(self):
         """Side of the square that `canvas` letterboxes into, pixels."""
-        return -(-self.image_size[1] // self.stride) * self.stride
+        return image_ops.canvas_side(self.image_size)
 
     def detect(self, image):
         """Detect objects in images as they are: any size, answered in their own pixels.

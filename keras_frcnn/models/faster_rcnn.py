@@ -281,12 +281,12 @@ class FasterRCNN(Detector):
         recipe = {name: value for name, value in self.recipe.items() if name != "backbone_weights"}
         if isinstance(recipe["backbone"], keras.Model):
             recipe["backbone"] = keras.saving.serialize_keras_object(recipe["backbone"])
-        return {**super().get_config(), **recipe}
+        return {**recipe, **super().get_config()}
 
 
 def _resolve(recipe, parts):
     """Fill what was left open: the backbone's own default, else that of its kind."""
-    pretrained = parts.source != "none"
+    pretrained = parts.source not in ("none", "as given")
     defaults = {
         **EITHER,
         **(PYRAMID if parts.pyramid else SINGLE_LEVEL),

@@ -1,5 +1,6 @@
 """What a training run leaves behind, safe against a pulled plug."""
 
+import math
 import os
 from pathlib import Path
 
@@ -24,8 +25,11 @@ class RunFolder(keras.callbacks.Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def on_epoch_end(self, epoch, logs=None):
+        logs = logs or {}
+        if not math.isfinite(logs.get("loss", 0.0)):
+            return  # the file of the epoch before is worth more than weights that are not numbers
         self._save("last.keras")
-        score = (logs or {}).get(self.monitor)
+        score = logs.get(self.monitor)
         if score is not None and score > self.best:
             self.best = score
             self._save("best.keras")
