@@ -50,11 +50,11 @@ def commands(name, data, weights, folder):
     if name == "shapes":
         return [[]]
     if name == "bccd":
-        return [[*bccd(data, weights), *size, "--epochs", "8"]]
+        return [[*bccd(data, weights), *size, "--epochs", "6"]]
     if name == "small_objects":
         return [[*bccd(data, weights), "--recipe", "small_objects"]]
     if name == "raccoon":
-        common = [*raccoon_set(data), *_mobilenet(weights), *size, "--epochs", "12"]
+        common = [*raccoon_set(data), *_mobilenet(weights), *size, "--epochs", "10"]
         return [[*common, "--seed", str(seed)] for seed in range(3)]
     if name == "vgg16":
         return [
