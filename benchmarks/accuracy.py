@@ -1,6 +1,6 @@
 """Train on real images and print the scores.
 
-    python benchmarks/accuracy.py NAME --data FOLDER --weights FOLDER
+    python benchmarks/accuracy.py NAME [--data FOLDER] [--weights FOLDER]
 
 Each benchmark runs `train.py` as a user would, in a process of its own, and scores `last.keras`, the model
 after the last epoch: nothing is chosen on the set it is measured on. The minutes are those of the process
@@ -9,6 +9,7 @@ from start to end. Three seeds of raccoon; resnet50 overfits eight images.
 
 import argparse
 import json
+import shlex
 import statistics
 import subprocess
 import sys
@@ -17,129 +18,77 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MOBILENET = "mobilenet_v2_1.0_coco_ssd_notop.weights.h5"
-VGG = "vgg16_hed_bsds500_notop.weights.h5"
+MOBILENET = "--backbone-weights {weights}/mobilenet_v2_1.0_coco_ssd_notop.weights.h5"
+BCCD = "--train voc:{data}/bccd@trainval --val voc:{data}/bccd@test " + MOBILENET
+RACCOON = "--train voc:{data}/raccoon@train --val voc:{data}/raccoon@test "
+EIGHT = "--train voc:{folder}/eight@eight --val voc:{folder}/eight@eight "
 
-
-def bccd(data, weights):
-    return ["--train", f"voc:{data}/bccd@trainval", "--val", f"voc:{data}/bccd@test", *_mobilenet(weights)]
-
-
-def raccoon_set(data):
-    return ["--train", f"voc:{data}/raccoon@train", "--val", f"voc:{data}/raccoon@test"]
-
-
-def _mobilenet(weights):
-    return ["--backbone", "mobilenet_v2_fpn", "--backbone-weights", f"{weights}/{MOBILENET}"]
-
-
-def eight_images(data, folder):
-    """A VOC folder whose one split is the first eight raccoons."""
-    source = Path(data).resolve() / "raccoon"
-    for name in ("JPEGImages", "Annotations"):
-        (folder / name).symlink_to(source / name)
-    (folder / "ImageSets" / "Main").mkdir(parents=True)
-    names = (source / "ImageSets/Main/train.txt").read_text().split()[:8]
-    (folder / "ImageSets/Main/eight.txt").write_text("\n".join(names))
-    return f"voc:{folder}@eight"
-
-
-def commands(name, data, weights, folder):
-    """The words of `train.py` for each run of a benchmark."""
-    size = ["--image-size", "480", "640"]
-    if name == "shapes":
-        return [[]]
-    if name == "bccd":
-        return [[*bccd(data, weights), *size, "--epochs", "6"]]
-    if name == "small_objects":
-        return [[*bccd(data, weights), "--recipe", "small_objects"]]
-    if name == "raccoon":
-        common = [*raccoon_set(data), *_mobilenet(weights), *size, "--epochs", "10"]
-        return [[*common, "--seed", str(seed)] for seed in range(3)]
-    if name == "vgg16":
-        return [
-            [
-                *raccoon_set(data),
-                "--backbone",
-                "vgg16",
-                "--backbone-weights",
-                f"{weights}/{VGG}",
-                "--config",
-                _yaml(
-                    folder,
-                    "image_size: [240, 320]\nepochs: 6\nbatch_size: 2\nlearning_rate: 0.002\n"
-                    "detector: {head_units: [512, 512]}\n",
-                ),
-            ]
-        ]
-    if name == "tiny_fpn":
-        return [
-            [
-                *raccoon_set(data),
-                "--backbone",
-                "tiny_fpn",
-                "--backbone-weights",
-                "none",
-                "--config",
-                _yaml(folder, "image_size: [240, 320]\nepochs: 40\n"),
-            ]
-        ]
-    split = eight_images(data, folder / "eight")
-    return [
-        [
-            "--train",
-            split,
-            "--val",
-            split,
-            "--backbone",
-            "resnet50",
-            "--backbone-weights",
-            "none",
-            "--config",
-            _yaml(
-                folder,
-                "image_size: [192, 256]\nepochs: 120\nflip: 0.0\nbatch_size: 4\n"
-                "detector: {pool_size: 7, head_batch_size: 16, rpn_post_nms: [200, 50]}\n",
-            ),
-        ]
-    ]
-
-
-def _yaml(folder, text):
-    path = folder / "config.yaml"
-    path.write_text(text)
-    return str(path)
+# For each benchmark the words of train.py, the text of its --config file, and the seeds.
+BENCHMARKS = {
+    "shapes": ("--export {folder}/shapes", "", [0]),
+    "bccd": (BCCD + " --image-size 480 640 --epochs 6", "", [0]),
+    "small_objects": (BCCD + " --recipe small_objects", "", [0]),
+    "raccoon": (RACCOON + MOBILENET + " --image-size 480 640 --epochs 8", "", [0, 1, 2]),
+    "vgg16": (
+        RACCOON + "--backbone vgg16 --backbone-weights {weights}/vgg16_hed_bsds500_notop.weights.h5",
+        "{image_size: [240, 320], epochs: 5, batch_size: 2, learning_rate: 0.0001,"
+        " detector: {anchor_sizes: [[64, 128, 256]], head_units: [512, 512]}}",
+        [0],
+    ),
+    "tiny_fpn": (
+        RACCOON + "--backbone tiny_fpn --backbone-weights none",
+        "{image_size: [240, 320], short_sides: [192, 216, 240], epochs: 60, learning_rate: 0.001}",
+        [0],
+    ),
+    "resnet50": (
+        EIGHT + "--backbone resnet50 --backbone-weights none",
+        "{image_size: [192, 256], epochs: 100, flip: 0.0, learning_rate: 0.0003, detector:"
+        " {anchor_sizes: [[64, 128, 256]], pool_size: 7, head_batch_size: 16, rpn_post_nms: [200, 50]}}",
+        [0],
+    ),
+}
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    names = ["shapes", "bccd", "small_objects", "raccoon", "vgg16", "tiny_fpn", "resnet50"]
-    parser.add_argument("name", choices=names)
-    parser.add_argument("--data", default=ROOT.parent / "shared/data", help="folder of bccd and raccoon")
-    parser.add_argument(
-        "--weights", default=ROOT.parent / "shared/weights", help="folder of the weights files"
-    )
+    parser.add_argument("name", choices=BENCHMARKS)
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the sets bccd and raccoon")
+    parser.add_argument("--weights", type=Path, default=Path("weights"), help="folder of the weights files")
     options = parser.parse_args()
+    words, config, seeds = BENCHMARKS[options.name]
     scores = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        (folder / "eight").mkdir()
-        for index, words in enumerate(commands(options.name, options.data, options.weights, folder)):
-            output = folder / f"run{index}"
-            started = time.monotonic()
-            subprocess.run(
-                [sys.executable, ROOT / "train.py", *words, "--output", str(output)], check=True, cwd=ROOT
-            )
-            minutes = (time.monotonic() - started) / 60
-            results = json.loads((output / "metrics.json").read_text())
-            scores.append(results["voc_ap50"])
-            print(
-                f"{options.name}: AP50 (area) {results['voc_ap50']:.3f} in {minutes:.1f} minutes", flush=True
-            )
+        if "{folder}/eight" in words:
+            eight_images(options.data, folder / "eight")
+        (folder / "config.yaml").write_text(config)
+        words = words.format(data=options.data.resolve(), weights=options.weights.resolve(), folder=folder)
+        for seed in seeds:
+            scores.append(train([*shlex.split(words), "--seed", str(seed)], folder / f"run{seed}"))
+            print(f"{options.name}, seed {seed}: AP50 (area) {scores[-1]:.3f}", flush=True)
     if len(scores) > 1:
         print(f"mean {statistics.mean(scores):.3f}, from {min(scores):.3f} to {max(scores):.3f}")
+
+
+def train(words, output):
+    """Run `train.py`, print its minutes, give the AP50 (area) of the last model."""
+    words += ["--config", str(output.parent / "config.yaml"), "--output", str(output)]
+    started = time.monotonic()
+    subprocess.run([sys.executable, ROOT / "train.py", *words], check=True, cwd=ROOT)
+    print(f"{(time.monotonic() - started) / 60:.1f} minutes")
+    return json.loads((output / "metrics.json").read_text())["voc_ap50"]
+
+
+def eight_images(data, folder):
+    """Make a VOC folder whose one split is the first eight raccoons."""
+    source = data.resolve() / "raccoon"
+    (folder / "ImageSets" / "Main").mkdir(parents=True)
+    for name in ("JPEGImages", "Annotations"):
+        (folder / name).symlink_to(source / name)
+    names = (source / "ImageSets" / "Main" / "train.txt").read_text().split()[:8]
+    (folder / "ImageSets" / "Main" / "eight.txt").write_text("\n".join(names))
 
 
 if __name__ == "__main__":
