@@ -117,7 +117,7 @@ def _parse(words):
         defaults["train"] = ("shapes@train",)
         defaults["val"] = () if first.val else ("shapes@val",)
         defaults["export"] = Path("saved_models/shapes")
-    return tyro.cli(Run, args=words, default=Run(**defaults), prog="train.py")
+    return tyro.cli(Run, args=words, default=Run(**defaults))
 
 
 def _read(config):
