@@ -39,7 +39,10 @@ class DetectionDataset:
         return f"<{self.name}: {len(self)} images, {len(self.class_names)} classes>"
 
     def image(self, index):
-        """The image of `records[index]` as it is: NumPy uint8 `[H, W, 3]` RGB, upright."""
+        """The image of `records[index]` as it is: NumPy uint8 `[H, W, 3]` RGB, upright.
+
+        It may be read-only, as drawn scenes are: copy it before you draw on it.
+        """
         return self.source.image(range(len(self))[index])
 
     def images(self):
@@ -65,10 +68,10 @@ class DetectionDataset:
             training: shuffle and augment. Each iteration has an order and an augmentation of its own, and the
                 same call gives the same series of them again. Otherwise every image comes once and unchanged,
                 in record order but for the grouping by shape.
-            seed: int, of the shuffling and the augmentation.
+            seed: int from 0, of the shuffling and the augmentation; nothing else decides about them.
             flip: probability of mirroring a training image, 0 to 1.
-            short_sides: short sides to draw from in training instead of `image_size[0]`: a list of ints to
-                choose from, or a tuple (lowest, highest).
+            short_sides: short sides to draw from in training instead of `image_size[0]`: any sequence of
+                ints, such as `[480, 600]` or `range(480, 801)`.
             canvas: letterbox every image into the same square, whose side is `image_size[1]` rounded up to a
                 multiple of 32. Otherwise images in landscape and in portrait format go to different batches,
                 and a batch is padded to its largest image, rounded up likewise.

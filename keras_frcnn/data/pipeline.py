@@ -3,9 +3,12 @@
 Shape letters: B images of a batch, M the most objects of one of them, H and W pixels.
 """
 
+import itertools
+
 import numpy as np
 import tensorflow as tf
 
+from keras_frcnn import boxes as box_ops
 from keras_frcnn import images
 
 # Every feature map of the usual networks divides it, down to the fifth halving.
@@ -23,15 +26,12 @@ def batches(
     canvas=False,
 ):
     """Make the batches of `DetectionDataset.batches`, which documents the arguments."""
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; give at least 1.")
+    _check_arguments(batch_size, image_size, seed, flip, short_sides)
     short, long = image_size
-    if not 1 <= short <= long:
-        raise ValueError(
-            f"image_size is {tuple(image_size)}; give (short side, limit of the long side) in pixels."
-        )
     count = len(dataset)
     objects = _Objects(dataset.records)
+    portrait = np.array([record.height > record.width for record in dataset.records], bool)
+    portraits = tf.constant(portrait)
     side = round_up(long)
 
     def load(index, seeds):
@@ -42,7 +42,7 @@ def batches(
             chosen = tf.random.stateless_uniform([], seeds + [0, 1]) < flip
             image, boxes = tf.cond(chosen, lambda: mirror(image, boxes), lambda: (image, boxes))
         old = tf.shape(image)[:2]
-        limit = _short_side(short_sides, seeds) if training and short_sides else short
+        limit = _choice(short_sides, seeds + [1, 0]) if training and short_sides is not None else short
         new = tf.stack(images.resized_shape(old[0], old[1], (limit, long)))
         # Most sets are of one size; an image that has the right one already is spared the work.
         same = tf.reduce_all(new == old)
@@ -56,28 +56,27 @@ def batches(
         boxes = tf.pad(boxes, [[0, empty[0]], [0, 0]], constant_values=-1.0)
         labels = tf.pad(labels, [[0, empty[0]]], constant_values=-1)
         ignore = tf.pad(ignore, [[0, empty[0]]])
-        return {"images": image, "image_shapes": new}, {"boxes": boxes, "labels": labels, "ignore": ignore}
+        x = {"images": image, "image_shapes": new}
+        return x, {"boxes": boxes, "labels": labels, "ignore": ignore}, portraits[index]
 
     def batch(data):
-        padding = {"images": 0.0, "image_shapes": 0}, {"boxes": -1.0, "labels": -1, "ignore": False}
+        padding = {"images": 0.0, "image_shapes": 0}, {"boxes": -1.0, "labels": -1, "ignore": False}, False
         return data.padded_batch(batch_size, padding_values=padding)
 
-    order = tf.data.Dataset.range(count)
-    if training:
-        order = order.shuffle(max(count, 1), seed=seed, reshuffle_each_iteration=True)
-    randoms = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True)
-    data = tf.data.Dataset.zip(order, randoms)
+    data = _order(count, training, seed)
     data = data.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    portrait = np.array([record.height > record.width for record in dataset.records], bool)
     groups = [count] if canvas else [int(portrait.sum()), int((~portrait).sum())]
     if canvas:
         data = batch(data)
     else:
         # Images of a kind share a batch: less padding, and fewer shapes for the network to be traced with.
-        def kind(x, y):
-            return tf.cast(x["image_shapes"][0] > x["image_shapes"][1], tf.int64)
-
-        data = data.group_by_window(kind, lambda _, window: batch(window), window_size=batch_size)
+        # Their kind is that of the original, for a resize may round an almost square image to a square.
+        data = data.group_by_window(
+            lambda x, y, kind: tf.cast(kind, tf.int64),
+            lambda _, window: batch(window),
+            window_size=batch_size,
+        )
+    data = data.map(lambda x, y, _: (x, y))
     data = data.apply(tf.data.experimental.assert_cardinality(sum(-(-size // batch_size) for size in groups)))
     return data.prefetch(2)
 
@@ -92,8 +91,7 @@ def originals(dataset):
 def mirror(image, boxes):
     """Mirror an image `[H, W, 3]` and its xyxy boxes `[M, 4]` from left to right."""
     width = tf.cast(tf.shape(image)[1], boxes.dtype)
-    x1, y1, x2, y2 = tf.unstack(boxes, axis=-1)
-    return tf.reverse(image, [1]), tf.stack([width - x2, y1, width - x1, y2], axis=-1)
+    return tf.reverse(image, [1]), box_ops.flip_horizontally(boxes, width)
 
 
 def round_up(size):
@@ -101,12 +99,37 @@ def round_up(size):
     return -(-size // SIDE_MULTIPLE) * SIDE_MULTIPLE
 
 
-def _short_side(short_sides, seeds):
-    seeds = seeds + [1, 0]
-    if isinstance(short_sides, tuple):
-        low, high = short_sides
-        return tf.random.stateless_uniform([], seeds, low, high + 1, tf.int32)
-    return tf.constant(short_sides)[tf.random.stateless_uniform([], seeds, 0, len(short_sides), tf.int32)]
+def _check_arguments(batch_size, image_size, seed, flip, short_sides):
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; give at least 1.")
+    if not 1 <= image_size[0] <= image_size[1]:
+        raise ValueError(
+            f"image_size is {tuple(image_size)}; give (short side, limit of the long side) in pixels."
+        )
+    if seed < 0:
+        raise ValueError(f"seed is {seed}; give 0 or more.")
+    if not 0 <= flip <= 1:
+        raise ValueError(f"flip is {flip}; give a probability from 0 to 1.")
+    if short_sides is not None and (not len(short_sides) or min(short_sides) < 1):
+        raise ValueError(f"short_sides is {short_sides}; give one or more sides of at least 1 pixel.")
+
+
+def _order(count, training, seed):
+    """Pairs of an image's index and two seeds for its augmentation, new in each iteration of training."""
+    iterations = itertools.count()
+
+    # NumPy draws them, because TensorFlow would mix the global seed into those of its data sets.
+    def draw():
+        random = np.random.default_rng([seed, next(iterations)])
+        indices = random.permutation(count) if training else np.arange(count)
+        yield indices, random.integers(2**31, size=[count, 2])
+
+    signature = tf.TensorSpec([count], tf.int64), tf.TensorSpec([count, 2], tf.int64)
+    return tf.data.Dataset.from_generator(draw, output_signature=signature).unbatch()
+
+
+def _choice(values, seeds):
+    return tf.constant(list(values))[tf.random.stateless_uniform([], seeds, 0, len(values), tf.int32)]
 
 
 class _Objects:

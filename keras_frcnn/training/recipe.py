@@ -97,7 +97,7 @@ class Recipe:
             training=training,
             seed=self.seed,
             flip=self.flip,
-            short_sides=list(self.short_sides) or None,
+            short_sides=self.short_sides or None,
             canvas=self.canvas,
         )
 

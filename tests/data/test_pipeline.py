@@ -1,3 +1,5 @@
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -65,6 +67,16 @@ def test_what_a_batch_holds(mixed):
     assert sorted(order) == list(range(7))
 
 
+def test_a_resize_that_rounds_to_a_square_does_not_change_the_group():
+    sizes = [(1001, 1000), (1000, 1001), (1001, 1000), (1000, 1000)]
+    check = BoxCheck("nearly square")
+    records = [check.record(index, "", *size, [], [], []) for index, size in enumerate(sizes)]
+    source = Drawn(lambda index: np.full([*sizes[index], 3], index, np.uint8), len(sizes))
+    data = DetectionDataset("nearly square", ["a"], records, source).batches(2, image_size=(60, 100))
+    assert all((x["image_shapes"].numpy() == 60).all() for x, _ in data)
+    assert seen(data) == [0, 2, 1, 3]
+
+
 def test_canvas(mixed):
     data = mixed.batches(4, image_size=(60, 100), canvas=True)
     assert data.element_spec[0]["images"].shape.as_list() == [None, 128, 128, 3]
@@ -83,6 +95,15 @@ def test_each_epoch_has_every_image_once_in_its_own_order(mixed, canvas):
     assert [seen(again) for _ in range(4)] == epochs
     other = mixed.batches(2, image_size=(60, 100), training=True, seed=6, flip=0, canvas=canvas)
     assert [seen(other) for _ in range(4)] != epochs
+
+
+def test_the_global_seed_has_no_say(mixed):
+    def epochs(global_seed):
+        tf.random.set_seed(global_seed)
+        data = mixed.batches(2, image_size=(60, 100), training=True, seed=5)
+        return [[float(y["boxes"].numpy().sum()) for _, y in data] for _ in range(2)]
+
+    assert epochs(1) == epochs(2)
 
 
 def test_augmentation_differs_between_epochs_and_repeats(mixed):
@@ -128,11 +149,11 @@ def test_flip_has_the_probability_asked_for():
         assert max(low - empty, 0) <= flipped <= high
 
 
-@pytest.mark.parametrize(("short_sides", "allowed"), [([32, 48], {32, 48}), ((32, 36), set(range(32, 37)))])
-def test_short_sides(mixed, short_sides, allowed):
+@pytest.mark.parametrize("short_sides", [[32, 48], (32, 48), range(32, 37)])
+def test_short_sides(mixed, short_sides):
     data = mixed.batches(1, image_size=(60, 1000), training=True, short_sides=short_sides)
     found = {int(tf.reduce_min(x["image_shapes"])) for _ in range(8) for x, _ in data}
-    assert found == allowed
+    assert found == set(short_sides)
     calm = mixed.batches(1, image_size=(60, 1000), short_sides=short_sides)
     assert {int(tf.reduce_min(x["image_shapes"])) for x, _ in calm} == {60}
 
@@ -162,11 +183,21 @@ def test_an_undecodable_image_is_named(tmp_path, mixed):
     np.testing.assert_array_equal(damaged.image(-1), mixed.image(6))
 
 
-def test_bad_arguments(mixed):
-    with pytest.raises(ValueError, match="batch_size is 0"):
-        mixed.batches(0)
-    with pytest.raises(ValueError, match="image_size is"):
-        mixed.batches(1, image_size=(100, 60))
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"batch_size": 0}, "batch_size is 0; give at least 1."),
+        ({"image_size": (100, 60)}, "image_size is (100, 60); give (short side, limit of the long side)"),
+        ({"seed": -1}, "seed is -1; give 0 or more."),
+        ({"flip": -0.1}, "flip is -0.1; give a probability from 0 to 1."),
+        ({"flip": 50}, "flip is 50; give a probability from 0 to 1."),
+        ({"short_sides": []}, "short_sides is []; give one or more sides of at least 1 pixel."),
+        ({"short_sides": (480, 0)}, "short_sides is (480, 0); give one or more sides of at least 1 pixel."),
+    ],
+)
+def test_bad_arguments(mixed, arguments, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        mixed.batches(**{"batch_size": 1, **arguments})
 
 
 def test_mirror_twice_is_nothing():
