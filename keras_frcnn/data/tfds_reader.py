@@ -24,8 +24,7 @@ def load(name, split, spec=None):
         DetectionDataset; `is_difficult` and `is_crowd` objects are marked `ignore`.
 
     Raises:
-        ImportError: tensorflow_datasets is not installed.
-        ValueError: no such set or split, or one without boxes.
+        ValueError: no such set or split, one without boxes, or tensorflow_datasets is not installed.
     """
     tfds = _library()
     spec = spec or f"tfds:{name}@{split}"
@@ -92,7 +91,7 @@ def _library():
     try:
         import tensorflow_datasets as tfds
     except ImportError as error:
-        raise ImportError(f"tfds: sets need a package ({error}); pip install tensorflow-datasets.") from None
+        raise ValueError(f"tfds: sets need a package ({error}); pip install tensorflow-datasets.") from None
     return tfds
 
 

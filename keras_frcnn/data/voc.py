@@ -23,7 +23,8 @@ def load(root, split, name=None):
         name: str, what messages call the set.
 
     Returns:
-        DetectionDataset; `difficult` objects are marked `ignore`.
+        DetectionDataset; `difficult` objects are marked `ignore`. Objects whose corners are equal in x or y,
+        to the letter of VOC one pixel wide, are taken for slips of the annotator and dropped with a warning.
 
     Raises:
         FileNotFoundError: no such folder, split, annotation or image.
@@ -74,7 +75,7 @@ def read_annotation(file):
 
     Returns:
         `(size, names, boxes, difficult)`: the stated (height, width) or None, M class names, float64 `[M, 4]`
-        xyxy half-open boxes, M bools.
+        xyxy half-open boxes, M bools. A box whose corners are equal in x or y has no area.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -99,8 +100,7 @@ def read_annotation(file):
             raise ValueError(
                 f"Object {index} of {file} lacks a name or a bndbox of four numbers; repair or remove it."
             ) from None
-        # Counted from 1 with both ends included, to counted from 0 and half-open. Equal corners would make a
-        # box one pixel wide; nobody means that, so they are left without area, for the check to find.
+        # Counted from 1 with both ends included, to counted from 0 and half-open.
         shift = float(corners[0] < corners[2] and corners[1] < corners[3])
         boxes.append([corners[0] - shift, corners[1] - shift, corners[2], corners[3]])
     try:

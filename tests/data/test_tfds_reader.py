@@ -1,3 +1,5 @@
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -86,6 +88,12 @@ def test_unsuitable(tiny):
         data.load("tfds:no_such_set@train")
     with pytest.raises(ValueError, match="no_boxes has no image with objects"):
         data.load("tfds:no_boxes@train")
+
+
+def test_without_the_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(ValueError, match="tfds: sets need a package .*; pip install tensorflow-datasets"):
+        data.load("tfds:tiny_boxes@train")
 
 
 def test_encoded_images_are_kept_as_they_are(tiny):
