@@ -110,7 +110,10 @@ def average_precision(precision, recall, metric="area"):
     precision, recall = np.asarray(precision, np.float64), np.asarray(recall, np.float64)
     best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
     if metric == "area":
-        return float(np.sum(np.diff(recall, prepend=0.0) * best[:-1]))
+        # Summed by parts, over the steps of the recall: a complete curve gives exactly 1, which a sum of
+        # differences of recalls would not.
+        steps = np.diff(recall, prepend=0.0) > 0
+        return float(np.sum(recall[steps] * -np.diff(best[:-1][steps], append=0.0)))
     # k / 10 is rounded as found / ground_truths is; sums of 0.1 are not, and would miss a recall of just 0.3.
     return float(np.mean(best[np.searchsorted(recall, np.arange(11) / 10)]))
 

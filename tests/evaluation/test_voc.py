@@ -87,6 +87,16 @@ def test_average_precision_equals_the_definition(hits, missed, metric):
     assert voc.average_precision(precision, recall, metric) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("metric", voc.METRICS)
+def test_complete_curves_score_exactly_one(metric):
+    for count in range(1, 501):
+        # Wrong detections after the last object take nothing away.
+        hits = np.arange(count + 7) < count
+        for end in (count, count + 7):
+            curve = voc.precision_recall(hits[:end], count)
+            assert voc.average_precision(*curve, metric) == 1.0, (count, end)
+
+
 def test_average_precision_by_hand():
     # right, wrong, right of two objects: best precision 1 up to recall 0.5, then 2/3.
     precision, recall = voc.precision_recall(np.array([True, False, True]), 2)

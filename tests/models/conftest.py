@@ -1,48 +1,8 @@
-"""Tiny models, and batches to train them on."""
+"""Batches to train tiny models on."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-
-import keras_frcnn as kf
-
-RECIPE = dict(
-    backbone="tiny_fpn",
-    image_size=(96, 128),
-    rpn_channels=16,
-    rpn_pre_nms=(100, 50),
-    rpn_post_nms=(50, 20),
-    rpn_batch_size=32,
-    head_batch_size=16,
-    head_units=(32, 32),
-    max_detections=12,
-)
-
-
-@pytest.fixture(scope="session")
-def make_model():
-    """A function that makes a tiny model whose untrained head is sure enough of itself to detect."""
-
-    def make(class_names=("red cell", "plate"), **arguments):
-        keras.utils.set_random_seed(3)
-        model = kf.FasterRCNN(class_names, **{**RECIPE, **arguments})
-        for kernel, scale in ((model.head.class_dense.kernel, 100.0), (model.head.box_dense.kernel, 300.0)):
-            kernel.assign(kernel * scale)
-        return model
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def image_of():
-    """A function from (height, width) to an image of coarse random patches."""
-
-    def make(height, width, seed=0):
-        patches = np.random.default_rng(seed).integers(0, 256, (1, 6, 7, 3))
-        return tf.cast(tf.image.resize(patches, (height, width), "nearest")[0], tf.uint8).numpy()
-
-    return make
 
 
 @pytest.fixture(scope="session")
@@ -60,16 +20,3 @@ def make_batches(image_of):
         return tf.data.Dataset.from_tensors((x, y)).repeat(count)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def assert_same():
-    """A function that compares two answers of `detect`."""
-
-    def compare(actual, expected):
-        assert len(actual["scores"]) == len(expected["scores"])
-        np.testing.assert_allclose(actual["boxes"], expected["boxes"], atol=0.05)
-        np.testing.assert_allclose(actual["scores"], expected["scores"], atol=1e-4)
-        np.testing.assert_array_equal(actual["labels"], expected["labels"])
-
-    return compare
