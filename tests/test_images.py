@@ -146,6 +146,35 @@ def test_decode_is_stock_operations():
     assert not any("PyFunc" in name for name in names)
 
 
+@pytest.mark.parametrize("contents", [b"", b"text", cv2.imencode(".png", np.ones([5, 7]))[1].tobytes()[:50]])
+def test_decode_or_empty(contents):
+    image = images.decode_or_empty(tf.constant(contents))
+    assert image.dtype == tf.uint8 and image.shape == (0, 0, 3)
+
+
+def test_decode_or_empty_of_an_image():
+    picture = np.random.default_rng(0).integers(0, 256, [5, 7, 3], np.uint8)
+    contents = tf.io.encode_png(picture)
+    np.testing.assert_array_equal(images.decode_or_empty(contents), picture)
+    np.testing.assert_array_equal(tf.function(images.decode_or_empty)(contents), picture)
+
+
+def test_as_image(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, [5, 7, 3], np.uint8)
+    file = tmp_path / "picture.png"
+    file.write_bytes(tf.io.encode_png(picture).numpy())
+    for form in (file, str(file), picture, tf.constant(picture)):
+        image = images.as_image(form)
+        assert image.dtype == np.uint8
+        np.testing.assert_array_equal(image, picture)
+    assert images.as_image(picture / 2.0).dtype == np.float64
+    for wrong in (picture[0], picture[..., :1], picture[:0]):
+        with pytest.raises(ValueError, match=r"wants an RGB image \[H, W, 3\] and got shape"):
+            images.as_image(wrong)
+    with pytest.raises(FileNotFoundError, match=r"There is no image file .*nowhere\.png; check the path"):
+        images.as_image(tmp_path / "nowhere.png")
+
+
 def test_read(tmp_path):
     (tmp_path / "a.png").write_bytes(encode(picture(), ".png"))
     np.testing.assert_array_equal(images.read(tmp_path / "a.png"), picture())

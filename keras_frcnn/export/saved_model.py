@@ -11,6 +11,7 @@ from pathlib import Path
 import tensorflow as tf
 
 import keras_frcnn
+from keras_frcnn import boxes as box_ops
 from keras_frcnn import images as image_ops
 
 IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="input_tensor")
@@ -110,7 +111,8 @@ def _from_bytes(model):
         def blank():
             return tf.zeros([side, side, 3]), tf.ones([2], tf.int32), tf.ones([2], tf.int32)
 
-        image = _decode_or_empty(contents)
+        # An operation that fails would fail the whole batch.
+        image = image_ops.decode_or_empty(contents)
         ok = tf.size(image) > 0
         return ok, *tf.cond(ok, prepared, blank)
 
@@ -136,12 +138,6 @@ def _from_bytes(model):
     return serve
 
 
-def _decode_or_empty(contents):
-    """The decoded image, or one without pixels: an operation that fails would fail the whole batch."""
-    image = tf.data.Dataset.from_tensors(contents).map(image_ops.decode).ignore_errors()
-    return image.reduce(tf.zeros([0, 0, 3], tf.uint8), lambda _, image: image)
-
-
 def _nothing(model, batch):
     """The answer of `Detector.call` to images without detections."""
     rows = [batch, model.max_detections]
@@ -161,8 +157,7 @@ def _contract(answer, originals):
         originals: int32 `[B, 2]`, height and width of the images as given.
     """
     filled = answer["labels"] >= 0
-    sides = tf.gather(tf.cast(originals, tf.float32), [0, 1, 0, 1], axis=1)[:, None]
-    boxes = tf.gather(answer["boxes"], [1, 0, 3, 2], axis=2) / sides
+    boxes = box_ops.yxyx_normalised(answer["boxes"], originals)
     return {
         "detection_boxes": tf.where(filled[:, :, None], boxes, 0.0),
         "detection_scores": tf.where(filled, answer["scores"], 0.0),

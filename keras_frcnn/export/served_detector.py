@@ -55,13 +55,7 @@ class ServedDetector:
         """
         if isinstance(image, list):
             return [self.detect(one) for one in image]
-        if isinstance(image, (str, Path)):
-            image = image_ops.read(image)
-        image = np.asarray(image)
-        if image.ndim != 3 or image.shape[-1] != 3 or image.size == 0:
-            raise ValueError(
-                f"detect wants an RGB image [H, W, 3] and got shape {image.shape}; convert it first."
-            )
+        image = image_ops.as_image(image)
         if image.dtype != np.uint8:
             image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
         answer = {
@@ -79,18 +73,7 @@ class ServedDetector:
 
 
 def load(path):
-    """Load a SavedModel that `saved_model` wrote.
-
-    Args:
-        path: its folder.
-
-    Returns:
-        `ServedDetector`.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: it is no SavedModel of keras_frcnn.
-    """
+    """Load a SavedModel that `saved_model` wrote; the same as `ServedDetector(path)`."""
     return ServedDetector(path)
 
 

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -20,27 +19,10 @@ SHAPES = {"landscape": (90, 130), "portrait": (151, 80), "square": (64, 64)}
 NAMES = {"detection_boxes", "detection_scores", "detection_classes", "num_detections"}
 
 
-def detecting_model(**arguments):
-    """A tiny model whose untrained head is sure enough of itself to detect something."""
-    keras.utils.set_random_seed(3)
-    recipe = dict(
-        image_size=(96, 128),
-        rpn_channels=16,
-        rpn_pre_nms=(100, 50),
-        rpn_post_nms=(50, 20),
-        head_units=(32, 32),
-        max_detections=ROWS,
-    )
-    model = kf.FasterRCNN(CLASS_NAMES, "tiny_fpn", **{**recipe, **arguments})
-    for kernel, scale in ((model.head.class_dense.kernel, 100.0), (model.head.box_dense.kernel, 300.0)):
-        kernel.assign(kernel * scale)
-    return model
-
-
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "canvas"])
-def exported(request, tmp_path_factory):
+def exported(request, make_model, tmp_path_factory):
     """A compiled model, the folder of its export and the SavedModel loaded from it."""
-    model = detecting_model(canvas=request.param)
+    model = make_model(CLASS_NAMES, canvas=request.param)
     model.compile("adam")
     model.optimizer.build(model.trainable_variables)
     path = tmp_path_factory.mktemp("exported") / "cells" / "1"
@@ -51,12 +33,6 @@ def exported(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def served(exported):
     return export.load(exported[1])
-
-
-def image_of(shape, seed=0):
-    """Coarse random patches, which differ more from place to place than noise does."""
-    patches = np.random.default_rng(seed).integers(0, 256, (1, 6, 7, 3))
-    return tf.cast(tf.image.resize(patches, shape, "nearest")[0], tf.uint8).numpy()
 
 
 def png(image):
@@ -87,13 +63,6 @@ def from_contract(answer, row, shape):
     }
 
 
-def assert_same(actual, expected):
-    assert len(actual["scores"]) == len(expected["scores"])
-    np.testing.assert_allclose(actual["boxes"], expected["boxes"], atol=0.05)
-    np.testing.assert_allclose(actual["scores"], expected["scores"], atol=1e-4)
-    np.testing.assert_array_equal(actual["labels"], expected["labels"])
-
-
 def assert_contract(answer, batch):
     assert {value.dtype for value in answer.values()} == {np.dtype("float32")}
     assert answer["detection_boxes"].shape == (batch, ROWS, 4)
@@ -109,9 +78,9 @@ def assert_contract(answer, batch):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_one_image_every_way(exported, served, name):
+def test_one_image_every_way(exported, served, name, image_of, assert_same):
     model, _, loaded = exported
-    image = image_of(SHAPES[name])
+    image = image_of(*SHAPES[name], seed=3)
     expected = model.detect(image)
     assert len(expected["scores"]) > 3 and len(set(expected["labels"])) > 1
 
@@ -132,9 +101,9 @@ def test_one_image_every_way(exported, served, name):
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
-def test_batches_of_one_shape(exported, batch):
+def test_batches_of_one_shape(exported, batch, image_of, assert_same):
     model, _, loaded = exported
-    images = np.stack([image_of((70, 100), seed) for seed in range(batch)])
+    images = np.stack([image_of(70, 100, seed) for seed in range(batch)])
     from_images = serve_images(loaded, images)
     from_bytes = serve_bytes(loaded, [png(image) for image in images])
     assert_contract(from_images, batch)
@@ -145,9 +114,9 @@ def test_batches_of_one_shape(exported, batch):
         assert_same(from_contract(from_bytes, row, (70, 100)), expected)
 
 
-def test_batch_of_mixed_shapes(exported):
+def test_batch_of_mixed_shapes(exported, image_of, assert_same):
     model, _, loaded = exported
-    images = {name: image_of(shape, seed) for seed, (name, shape) in enumerate(SHAPES.items())}
+    images = {name: image_of(*shape, seed) for seed, (name, shape) in enumerate(SHAPES.items())}
     answer = serve_bytes(loaded, [png(image) for image in images.values()])
     assert_contract({name: answer[name] for name in NAMES}, 3)
     np.testing.assert_array_equal(answer["image_ok"], [1, 1, 1])
@@ -155,9 +124,9 @@ def test_batch_of_mixed_shapes(exported):
         assert_same(from_contract(answer, row, SHAPES[name]), model.detect(image))
 
 
-def test_broken_rows_leave_their_neighbours_alone(exported):
+def test_broken_rows_leave_their_neighbours_alone(exported, image_of, assert_same):
     model, _, loaded = exported
-    image = image_of((90, 130))
+    image = image_of(90, 130)
     jpeg = tf.io.encode_jpeg(image, quality=90).numpy()
     good = {0: png(image), 3: jpeg, 5: png(image[:, :70])}
     broken = {1: jpeg[: len(jpeg) // 2], 2: b"this is text", 4: b"", 6: png(image)[:60]}
@@ -176,10 +145,10 @@ def test_broken_rows_leave_their_neighbours_alone(exported):
     assert not answer["num_detections"].any() and not answer["image_ok"].any()
 
 
-def test_turned_jpeg_and_grey_png(exported, served, tmp_path):
+def test_turned_jpeg_and_grey_png(exported, served, tmp_path, image_of, assert_same):
     """What `detect` does with a file, the bytes signature does too."""
     model, _, loaded = exported
-    image = image_of((90, 130))
+    image = image_of(90, 130)
     jpeg = tf.io.encode_jpeg(image).numpy()
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     turned = jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]
@@ -201,11 +170,11 @@ def test_empty_batches(exported):
     assert_contract(answer, 0)
 
 
-def test_image_without_detections(tmp_path):
-    model = detecting_model(score_threshold=1.0)
+def test_image_without_detections(tmp_path, make_model, image_of):
+    model = make_model(CLASS_NAMES, score_threshold=1.0)
     model.export(tmp_path / "1")
     loaded = tf.saved_model.load(str(tmp_path / "1"))
-    image = image_of((64, 96))
+    image = image_of(64, 96)
     assert len(model.detect(image)["scores"]) == 0
     answer = serve_bytes(loaded, [png(image), b"broken"])
     assert_contract({name: answer[name] for name in NAMES}, 2)
@@ -263,9 +232,9 @@ def test_assets(exported):
     }
 
 
-def test_fresh_process_with_tensorflow_alone(exported, tmp_path):
+def test_fresh_process_with_tensorflow_alone(exported, tmp_path, image_of, assert_same):
     model, path, _ = exported
-    image = image_of((90, 130))
+    image = image_of(90, 130)
     (tmp_path / "image.png").write_bytes(png(image))
     script = """
 import sys, numpy as np, tensorflow as tf
@@ -281,21 +250,21 @@ np.savez("answer.npz", **{name: value.numpy() for name, value in answer.items()}
     assert_same(from_contract(answer, 1, (90, 130)), model.detect(image))
 
 
-def test_mixed_precision_answers_in_float32(tmp_path):
-    model = detecting_model(dtype="mixed_bfloat16", image_size=(64, 64))
+def test_mixed_precision_answers_in_float32(tmp_path, make_model, image_of):
+    model = make_model(CLASS_NAMES, dtype="mixed_bfloat16", image_size=(64, 64))
     model.export(tmp_path / "1")
     loaded = tf.saved_model.load(str(tmp_path / "1"))
-    images = np.stack([image_of((64, 80), seed) for seed in range(2)])
+    images = np.stack([image_of(64, 80, seed) for seed in range(2)])
     assert_contract(serve_images(loaded, images), 2)
     answer = serve_bytes(loaded, [png(image) for image in images])
     assert_contract({name: answer[name] for name in NAMES}, 2)
     assert answer["num_detections"].all()
 
 
-def test_served_detector(exported, served, tmp_path):
+def test_served_detector(exported, served, tmp_path, image_of, assert_same):
     model, *_ = exported
     assert served.class_names == model.class_names and served.image_size == model.image_size
-    images = [image_of((90, 130)), image_of((50, 40)).astype("float32")]
+    images = [image_of(90, 130), image_of(50, 40).astype("float32")]
     answers, expected = served.detect(images), model.detect(images)
     for answer, wanted in zip(answers, expected, strict=True):
         assert_same(answer, wanted)
@@ -308,9 +277,9 @@ def test_served_detector(exported, served, tmp_path):
         served.detect(tmp_path / "nowhere.jpg")
 
 
-def test_refuses_to_overwrite_and_leaves_nothing_behind(tmp_path):
+def test_refuses_to_overwrite_and_leaves_nothing_behind(tmp_path, make_model):
     (tmp_path / "1").mkdir()
-    model = detecting_model()
+    model = make_model(CLASS_NAMES)
     with pytest.raises(FileExistsError, match="1 exists already; export to a new folder"):
         export.saved_model(model, tmp_path / "1")
     model.class_names = (object(),)  # cannot be described, so the export fails half-way
