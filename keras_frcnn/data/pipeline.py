@@ -32,7 +32,7 @@ def batches(
     objects = _Objects(dataset.records)
     portrait = np.array([record.height > record.width for record in dataset.records], bool)
     portraits = tf.constant(portrait)
-    side = round_up(long)
+    side = images.canvas_side(image_size)
 
     def load(index, seeds):
         image = dataset.source.tensor(index)

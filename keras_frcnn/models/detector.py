@@ -3,8 +3,6 @@
 Letters: B images, N detections, M ground-truth boxes, K classes.
 """
 
-from pathlib import Path
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -304,14 +302,7 @@ class Detector(keras.Model):
         """
         if isinstance(image, list):
             return [self.detect(one) for one in image]
-        if isinstance(image, (str, Path)):
-            image = image_ops.read(image)
-        image = np.asarray(image)
-        if image.ndim != 3 or image.shape[-1] != 3 or image.size == 0:
-            raise ValueError(
-                f"detect wants an RGB image [H, W, 3] and got shape {image.shape}; convert it first."
-            )
-        answer = self._detect_function(tf.constant(image[None], tf.float32))
+        answer = self._detect_function(tf.constant(image_ops.as_image(image)[None], tf.float32))
         count = int(answer["num_detections"][0])
         return {name: answer[name][0, :count].numpy() for name in ("boxes", "scores", "labels")}
 
