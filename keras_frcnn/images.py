@@ -14,6 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 JPEG, PNG, GIF, BMP = b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM"
+# Sides are padded to multiples of this: every feature map of the usual networks divides it, to the fifth halving.
+SIDE_MULTIPLE = 32
 _ORIENTATION_TAG = 0x0112
 # What each EXIF orientation needs after the transposition that 5 to 8 start with.
 _MIRRORED = (2, 3, 6, 7)
@@ -195,9 +197,9 @@ def canvas_side(image_size):
         image_size: `(short, long)`, pixels.
 
     Returns:
-        int, a multiple of 32, the coarsest stride that networks are pooled at.
+        int, a multiple of `SIDE_MULTIPLE`.
     """
-    return -(-image_size[1] // 32) * 32
+    return -(-image_size[1] // SIDE_MULTIPLE) * SIDE_MULTIPLE
 
 
 def resize(image, shape):

@@ -11,9 +11,6 @@ import tensorflow as tf
 from keras_frcnn import boxes as box_ops
 from keras_frcnn import images
 
-# Every feature map of the usual networks divides it, down to the fifth halving.
-SIDE_MULTIPLE = 32
-
 
 def batches(
     dataset,
@@ -95,8 +92,8 @@ def mirror(image, boxes):
 
 
 def round_up(size):
-    """The next multiple of `SIDE_MULTIPLE`, for ints and int tensors."""
-    return -(-size // SIDE_MULTIPLE) * SIDE_MULTIPLE
+    """The next multiple of what networks are padded to, for ints and int tensors."""
+    return -(-size // images.SIDE_MULTIPLE) * images.SIDE_MULTIPLE
 
 
 def _check_arguments(batch_size, image_size, seed, flip, short_sides):
