@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 JPEG, PNG, GIF, BMP = b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM"
-# Sides are padded to multiples of this: every feature map of the usual networks divides it, to the fifth halving.
+# Sides are padded to multiples of this: the usual networks halve them five times.
 SIDE_MULTIPLE = 32
 _ORIENTATION_TAG = 0x0112
 # What each EXIF orientation needs after the transposition that 5 to 8 start with.
