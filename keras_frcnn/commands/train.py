@@ -60,13 +60,14 @@ def main(arguments=None):
     words = sys.argv[1:] if arguments is None else list(arguments)
     run = _parse(words)
     keras.utils.set_random_seed(run.seed)
+    folder = _new_folder(run.output)
     train = data.load(list(run.train), default_split="train")
     val = data.load(list(run.val), class_names=train.class_names) if run.val else None
     print(f"Training on {train!r}" + (f", validating on {val!r}" if val else ""))
 
     model = run.build(train.class_names)
     print(model.loading_report())
-    folder = _new_folder(run.output)
+    folder.mkdir(parents=True, exist_ok=True)
     config = f"# train.py {shlex.join(words)}\n" + recipes.to_yaml(_recipe_of(run))
     (folder / "config.yaml").write_text(config, encoding="utf-8")
     batches = run.batches(train, model, training=True)
@@ -140,7 +141,6 @@ def _new_folder(output):
         raise ValueError(
             f"Run folder {folder} holds an earlier run; name another with --output, or remove it."
         )
-    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
