@@ -109,14 +109,15 @@ def main(arguments=None):
 def _parse(words):
     """Defaults, then the recipe, then the file, then the command line; each over the one before."""
     first, _ = tyro.cli(_Base, args=words, return_unknown_args=True, add_help=False)
-    shapes = not first.train
+    shapes = all(spec.partition("@")[0] == "shapes" for spec in first.train)  # also where nothing is named
     base = recipes.load(first.recipe or "shapes") if shapes or first.recipe else recipes.Recipe()
     if first.config:
         base = recipes.from_yaml(_read(first.config), str(first.config), base)
     defaults = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
-    if shapes:
+    if shapes and not first.val:
+        defaults["val"] = ("shapes@val",)
+    if not first.train:
         defaults["train"] = ("shapes@train",)
-        defaults["val"] = () if first.val else ("shapes@val",)
         defaults["export"] = Path("saved_models/shapes")
     return tyro.cli(Run, args=words, default=Run(**defaults))
 

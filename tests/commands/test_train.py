@@ -89,6 +89,12 @@ def test_without_words_it_learns_the_shapes():
     assert train._recipe_of(run) == recipes.load("shapes")
 
 
+def test_shapes_by_name_get_their_recipe_too():
+    run = train._parse(["--train", "shapes", "--epochs", "1"])
+    assert run.train == ("shapes",) and run.val == ("shapes@val",) and run.export is None
+    assert run.backbone == "tiny_fpn" and run.epochs == 1
+
+
 def test_the_command_line_goes_over_the_file_and_the_file_over_the_recipe(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("epochs: 7\nbatch_size: 2\n")
