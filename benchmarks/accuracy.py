@@ -31,18 +31,18 @@ BENCHMARKS = {
     "raccoon": (RACCOON + MOBILENET + " --image-size 480 640 --epochs 8", "", [0, 1, 2]),
     "vgg16": (
         RACCOON + "--backbone vgg16 --backbone-weights {weights}/vgg16_hed_bsds500_notop.weights.h5",
-        "{image_size: [160, 240], epochs: 4, batch_size: 2, learning_rate: 0.0002,"
+        "{image_size: [160, 240], epochs: 2, batch_size: 2, learning_rate: 0.0002,"
         " detector: {anchor_sizes: [[48, 96, 144]], head_units: [512, 512]}}",
         [0],
     ),
     "tiny_fpn": (
         RACCOON + "--backbone tiny_fpn --backbone-weights none",
-        "{image_size: [240, 320], short_sides: [192, 216, 240], epochs: 60, learning_rate: 0.001}",
+        "{image_size: [240, 320], short_sides: [192, 216, 240], epochs: 16, learning_rate: 0.001}",
         [0],
     ),
     "resnet50": (
         EIGHT + "--backbone resnet50 --backbone-weights none",
-        "{image_size: [192, 256], epochs: 100, flip: 0.0, learning_rate: 0.0003, detector:"
+        "{image_size: [192, 256], epochs: 80, flip: 0.0, learning_rate: 0.0003, detector:"
         " {anchor_sizes: [[64, 128, 256]], pool_size: 7, head_batch_size: 16, rpn_post_nms: [200, 50]}}",
         [0],
     ),
