@@ -12,16 +12,7 @@ from keras_frcnn import boxes as box_ops
 from keras_frcnn import images
 
 
-def batches(
-    dataset,
-    batch_size,
-    image_size=(600, 1000),
-    training=False,
-    seed=0,
-    flip=0.5,
-    short_sides=None,
-    canvas=False,
-):
+def batches(dataset, batch_size, image_size, training, seed, flip, short_sides, canvas):
     """Make the batches of `DetectionDataset.batches`, which documents the arguments."""
     _check_arguments(batch_size, image_size, seed, flip, short_sides)
     short, long = image_size
