@@ -12,6 +12,11 @@ def resnet50(weights="none"):
         weights: "none", "imagenet" or a weights file of `keras.applications.ResNet50(include_top=False)`.
     """
     full, source = application(keras.applications.ResNet50, "resnet50", weights)
+    if source == "none":
+        # At 0.99 the statistics would lag hundreds of steps behind a network that learns from nothing.
+        for layer in full.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = 0.9
     conv4 = full.get_layer("conv4_block6_out").output
     network = keras.Model(full.input, [conv4], name="resnet50_conv4")
     return Backbone(
