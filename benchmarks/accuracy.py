@@ -29,7 +29,7 @@ BENCHMARKS = {
     "shapes": ("--export {folder}/shapes", "", [0]),
     "bccd": (BCCD + " --image-size 480 640 --epochs 6", "", [0]),
     "small_objects": (BCCD + " --recipe small_objects --epochs 4", "", [0]),
-    "raccoon": (RACCOON + MOBILENET + " --image-size 480 640 --epochs 7", "", [0, 1, 2]),
+    "raccoon": (RACCOON + MOBILENET + " --image-size 480 640 --epochs 8", "", [0, 1, 2]),
     "vgg16": (
         RACCOON + "--backbone vgg16 --backbone-weights {weights}/vgg16_hed_bsds500_notop.weights.h5",
         "{image_size: [160, 240], epochs: 2, batch_size: 2, learning_rate: 0.0002,"
@@ -43,7 +43,7 @@ BENCHMARKS = {
     ),
     "resnet50": (
         EIGHT + "--backbone resnet50 --backbone-weights none",
-        "{image_size: [192, 256], epochs: 4, flip: 0.0, learning_rate: 0.0003, detector:"
+        "{image_size: [192, 256], epochs: 6, flip: 0.0, learning_rate: 0.0003, detector:"
         " {anchor_sizes: [[64, 128, 256]], pool_size: 7, head_batch_size: 16, rpn_post_nms: [200, 50]}}",
         [0],
     ),
