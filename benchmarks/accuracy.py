@@ -32,7 +32,7 @@ BENCHMARKS = {
     "raccoon": (RACCOON + MOBILENET + " --image-size 480 640 --epochs 8", "", [0, 1, 2]),
     "vgg16": (
         RACCOON + "--backbone vgg16 --backbone-weights {weights}/vgg16_hed_bsds500_notop.weights.h5",
-        "{image_size: [160, 240], epochs: 2, batch_size: 2, learning_rate: 0.0002,"
+        "{image_size: [160, 240], epochs: 5, batch_size: 2, learning_rate: 0.0002,"
         " detector: {anchor_sizes: [[48, 96, 144]], head_units: [512, 512]}}",
         [0],
     ),
