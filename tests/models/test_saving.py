@@ -21,7 +21,7 @@ image = np.load("image.npy")
 for name in json.loads(sys.argv[1]):
     model = keras.saving.load_model(name + ".keras")
     with open(name + ".json", "w") as file:
-        policies = [layer.dtype_policy.name for layer in model.head.dense]
+        policies = [layer.dtype_policy.name for layers in model.head.dense for layer in layers]
         json.dump([model.get_config(), model.compiled, policies], file)
     np.savez(name + ".npz", **model.detect(image))
 """
