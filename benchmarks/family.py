@@ -169,7 +169,10 @@ def faster(image):
 def step_seconds(model, proposals):
     """Seconds of one training step on one image."""
     model.compile(keras.optimizers.SGD(1e-6))
-    x = {"images": tf.random.stateless_uniform([1, *SIZE, 3], (1, 1), 0, 255), "image_shapes": tf.constant([SIZE])}
+    x = {
+        "images": tf.random.stateless_uniform([1, *SIZE, 3], (1, 1), 0, 255),
+        "image_shapes": tf.constant([SIZE]),
+    }
     if proposals is not None:
         x["proposals"] = proposals
     boxes = some_boxes(5, seed=1)
@@ -182,7 +185,9 @@ def cache_bytes(model, proposals):
     """Bytes of the file that R-CNN keeps of an image."""
     image = np.zeros([*SIZE, 3], np.uint8)
     with tempfile.TemporaryDirectory() as folder:
-        features, _ = model.region_features(tf.constant(image[None], tf.float32), tf.constant(SIZE), proposals)
+        features, _ = model.region_features(
+            tf.constant(image[None], tf.float32), tf.constant(SIZE), proposals
+        )
         np.savez(Path(folder) / "features.npz", features=features)
         return (Path(folder) / "features.npz").stat().st_size
 

@@ -24,7 +24,13 @@ SEARCH = "--proposals {folder}/search"
 # The same head for all; R-CNN's regions are warped to what its 7 × 7 bins come from.
 HEAD = {"head_units": [512, 512], "head_batch_size": 64}
 ANCHORS = {"anchor_sizes": [[16, 32, 64, 128, 256]], "rpn_post_nms": [600, 300]}
-COMMON = {"backbone": "mobilenet_v2", "image_size": [480, 640], "batch_size": 2, "epochs": 4, "learning_rate": 0.0003}
+COMMON = {
+    "backbone": "mobilenet_v2",
+    "image_size": [480, 640],
+    "batch_size": 2,
+    "epochs": 4,
+    "learning_rate": 0.0003,
+}
 
 # For each method the words of train.py and the fields of its recipe beyond COMMON.
 METHODS = {

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import sys
 import time
@@ -18,6 +19,8 @@ from keras_frcnn.data import proposals
 from keras_frcnn.data.selective_search import selective_search
 from keras_frcnn.evaluation import proposal_recall
 from keras_frcnn.training.progress import clock
+
+INTERVAL = 10  # seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +86,8 @@ def _settle(run, images):
     settings = {"data": list(run.data), "images": images, "top": run.top}
     if run.model:
         # The contents, for the next training run may write other weights to the same name.
-        settings["model"] = hashlib.sha256(run.model.read_bytes()).hexdigest()
+        with open(run.model, "rb") as file:
+            settings["model"] = hashlib.file_digest(file, "sha256").hexdigest()
     else:
         settings["mode"] = run.mode
     file = run.output / "proposals.json"
@@ -106,12 +110,15 @@ def _settle(run, images):
 
 
 def _progress(images):
-    """A function that prints one line a shard."""
-    started = time.monotonic()
+    """A function that prints a line of progress, one in ten seconds."""
+    started, spoken = time.monotonic(), -math.inf
 
     def show(done, total):
-        elapsed = time.monotonic() - started
-        left = f"{clock(elapsed / done * (total - done))} left" if done else "starting"
-        print(f"{images - total + done} of {images} images  [{clock(elapsed)} gone, {left}]", flush=True)
+        nonlocal spoken
+        now = time.monotonic()
+        if done == total or now - spoken >= INTERVAL:
+            spoken, gone = now, now - started
+            times = f"{clock(gone)} gone, {clock(gone / done * (total - done))} left"
+            print(f"{images - total + done} of {images} images  [{times}]", flush=True)
 
     return show

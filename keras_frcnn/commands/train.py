@@ -29,6 +29,7 @@ class _Base:
     val: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     recipe: str | None = None
     config: Path | None = None
+    epochs: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +112,8 @@ def _parse(words):
     if first.config:
         base = recipes.from_yaml(_read(first.config), str(first.config), base)
     defaults = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
+    if first.epochs is not None:
+        defaults["steps"] = 0  # or the recipe's number of steps would win
     if shapes and not first.val:
         defaults["val"] = ("shapes@val",)
     if not first.train:

@@ -47,9 +47,7 @@ def load(folder):
     for path in paths:
         shard = load_shard(path)
         for image_id in shard.keys() & found.keys():
-            raise ValueError(
-                f"{path} has the image {image_id}, and so has {where[image_id]}; remove one."
-            )
+            raise ValueError(f"{path} has the image {image_id}, and so has {where[image_id]}; remove one.")
         found.update(shard)
         where.update(dict.fromkeys(shard, path))
     return found
@@ -114,7 +112,7 @@ def write(folder, dataset, propose, workers=1, progress=lambda done, total: None
         dataset: `DetectionDataset`.
         propose: function from an image, uint8 `[H, W, 3]` RGB, to its proposals `[P, 4]`, best first.
         workers: int, threads that call it.
-        progress: function that hears after each shard how many images this call has done and has in all.
+        progress: function that hears after each image how many this call has done and how many it has to do.
 
     Raises:
         ValueError: the set has no images or two of one name, an image cannot be decoded, or a shard is there
@@ -134,7 +132,6 @@ def write(folder, dataset, propose, workers=1, progress=lambda done, total: None
         elif list(load_shard(path)) != [image_ids[index] for index in indices]:
             raise ValueError(f"{path} has other images than {dataset.name} has there; name another folder.")
     total, done = sum(map(len, missing.values())), 0
-    progress(done, total)
     with ThreadPoolExecutor(workers) as pool:
         answers = pool.map(
             lambda index: propose(dataset.image(index)), itertools.chain.from_iterable(missing.values())
@@ -142,10 +139,12 @@ def write(folder, dataset, propose, workers=1, progress=lambda done, total: None
         # Closed in any case, so that after an error none of the waiting images is begun.
         with contextlib.closing(answers):
             for path, indices in missing.items():
-                boxes = list(itertools.islice(answers, len(indices)))
+                boxes = []
+                for answer in itertools.islice(answers, len(indices)):
+                    boxes.append(answer)
+                    done += 1
+                    progress(done, total)
                 save_shard(path, [image_ids[index] for index in indices], boxes)
-                done += len(indices)
-                progress(done, total)
 
 
 def shard_name(number, count):
@@ -158,9 +157,7 @@ def _check_names(dataset, image_ids):
         raise ValueError(f"{dataset} has no images; choose another split.")
     names, counts = np.unique(image_ids, return_counts=True)
     if counts.max() > 1:
-        raise ValueError(
-            f"{dataset} has two images called {names[counts.argmax()]}; give each set a folder."
-        )
+        raise ValueError(f"{dataset} has two images called {names[counts.argmax()]}; give each set a folder.")
 
 
 def _check(path, image_ids, splits, boxes):

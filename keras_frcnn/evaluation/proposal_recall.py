@@ -85,8 +85,9 @@ def plot(curves, path):
         for (iou, recall), style in zip(curve["recall"].items(), ("-", "--", "-.", ":")):
             values = np.array(recall, np.float64)
             axes.plot(curve["counts"], values, f"C{colour}{style}o", label=f"{name}, IoU {iou}", markersize=4)
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(loc="lower right")
     figure.savefig(path, dpi=150)
 
 

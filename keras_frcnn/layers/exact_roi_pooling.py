@@ -17,6 +17,9 @@ class ExactRoIPooling(RoILayer):
     from the first corner to the last, both included, at least one. Bins end at the border of the map; a bin
     without cells is 0. Of equal cells the first one in row-major order gets the gradient.
 
+    Edges of bins are whole-number arithmetic. Where the float32 of Caffe and torchvision misses a whole
+    number (7 bins of 57, 114 … cells), a bin of theirs has a cell more.
+
     Args:
         pool_size: P, bins along each side of the output.
         strides: pixels between the cells of each level; one for a single map.

@@ -1,7 +1,7 @@
 """Bins of whole cells, and their maxima with the gradient to where each maximum is.
 
-Every bin is a rectangle, and its maximum the largest of four overlapping windows of 2^p × 2^q cells: four reads
-from tables of such windows, more if the bin is huge.
+Every bin is a rectangle, and its maximum the largest of four overlapping windows of 2^p × 2^q cells: four
+reads from tables of such windows, more if the bin is huge.
 
 Letters: B images, N RoIs, P bins a side, T = P² bins of an RoI, C channels.
 """
@@ -11,7 +11,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-SIDES = np.array([1, 2, 4, 8])  # of the windows that may be in tables
+SIDES = np.array([1, 2, 4, 8])  # of the windows in tables
+COUNTS = (2, 4)  # how many of them there are, along each axis: a choice
 
 
 def _overlapping(start, end, count):
@@ -70,26 +71,27 @@ class QuantisedBins:
         Returns:
             `[N, P, P, C]`, `cells.dtype.min` where a bin has no cells.
         """
-        # Larger windows cost memory, smaller ones more reads: take what touches the fewest cells.
-        counts = range(1, len(SIDES) + 1)
-        plans = [self._plan(count) for count in counts]
+        # Larger windows want more tables, smaller ones more reads: take what touches the fewest cells.
+        plans = [self._plan(count) for count in COUNTS]
         total, bins = tf.shape(cells, out_type=tf.int64)[0], tf.size(self.corner, out_type=tf.int64)
-        costs = [count**2 * total + down * across * bins for count, (*_, down, across) in zip(counts, plans)]
-        cheapest = tf.argmin(tf.cast(tf.stack(costs), tf.float32), output_type=tf.int32)
+        costs = [count**2 * total + down * across * bins for count, (*_, down, across) in zip(COUNTS, plans)]
         best = tf.switch_case(
-            cheapest,
-            [functools.partial(self._read, cells, count, *plan) for count, plan in zip(counts, plans)],
+            tf.argmin(tf.cast(tf.stack(costs), tf.float32), output_type=tf.int32),
+            [functools.partial(self._read, cells, count, *plan) for count, plan in zip(COUNTS, plans)],
         )
         return tf.reshape(best, [-1, self.pool_size, self.pool_size, cells.shape[-1]])
 
     def _plan(self, count):
-        """With windows of `count` sides: the table and the window of each bin, and how many cover the largest."""
+        """With windows of `count` sides: the table and window of each bin, and how many cover the largest."""
         p, q = (
             tf.reduce_sum(tf.cast(size[..., None] >= SIDES[1:count], tf.int64), axis=-1)
             for size in (self.height, self.width)
         )
         high, wide = tf.gather(SIDES, p), tf.gather(SIDES, q)
-        down, across = tf.reduce_max(-(-self.height // high)), tf.reduce_max(-(-self.width // wide))
+        down, across = (
+            tf.maximum(tf.reduce_max(-(-size // side)), 1)  # without RoIs there is no maximum
+            for size, side in ((self.height, high), (self.width, wide))
+        )
         return p * count + q, high, wide, down, across
 
     def _read(self, cells, count, table, high, wide, down, across):

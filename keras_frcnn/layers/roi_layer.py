@@ -31,6 +31,7 @@ class RoILayer(keras.layers.Layer):
         self.canonical_size = float(canonical_size)
         self.canonical_level = int(canonical_level)
         self.built = True
+        self.supports_jit = len(self.strides) == 1  # how many RoIs a level gets is no static shape
 
     def roi_shape(self, channels):
         """Shape of one pooled RoI."""

@@ -44,19 +44,18 @@ class SpatialPyramidPooling(RoILayer):
 
     def gather(self, feature, boxes, image, stride):
         channels = feature.shape[-1]
-        bins = {grid: QuantisedBins(feature, boxes, image, stride, grid) for grid in self.grids}
 
         def search(cells):
             largest = {}
             for grid in sorted(self.grids, reverse=True):
-                finer = next((one for one in largest if one % grid == 0), None)
+                finer = min((one for one in largest if one % grid == 0), default=None)
                 if finer:  # a bin is then exactly a block of finer bins
-                    blocks = tf.reshape(
-                        largest[finer], [-1, grid, finer // grid, grid, finer // grid, channels]
-                    )
-                    largest[grid] = tf.reduce_max(blocks, axis=[2, 4])
+                    side = finer // grid
+                    rows = tf.reduce_max(tf.reshape(largest[finer], [-1, side, finer, channels]), axis=1)
+                    blocks = tf.reshape(rows, [-1, grid, grid, side, channels])
+                    largest[grid] = tf.reduce_max(blocks, axis=3)
                 else:
-                    largest[grid] = bins[grid].largest(cells)
+                    largest[grid] = QuantisedBins(feature, boxes, image, stride, grid).largest(cells)
             flat = [tf.reshape(largest[grid], [-1, grid * grid, channels]) for grid in self.grids]
             return tf.concat(flat, axis=1)
 

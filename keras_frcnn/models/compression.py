@@ -60,4 +60,6 @@ def _copy(old, new):
             getattr(new, name).set_weights(getattr(old, name).get_weights())
     for name in ("class_dense", "box_dense"):
         getattr(new.head, name).set_weights(getattr(old.head, name).get_weights())
+    if hasattr(old, "margins"):
+        new.margins.assign(old.margins)
     new.restored = True

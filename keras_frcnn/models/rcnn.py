@@ -90,6 +90,11 @@ class RCNN(StagedTraining, Detector):
             parts = self.open_backbone(arguments)
             recipe = self.resolve(arguments, parts, region_classification.defaults(parts.pyramid))
             self.check_single_map(parts)
+            if warp_size <= 2 * context:
+                raise ValueError(
+                    f"warp_size {warp_size} leaves nothing between {context} pixels of context on each side; "
+                    "lower context."
+                )
             self.shrink = warp_size // (parts.strides[0] * recipe.pool_size)
             if self.shrink * parts.strides[0] * recipe.pool_size != warp_size:
                 raise ValueError(

@@ -104,9 +104,7 @@ def test_bad_arrays(tmp_path, change, fault):
     arrays = {"image_ids": np.array(["a", "b"]), "splits": np.array([0, 1, 3]), "boxes": np.zeros([3, 4])}
     arrays = {name: array for name, array in {**arrays, **change}.items() if array is not None}
     np.savez(tmp_path / "bad.npz", **arrays)
-    with pytest.raises(
-        ValueError, match=rf"bad\.npz is no shard of proposals \(.*{fault}.*\); repair"
-    ):
+    with pytest.raises(ValueError, match=rf"bad\.npz is no shard of proposals \(.*{fault}.*\); repair"):
         proposals.load(tmp_path)
 
 
@@ -156,7 +154,7 @@ def test_written_for_a_set(dataset, tmp_path, monkeypatch):
     heard = []
     proposals.write(tmp_path / "new", dataset, boxes_of, 2, lambda *counts: heard.append(counts))
     assert sorted(contents(tmp_path / "new")) == [f"proposals-0000{i}-of-00003.npz" for i in range(3)]
-    assert heard == [(0, 7), (3, 7), (6, 7), (7, 7)]
+    assert heard == [(done, 7) for done in range(1, 8)]
     found = proposals.load(tmp_path / "new")
     assert list(found) == list("0123456")
     for name, boxes in found.items():

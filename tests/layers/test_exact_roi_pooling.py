@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 
 from keras_frcnn.layers import ExactRoIPooling
 
-RULES = pytest.mark.parametrize("rule", ["overlapping", "partition"])
-
 
 def bins_by_hand(low, high, stride, count, rule):
     """First and past-the-last cell of each bin along one axis, not yet cut at the border."""
@@ -102,6 +100,22 @@ def test_equals_a_loop(boxes, pool_size, rule, values, seed):
     np.testing.assert_allclose(gradient, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("count", [1, 20, 300])
+@pytest.mark.parametrize("pool_size", [1, 2, 7])
+def test_bins_of_any_size(pool_size, count):
+    """Bins up to the whole map, and few or many of them: which tables are made depends on both."""
+    rng = np.random.default_rng(count)
+    feature = rng.normal(size=(1, 23, 41, 1)).astype("float32")
+    size = rng.uniform(4, 60, (count, 2)) * rng.choice([0.1, 1.0], (count, 2))
+    centre = rng.uniform(0, 1, (count, 2)) * [41, 23]
+    boxes = np.concatenate([centre - size / 2, centre + size / 2], axis=1).astype("float32")
+    pooled = ExactRoIPooling(pool_size, strides=(1,))(feature, boxes[None])
+    weights, gradient = np.zeros((pool_size, pool_size, 1)), np.zeros_like(feature[0])
+    for row in range(min(count, 20)):
+        expected = pool_by_hand(feature[0], boxes[row], weights, gradient, 1, pool_size, "overlapping")
+        np.testing.assert_array_equal(pooled[0, row], expected)
+
+
 def test_the_well_known_example():
     feature = """
         0.88 0.44 0.14 0.16 0.37 0.77 0.96 0.27
@@ -130,20 +144,16 @@ def batch():
     return feature, tf.constant(corners, tf.float32), rng.normal(size=(2, 30, 7, 7, 5)).astype("float32")
 
 
-@RULES
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
-@pytest.mark.parametrize("sizes", [None, "known"])
-def test_graph_and_xla_equal_eager(rule, jit_compile, sizes):
-    layer = ExactRoIPooling(bins=rule)
+def test_graph_and_xla_equal_eager(jit_compile):
+    """Traced for maps and RoIs of any size."""
+    layer = ExactRoIPooling()
     feature, boxes, weights = batch()
-    if sizes:
-        signature = [tf.TensorSpec(one.shape, tf.float32) for one in (feature, boxes, weights)]
-    else:
-        signature = [
-            tf.TensorSpec([None, None, None, 5]),
-            tf.TensorSpec([None, None, 4]),
-            tf.TensorSpec([None, None, 7, 7, 5]),
-        ]
+    signature = [
+        tf.TensorSpec([None, None, None, 5]),
+        tf.TensorSpec([None, None, 4]),
+        tf.TensorSpec([None, None, 7, 7, 5]),
+    ]
     traced = tf.function(
         lambda *arguments: pool(layer, *arguments), input_signature=signature, jit_compile=jit_compile
     )
@@ -152,7 +162,7 @@ def test_graph_and_xla_equal_eager(rule, jit_compile, sizes):
         np.testing.assert_allclose(answer, expected, rtol=0, atol=1e-5)
 
 
-@RULES
+@pytest.mark.parametrize("rule", ["overlapping", "partition"])
 def test_padding_and_no_rois_at_all(rule):
     feature, boxes, weights = batch()
     layer = ExactRoIPooling(bins=rule)

@@ -1,6 +1,7 @@
 """SpatialPyramidPooling against ExactRoIPooling, one grid at a time."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from keras_frcnn.layers import ExactRoIPooling, SpatialPyramidPooling
@@ -19,14 +20,15 @@ def value_and_gradient(function, weights):
     return value, tape.gradient(loss, FEATURE)
 
 
-def test_is_one_exact_pooling_after_another():
-    layer = SpatialPyramidPooling()
-    weights = RNG.normal(size=(2, 30, 250)).astype("float32")
+@pytest.mark.parametrize("levels, bins", [((1, 2, 3, 6), 50), ((4, 3, 1), 26)])
+def test_is_one_exact_pooling_after_another(levels, bins):
+    layer = SpatialPyramidPooling(levels)
+    weights = RNG.normal(size=(2, 30, 5 * bins)).astype("float32")
     value, gradient = value_and_gradient(lambda: layer(FEATURE, BOXES), weights)
-    assert value.shape == (2, 30, 50 * 5)
+    assert value.shape == weights.shape
 
     def one_by_one():
-        grids = [ExactRoIPooling(side)(FEATURE, BOXES) for side in (1, 2, 3, 6)]
+        grids = [ExactRoIPooling(side)(FEATURE, BOXES) for side in levels]
         return tf.concat([tf.reshape(grid, [2, 30, -1]) for grid in grids], axis=-1)
 
     expected, expected_gradient = value_and_gradient(one_by_one, weights)
