@@ -3,9 +3,9 @@
     python benchmarks/family.py [--images FOLDER]
     python benchmarks/family.py --accuracy | --ablations [--data FOLDER] [--weights FOLDER]
 
-Without a flag: seconds an image of R-CNN, SPPnet, Fast R-CNN, Fast R-CNN with truncated SVD and Faster R-CNN, all on VGG16 with
-random weights, which cost the same as trained ones, at 600 px. R-CNN is timed on a sample of its regions and
-scaled up. The rest is in `family_accuracy.py`.
+Without a flag: seconds an image of R-CNN, SPPnet, Fast R-CNN, Fast R-CNN with truncated SVD and Faster
+R-CNN, all on VGG16 at 600 px; its weights are random, which costs the same. R-CNN is timed on a sample of
+its regions and scaled up. The rest is in `family_accuracy.py`.
 """
 
 import argparse
@@ -84,10 +84,8 @@ def costs(options):
 
 def print_table(rows, search):
     first = rows["R-CNN"]
-    print(
-        f"\nVGG16, {SIZE[0]} × {SIZE[1]}, {REGIONS} proposals an image (Faster R-CNN: {RPN_REGIONS} of its own), "
-        f"{os.cpu_count()} cores; seconds an image. Test: convolutions + regions, without proposals."
-    )
+    print(f"\nVGG16, {SIZE[0]} × {SIZE[1]}, {os.cpu_count()} cores; seconds an image.")
+    print(f"{REGIONS} proposals an image, of Faster R-CNN {RPN_REGIONS}; test: convolutions and regions.")
     print(f"R-CNN: {SAMPLE} regions in batches of 64, scaled up to {REGIONS}.\n")
     print(ROW.format("", "proposals", "conv.", "regions", "test", "×", "Gmult-add", "training", "MB on disk"))
     for name, row in rows.items():

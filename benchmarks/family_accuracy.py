@@ -1,7 +1,7 @@
-"""The trainings behind `family.py --accuracy` and `--ablations`: BCCD, MobileNetV2 at stride 16, 300 proposals.
+"""What `family.py --accuracy` and `--ablations` train: BCCD, MobileNetV2 at stride 16, 300 proposals.
 
-Every training is a run of `train.py`; AP50 is the area under the curve of the model after the last epoch on the
-test split. Proposals come from selective search (fast) or from an RPN of the method's own.
+Every training is a run of `train.py`; AP50 is the area under the curve of the model after the last epoch on
+the test split. Proposals come from selective search (fast) or from an RPN of the method's own.
 """
 
 import json
@@ -81,11 +81,9 @@ def methods(options):
         for name, (words, recipe) in METHODS.items():
             scores, minutes = zip(*(trainings.run(words, recipe, seed) for seed in SEEDS))
             figures[name] = {"ap50": scores, "minutes": minutes}
-            print(
-                f"{name:24}  AP50 {statistics.mean(scores):.3f} ± {statistics.stdev(scores):.3f}  "
-                f"({', '.join(f'{score:.3f}' for score in scores)})  {statistics.mean(minutes):.1f} minutes a run",
-                flush=True,
-            )
+            mean, spread = statistics.mean(scores), statistics.stdev(scores)
+            each = ", ".join(f"{score:.3f}" for score in scores)
+            print(f"{name:24}  AP50 {mean:.3f} ± {spread:.3f}  ({each})", flush=True)
     return figures
 
 

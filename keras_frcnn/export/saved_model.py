@@ -27,8 +27,8 @@ def saved_model(model, path):
     - `serving_default`: `input_tensor` uint8 `[B, H, W, 3]`, RGB, images of one shape;
     - `serving_bytes`: `image_bytes` string `[B]`, encoded images (JPEG, PNG, GIF, BMP) of any sizes.
 
-    A model on external proposals has only the first, with a second input: `proposals` float32 `[B, P, 4]`, xyxy
-    in pixels of the image, padded with −1.
+    A model on external proposals has only the first, with a second input: `proposals` float32 `[B, P, 4]`,
+    xyxy in pixels of the image, padded with −1.
 
     Both answer in float32: `detection_boxes` `[B, N, 4]` (ymin, xmin, ymax, xmax as fractions of the
     image), `detection_scores` `[B, N]`, `detection_classes` `[B, N]` counted from 1 and

@@ -77,7 +77,7 @@ class Detector(keras.Model):
         raise NotImplementedError
 
     def open_backbone(self, arguments):
-        """The `Backbone` that a constructor's arguments name; a network of one's own may come as its config."""
+        """The `Backbone` that a constructor's arguments name; one's own network may come as its config."""
         if isinstance(arguments["backbone"], dict):
             arguments["backbone"] = keras.saving.deserialize_keras_object(arguments["backbone"])
         return backbones.get(arguments["backbone"], arguments["backbone_weights"])
