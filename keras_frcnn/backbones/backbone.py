@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import io
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -166,7 +168,10 @@ def load_file(network, name, path):
             f"Weights file {path} is not a .weights.h5 file; save one with `network.save_weights`."
         )
     try:
-        network.load_weights(path)
+        # Of a file that does not fit Keras says at length that training will go on, which it will not.
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            network.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
         raise ValueError(
             f"Weights file {path} does not fit backbone {name!r}; it must hold the network without its top, "

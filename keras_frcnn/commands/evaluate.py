@@ -53,6 +53,8 @@ def main(arguments=None):
         detector = evaluation.TestTimeAugmentation(detector)
     if run.json:
         run.json.parent.mkdir(parents=True, exist_ok=True)
+        if run.json.is_dir():
+            raise ValueError(f"--json {run.json} is a folder; name a file.")
     results = evaluation.evaluate(detector, dataset)
     print(f"{run.model} on {dataset.name}\n")
     print(evaluation.report(results))

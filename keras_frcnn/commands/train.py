@@ -34,10 +34,14 @@ class _Base:
 
 @dataclasses.dataclass(frozen=True)
 class Run(recipes.Recipe):
-    """Train a detector. Without arguments: the built-in shapes, minutes on two CPU cores."""
+    """Train a detector. Without arguments: the built-in shapes, minutes on two CPU cores.
+
+    The defaults below are those of the shapes; with --train SPEC --help they are those for sets of your own.
+    """
 
     train: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Training set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined."""
+    """Training set: voc:ROOT@SPLIT, coco:INSTANCES.json@IMAGES, tfds:NAME@SPLIT or shapes@train; several
+    are joined."""
     val: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Validation set, likewise."""
     proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
@@ -49,7 +53,8 @@ class Run(recipes.Recipe):
     export: Path | None = None
     """Folder that gets the SavedModel, as its next numbered version."""
     recipe: str | None = None
-    """Recipe of the package to start from."""
+    """Recipe of the package to start from: shapes, small_objects, vgg16_voc07, vgg16_voc0712, vgg16_coco,
+    fast_rcnn_vgg16_voc07 or zf_voc07."""
     config: Path | None = None
     """YAML file of recipe fields, over the recipe."""
 
@@ -145,6 +150,8 @@ def _check(run):
         )
     if run.proposals and not needed:
         raise ValueError(f"--model {run.model} makes its own proposals; leave --proposals out.")
+    if run.export and run.export.exists() and not run.export.is_dir():
+        raise ValueError(f"--export {run.export} is a file; name a folder.")
     if run.schedule == "alternating" and run.model != "faster_rcnn":
         raise ValueError(f"--schedule alternating is of faster_rcnn, not of {run.model}; use joint.")
 
@@ -153,11 +160,13 @@ def _new_folder(run, config):
     """The run folder; one that is there already only where an alternating run of the same recipe goes on."""
     folder = run.output or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
     before = folder / "config.yaml"
-    if before.exists() and run.schedule != "alternating":
+    # One that stopped before it kept a model may begin anew.
+    kept = before.exists() and any([*folder.glob("*.keras"), *folder.glob("*/*.keras")])
+    if kept and run.schedule != "alternating":
         raise ValueError(
             f"Run folder {folder} holds an earlier run; name another with --output, or remove it."
         )
-    if before.exists() and before.read_text(encoding="utf-8").partition("\n")[2] != config:
+    if kept and before.read_text(encoding="utf-8").partition("\n")[2] != config:
         raise ValueError(
             f"Run folder {folder} holds a run of another recipe; name another with --output, or remove it."
         )
@@ -171,9 +180,9 @@ def _summary(run, folder, minutes, exported):
     print(
         "  last.keras, best.keras (by validation): models" if run.val and joint else "  last.keras: the model"
     )
+    print("  log.csv: every epoch; config.yaml: the recipe; detections.png: what it finds")
     if run.val:
-        print("  metrics.json  the scores of last.keras;  log.csv  every epoch;  config.yaml  the recipe")
-    print("  detections.png  what it finds")
+        print("  metrics.json: the scores of last.keras")
     if exported:
         print(f"SavedModel for TF-Serving: {exported}")
     print(f"Next: python -m keras_frcnn predict --model {model} IMAGE_OR_FOLDER")

@@ -90,6 +90,11 @@ def _read_description(path):
         raise FileNotFoundError(f"There is no SavedModel folder {path}; give the folder that export wrote.")
     advice = "give the folder that export wrote, the one with saved_model.pb in it"
     if not (path / "saved_model.pb").is_file():
+        versions = sorted(
+            (int(entry.parent.name), entry.parent) for entry in path.glob("[0-9]*/saved_model.pb")
+        )
+        if versions:
+            advice = f"give one of its versions, such as {versions[-1][1]}"
         raise ValueError(f"{path} is no SavedModel; {advice}.")
     try:
         description = json.loads((path / "assets" / "model.json").read_text(encoding="utf-8"))

@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 
 import keras
 
@@ -40,7 +39,7 @@ def fit(recipe, model, train, val, folder):
         epochs=epochs,
         steps_per_epoch=batches_an_epoch if recipe.steps else None,
         shuffle=False,
-        verbose=1 if sys.stdout.isatty() else 0,
+        verbose=0,
         callbacks=[
             *([metrics] if metrics else []),
             EpochLines(),
