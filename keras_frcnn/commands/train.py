@@ -176,10 +176,8 @@ def _new_folder(run, config):
 def _summary(run, folder, minutes, exported):
     model = folder / "last.keras"
     print(f"\nTrained for {minutes}. Everything is in {folder}:")
-    joint = run.schedule == "joint"
-    print(
-        "  last.keras, best.keras (by validation): models" if run.val and joint else "  last.keras: the model"
-    )
+    best = (folder / "best.keras").exists()
+    print("  last.keras, best.keras (by validation): models" if best else "  last.keras: the model")
     print("  log.csv: every epoch; config.yaml: the recipe; detections.png: what it finds")
     if run.val:
         print("  metrics.json: the scores of last.keras")

@@ -1,6 +1,7 @@
 """A predictor that learns normalised targets."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -8,8 +9,8 @@ import tensorflow as tf
 class NormalisedDense(keras.layers.Dense):
     """A dense layer whose weights live where targets have mean 0 and deviation 1, and whose answer does not.
 
-    Fast R-CNN learns deltas so (section 2.3). Files hold the weights of the plain layer with the same answer,
-    so a loaded layer has mean 0 and deviation 1, until it is told others again.
+    Fast R-CNN learns deltas so (section 2.3). Files hold the weights of the plain layer with the same answer;
+    a new or a loaded layer has mean 0 and the usual deviation, until it is told others.
 
     Args:
         units, kernel_initializer, …: see `keras.layers.Dense`.
@@ -25,36 +26,35 @@ class NormalisedDense(keras.layers.Dense):
         constants = {"shape": (self.units,), "dtype": "float32", "trainable": False, "autocast": False}
         self.mean = self.add_weight(name="mean", initializer="zeros", **constants)
         self.deviation = self.add_weight(name="deviation", initializer="ones", **constants)
-        self.deviation.assign(tf.tile(self.USUAL_DEVIATION, [self.units // 4]))
-        self.loaded = False
+        self.deviation.assign(self._usual())
+
+    def _usual(self):
+        return np.tile(self.USUAL_DEVIATION, self.units // 4).astype(np.float32)
 
     def call(self, inputs):
         return tf.cast(super().call(inputs), tf.float32) * self.deviation + self.mean
 
     def normalise(self, mean, deviation):
-        """Take other statistics; a layer that was loaded goes on to answer the same.
+        """Take other statistics; the layer goes on to answer the same.
 
         Args:
             mean, deviation: float32 `[units]`.
         """
-        if self.loaded:
-            kernel, bias = self.folded()
-            self.kernel.assign(kernel / deviation)
-            self.bias.assign((bias - mean) / deviation)
-        self.mean.assign(mean)
-        self.deviation.assign(deviation)
+        self._take(*self.folded(), mean, deviation)
 
     def folded(self):
         """Kernel and bias, NumPy arrays, of the plain layer with the same answer."""
         mean, deviation = self.mean.numpy(), self.deviation.numpy()
         return self.kernel.numpy() * deviation, self.bias.numpy() * deviation + mean
 
+    def _take(self, kernel, bias, mean, deviation):
+        self.kernel.assign(kernel / deviation)
+        self.bias.assign((bias - mean) / deviation)
+        self.mean.assign(mean)
+        self.deviation.assign(deviation)
+
     def save_own_variables(self, store):
         store["0"], store["1"] = self.folded()
 
     def load_own_variables(self, store):
-        self.kernel.assign(store["0"])
-        self.bias.assign(store["1"])
-        self.mean.assign(tf.zeros_like(self.mean))
-        self.deviation.assign(tf.ones_like(self.deviation))
-        self.loaded = True
+        self._take(store["0"][...], store["1"][...], np.zeros(self.units, np.float32), self._usual())

@@ -80,16 +80,25 @@ def _retrain(positives, kept, new, c, seed):
     return negatives[_margins(model, negatives) >= EASY], [], model
 
 
-def _fit(positives, negatives, c, seed):
+def svm_class():
+    """The solver.
+
+    Raises:
+        ValueError: scikit-learn is not installed.
+    """
     try:
         from sklearn.svm import LinearSVC
     except ImportError:
         raise ValueError(
             "SVM classifiers need scikit-learn; pip install 'keras_frcnn[svm]', or take classifier='softmax'."
         ) from None
+    return LinearSVC
+
+
+def _fit(positives, negatives, c, seed):
     if not len(negatives):
         return np.zeros(positives.shape[1]), 1.0
-    svm = LinearSVC(
+    svm = svm_class()(
         C=c,
         loss="hinge",
         class_weight={1: POSITIVE_WEIGHT, 0: 1.0},

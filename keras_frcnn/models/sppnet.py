@@ -3,6 +3,8 @@
 Letters: K classes.
 """
 
+import dataclasses
+
 import keras
 
 from keras_frcnn import backbones
@@ -80,7 +82,8 @@ class SPPNet(StagedTraining, Detector):
             **kwargs,
         )
         with backbones.dtype_policy(self.dtype_policy):
-            parts = self.open_backbone(arguments)
+            # The pyramid makes vectors, which the head that a ResNet brings cannot take.
+            parts = dataclasses.replace(self.open_backbone(arguments), head=None)
             recipe = self.resolve(arguments, parts, region_classification.defaults(parts.pyramid))
             self.check_single_map(parts)
             self.check_pyramid(parts, recipe)

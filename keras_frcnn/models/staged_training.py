@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_frcnn import boxes as box_ops
 from keras_frcnn.losses import detection_loss
 from keras_frcnn.models.external_proposals import ExternalProposals
-from keras_frcnn.models.linear_models import mine_svm, ridge
+from keras_frcnn.models.linear_models import mine_svm, ridge, svm_class
 
 CLASSIFIERS = ("softmax", "svm")
 
@@ -68,6 +68,12 @@ class StagedTraining(ExternalProposals):
         pooled = self.pool(self.features(x["images"], x["image_shapes"], False), rois)
         features, pooled = self.head.features(pooled)
         return tf.cast(features, tf.float32), tf.cast(pooled, tf.float32)
+
+    def prepare_training(self, dataset):
+        """Refuse now what would fail after hours; a model with SVMs that is trained again gives them up."""
+        if self.recipe["classifier"] == "svm":
+            svm_class()
+        self.margins.assign(0.0)
 
     def finish_training(self, dataset, folder):
         """Cache features on disk, then train the SVMs if the recipe has them, and the box regressors.

@@ -101,11 +101,12 @@ class _Alternation:
         for name, dataset in (("train", self.train), ("val", self.val)):
             if dataset is None:
                 continue
-            found = [rpn.propose(np.asarray(image), training=True)["boxes"] for image in dataset.images()]
-            (folder / name).mkdir()
-            ids = [str(record.image_id) for record in dataset.records]
-            proposal_files.save_shard(folder / name / proposal_files.shard_name(0, 1), ids, found)
-            curves[name] = proposal_recall.recall_curve(found, dataset.records)
+            proposal_files.write(
+                folder / name, dataset, lambda image: rpn.propose(image, PROPOSALS, training=True)["boxes"]
+            )
+            found = proposal_files.load(folder / name)
+            boxes = [found[str(record.image_id)] for record in dataset.records]
+            curves[name] = proposal_recall.recall_curve(boxes, dataset.records)
             print(f"{name}: {proposal_recall.report(curves[name])}", flush=True)
         (folder / "recall.json").write_text(json.dumps(curves, indent=2) + "\n", encoding="utf-8")
 

@@ -56,6 +56,7 @@ def fit(recipe, model, train, val, folder):
     results = metrics.results if metrics else None
     if model.finish_training(train, folder / "features"):
         saving.save("last.keras")
+        (folder / "best.keras").unlink(missing_ok=True)  # it went through the first stage only
         results = evaluation.evaluate(model, val) if val else None
     if results:
         (folder / "metrics.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
