@@ -1,8 +1,21 @@
 """R-CNN, Fast R-CNN and Faster R-CNN for Keras 3 on TensorFlow."""
 
 from keras_frcnn import boxes, callbacks, data, evaluation, export, layers, models
-from keras_frcnn.models import FasterRCNN
+from keras_frcnn.models import RCNN, RPN, FasterRCNN, FastRCNN, SPPNet
 
 __version__ = "0.1.0"
 
-__all__ = ["FasterRCNN", "boxes", "callbacks", "data", "evaluation", "export", "layers", "models"]
+__all__ = [
+    "RCNN",
+    "RPN",
+    "FastRCNN",
+    "FasterRCNN",
+    "SPPNet",
+    "boxes",
+    "callbacks",
+    "data",
+    "evaluation",
+    "export",
+    "layers",
+    "models",
+]

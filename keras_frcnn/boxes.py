@@ -96,6 +96,26 @@ def flip_horizontally(boxes, width):
     return tf.stack([width - x2, y1, width - x1, y2], axis=-1)
 
 
+def expand(boxes, factor):
+    """Grow boxes `[..., 4]` about their centres by a factor; they may reach outside the image."""
+    margin = 0.5 * (factor - 1.0) * (boxes[..., 2:] - boxes[..., :2])
+    return tf.concat([boxes[..., :2] - margin, boxes[..., 2:] + margin], axis=-1)
+
+
+def rescale(boxes, old_shapes, new_shapes):
+    """Carry boxes along when their images are resized.
+
+    Args:
+        boxes: float32 `[..., N, 4]`, pixels of the old images.
+        old_shapes, new_shapes: `[..., 2]`, heights and widths, pixels.
+
+    Returns:
+        float32 `[..., N, 4]`, pixels of the new images, clipped to them.
+    """
+    ratios = tf.cast(new_shapes, tf.float32) / tf.cast(old_shapes, tf.float32)
+    return clip(boxes * tf.gather(ratios, [1, 0, 1, 0], axis=-1)[..., None, :], new_shapes)
+
+
 def yxyx_normalised(boxes, shapes):
     """Turn `xyxy` pixels into the `ymin, xmin, ymax, xmax` fractions of the TF Object Detection API.
 

@@ -45,7 +45,7 @@ def rpn_loss(objectness, deltas, targets, positive, valid, beta=1.0 / 9.0):
     return class_loss, box_loss
 
 
-def detection_loss(class_logits, deltas, labels, targets, positive, valid, beta=1.0):
+def detection_loss(class_logits, deltas, labels, targets, positive, valid, beta=1.0, deviation=None):
     """The multi-task loss of Fast R-CNN (equation 1) over sampled RoIs: L_cls and [u ≥ 1] L_loc, without λ.
 
     Args:
@@ -56,6 +56,7 @@ def detection_loss(class_logits, deltas, labels, targets, positive, valid, beta=
         positive: bool `[B, S]`, u ≥ 1.
         valid: bool `[B, S]`.
         beta: of the smooth L1.
+        deviation: float32 `[K, 4]` or `[1, 4]`, by which differences of deltas are divided in each class.
 
     Returns:
         Two float32 scalars, class loss and box loss, both divided by the number of sampled RoIs.
@@ -67,6 +68,9 @@ def detection_loss(class_logits, deltas, labels, targets, positive, valid, beta=
 
     own_class = tf.maximum(labels, 0) if deltas.shape[2] != 1 else tf.zeros_like(labels)
     deltas = tf.gather(deltas, own_class, axis=2, batch_dims=2)
-    distance = tf.reduce_sum(smooth_l1(deltas - targets, beta), axis=-1)
+    difference = deltas - targets
+    if deviation is not None:
+        difference /= tf.gather(deviation, own_class)
+    distance = tf.reduce_sum(smooth_l1(difference, beta), axis=-1)
     box_loss = tf.reduce_sum(tf.where(positive, distance, 0.0)) / sampled
     return class_loss, box_loss

@@ -7,9 +7,11 @@ from keras_frcnn.backbones.mobilenet_v2 import mobilenet_v2, mobilenet_v2_fpn
 from keras_frcnn.backbones.resnet50 import resnet50
 from keras_frcnn.backbones.tiny_fpn import tiny_fpn
 from keras_frcnn.backbones.vgg16 import vgg16
+from keras_frcnn.backbones.zf import zf
 
 NETWORKS = {
     "vgg16": vgg16,
+    "zf": zf,
     "resnet50": resnet50,
     "mobilenet_v2": mobilenet_v2,
     "mobilenet_v2_fpn": mobilenet_v2_fpn,
@@ -86,4 +88,5 @@ __all__ = [
     "resnet50",
     "tiny_fpn",
     "vgg16",
+    "zf",
 ]

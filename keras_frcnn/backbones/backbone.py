@@ -2,6 +2,9 @@
 
 import contextlib
 import dataclasses
+import io
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -21,6 +24,7 @@ class Backbone:
         head: network for the RoIs, where the backbone gives one (conv5 of a ResNet).
         defaults: arguments of a detector that suit this network better than the detector's own defaults.
         source: "none", "imagenet" or the name of a weights file.
+        load_fc: function that reads the fully connected layers that the weights bring for the head; see `fc`.
     """
 
     network: keras.Model
@@ -32,11 +36,22 @@ class Backbone:
     head: keras.Model | None = None
     defaults: dict = dataclasses.field(default_factory=dict)
     source: str = "none"
+    load_fc: Callable | None = None
 
     @property
     def pyramid(self):
         """Whether there are several maps."""
         return len(self.strides) > 1
+
+    @property
+    def fc(self):
+        """Fully connected layers that the weights bring, fc6 and fc7: pairs of kernel and bias, NumPy arrays;
+        empty where there are none.
+
+        Those of VGG16 take half a gigabyte, so they are not kept: each use reads them anew, and the first
+        for "imagenet" downloads them.
+        """
+        return self.load_fc() if self.load_fc else ()
 
     def freeze(self, stages, batch_norm):
         """Freeze the first stages, and batch normalisation everywhere.
@@ -106,13 +121,7 @@ def application(build, name, weights):
     """
     weights = str(weights)
     if weights == "imagenet":
-        try:
-            network = build(include_top=False, weights="imagenet", input_shape=(None, None, 3))
-        except Exception as error:  # keras.utils.get_file raises bare Exception when the network is away
-            raise ValueError(
-                f"The ImageNet weights of {name} could not be downloaded ({error}); check the network, or "
-                "give a weights file with backbone_weights."
-            ) from error
+        network = imagenet(build, name, include_top=False, input_shape=(None, None, 3))
         mark_source(network, weights)
         return network, weights
     network = build(include_top=False, weights=None, input_shape=(None, None, 3))
@@ -120,6 +129,26 @@ def application(build, name, weights):
         return network, "none"
     load_file(network, name, weights)
     return network, Path(weights).name
+
+
+def imagenet(build, name, **arguments):
+    """Build a network of `keras.applications` with its ImageNet weights, which the first use downloads.
+
+    Args:
+        build: function of `keras.applications`.
+        name: of the backbone, for messages.
+        **arguments: of `build`.
+
+    Raises:
+        ValueError: the weights cannot be downloaded.
+    """
+    try:
+        return build(weights="imagenet", **arguments)
+    except Exception as error:  # keras.utils.get_file raises bare Exception when the network is away
+        raise ValueError(
+            f"The ImageNet weights of {name} could not be downloaded ({error}); check the network, or give a "
+            "weights file with backbone_weights."
+        ) from error
 
 
 def load_file(network, name, path):
@@ -139,7 +168,10 @@ def load_file(network, name, path):
             f"Weights file {path} is not a .weights.h5 file; save one with `network.save_weights`."
         )
     try:
-        network.load_weights(path)
+        # Of a file that does not fit Keras says at length that training will go on, which it will not.
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            network.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
         raise ValueError(
             f"Weights file {path} does not fit backbone {name!r}; it must hold the network without its top, "

@@ -1,15 +1,19 @@
 """VGG16, the network of Fast and Faster R-CNN."""
 
+import functools
+
+import h5py
 import keras
 
-from keras_frcnn.backbones.backbone import Backbone, application, stages_by_prefix
+from keras_frcnn.backbones.backbone import Backbone, application, imagenet, stages_by_prefix
 
 
 def vgg16(weights="none"):
     """The 13 convolutions of VGG16 up to conv5_3, stride 16 (Faster R-CNN, section 3).
 
     Args:
-        weights: "none", "imagenet" or a weights file of `keras.applications.VGG16(include_top=False)`.
+        weights: "none", "imagenet" or a weights file of `keras.applications.VGG16`, with its top or without;
+            the top holds fc6 and fc7 for the head.
     """
     full, source = application(keras.applications.VGG16, "vgg16", weights)
     network = keras.Model(full.input, [full.get_layer("block5_conv3").output], name="vgg16")
@@ -28,4 +32,16 @@ def vgg16(weights="none"):
             "head_dropout": 0.5,
         },
         source=source,
+        load_fc=None if source == "none" else functools.partial(_fully_connected, str(weights)),
     )
+
+
+def _fully_connected(weights):
+    """Kernel and bias of fc6 and fc7 from ImageNet or from a file; nothing where a file has no top."""
+    if weights == "imagenet":
+        classifier = imagenet(keras.applications.VGG16, "vgg16")
+        return tuple(tuple(classifier.get_layer(name).get_weights()) for name in ("fc1", "fc2"))
+    with h5py.File(weights) as file:
+        # Keras files layers by class and order; the third dense layer is the classifier.
+        stored = [file.get(f"layers/{name}/vars") for name in ("dense", "dense_1")]
+        return () if None in stored else tuple((layer["0"][()], layer["1"][()]) for layer in stored)

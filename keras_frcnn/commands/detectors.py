@@ -1,10 +1,11 @@
-"""Open a detector, whichever way it was saved."""
+"""Open a detector, whichever way it was saved, and the proposals it may need."""
 
 from pathlib import Path
 
 import keras
 
 from keras_frcnn import export
+from keras_frcnn.data import proposals
 from keras_frcnn.models import Detector
 
 
@@ -40,3 +41,22 @@ def load_detector(path):
     if not isinstance(model, Detector):
         raise ValueError(f"{path} is a Keras model, but no detector; give one that keras_frcnn saved.")
     return model
+
+
+def load_proposals(folders):
+    """The proposals of several folders in one dict; see `data.proposals.load`.
+
+    Raises:
+        ValueError: two folders have proposals for images of the same id.
+    """
+    found = {}
+    for folder in folders:
+        more = proposals.load(folder)
+        twice = found.keys() & more.keys()
+        if twice:
+            raise ValueError(
+                f"{folder} has proposals for image {min(twice)}, and so has another folder of --proposals; "
+                "name each image once."
+            )
+        found |= more
+    return found

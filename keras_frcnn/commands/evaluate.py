@@ -8,8 +8,9 @@ from pathlib import Path
 import tyro
 
 from keras_frcnn import data, evaluation
-from keras_frcnn.commands.detectors import load_detector
+from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.models import RPN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +21,10 @@ class Evaluation:
     """A .keras file, or the folder of a SavedModel."""
     data: tyro.conf.UseAppendAction[tuple[str, ...]]
     """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined."""
+    proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
+    """Folder of proposals, for a model that works on external ones; by default it runs selective search."""
+    tta: bool = False
+    """Look at each image at several scales and mirrored, and merge the answers."""
     json: Path | None = None
     """File that gets the scores, as fractions of 1."""
 
@@ -38,8 +43,18 @@ def main(arguments=None):
     # Before the minutes of work, not after them.
     dataset = data.load(list(run.data))
     detector = load_detector(run.model)
+    if run.proposals:
+        if not detector.needs_proposals:
+            raise ValueError(f"{run.model} makes its own proposals; leave --proposals out.")
+        dataset = dataset.with_proposals(load_proposals(run.proposals))
+    if run.tta:
+        if isinstance(detector, RPN):
+            raise ValueError(f"{run.model} is an RPN, whose proposals are not merged; leave --tta out.")
+        detector = evaluation.TestTimeAugmentation(detector)
     if run.json:
         run.json.parent.mkdir(parents=True, exist_ok=True)
+        if run.json.is_dir():
+            raise ValueError(f"--json {run.json} is a folder; name a file.")
     results = evaluation.evaluate(detector, dataset)
     print(f"{run.model} on {dataset.name}\n")
     print(evaluation.report(results))

@@ -24,11 +24,17 @@ def in_one_sentence(command):
         usual, warnings.formatwarning = warnings.formatwarning, lambda message, *_: f"{message}\n"
         try:
             return command(arguments)
-        except (ValueError, OSError) as error:
-            if not traceback.extract_tb(error.__traceback__)[-1].filename.startswith(PACKAGE):
-                if not isinstance(error, FileNotFoundError):
-                    raise
+        except ValueError as error:
+            if not _is_ours(error):
+                raise
             _stop(str(error))
+        except OSError as error:
+            if _is_ours(error) or error.filename is None:
+                _stop(str(error))
+            _stop(f"{error.filename} cannot be used ({error.strerror}); name another path.")
+        except KeyboardInterrupt:
+            print("\nStopped; what was finished is on disk.", file=sys.stderr)
+            sys.exit(130)
         except tf.errors.OpError as error:
             # Raised inside the graph of the data pipeline, which wraps the sentence.
             sentence = re.search(r"assertion failed: \[(.*cannot be decoded.*)\]", error.message)
@@ -39,6 +45,11 @@ def in_one_sentence(command):
             warnings.formatwarning = usual
 
     return wrapper
+
+
+def _is_ours(error):
+    """Whether this package raised an error itself."""
+    return traceback.extract_tb(error.__traceback__)[-1].filename.startswith(PACKAGE)
 
 
 def _stop(sentence):

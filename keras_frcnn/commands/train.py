@@ -2,21 +2,23 @@
 
 import dataclasses
 import json
-import math
 import shlex
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import keras
 import tyro
 
-from keras_frcnn import callbacks, data, evaluation, export
+from keras_frcnn import data, evaluation, export
+from keras_frcnn.commands.detectors import load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.drawing import draw_grid
 from keras_frcnn.training import recipe as recipes
-from keras_frcnn.training.progress import EpochLines, clock
-from keras_frcnn.training.run_folder import RunFolder
+from keras_frcnn.training.alternating import alternate
+from keras_frcnn.training.fit import fit
+from keras_frcnn.training.progress import clock
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,22 +29,32 @@ class _Base:
     val: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     recipe: str | None = None
     config: Path | None = None
+    epochs: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Run(recipes.Recipe):
-    """Train a detector. Without arguments: the built-in shapes, minutes on two CPU cores."""
+    """Train a detector. Without arguments: the built-in shapes, minutes on two CPU cores.
+
+    The defaults below are those of the shapes; with --train SPEC --help they are those for sets of your own.
+    """
 
     train: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Training set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined."""
+    """Training set: voc:ROOT@SPLIT, coco:INSTANCES.json@IMAGES, tfds:NAME@SPLIT or shapes@train; several
+    are joined."""
     val: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Validation set, likewise."""
+    proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
+    """Folder of proposals for both sets, for the models that work on external ones."""
+    schedule: Literal["joint", "alternating"] = "joint"
+    """Of faster_rcnn: approximate joint training, or the paper's four steps."""
     output: Path | None = None
     """Run folder; by default a new one under runs/."""
     export: Path | None = None
     """Folder that gets the SavedModel, as its next numbered version."""
     recipe: str | None = None
-    """Recipe of the package to start from."""
+    """Recipe of the package to start from: shapes, small_objects, vgg16_voc07, vgg16_voc0712, vgg16_coco,
+    fast_rcnn_vgg16_voc07 or zf_voc07."""
     config: Path | None = None
     """YAML file of recipe fields, over the recipe."""
 
@@ -59,45 +71,36 @@ def main(arguments=None):
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     run = _parse(words)
+    recipe = _recipe_of(run)
+    _check(run)
+    config = recipes.to_yaml(recipe)
+    folder = _new_folder(run, config)
     keras.utils.set_random_seed(run.seed)
-    folder = _new_folder(run.output)
     train = data.load(list(run.train), default_split="train")
     val = data.load(list(run.val), class_names=train.class_names) if run.val else None
+    if run.proposals:
+        found = load_proposals(run.proposals)
+        train, val = train.with_proposals(found), val and val.with_proposals(found)
     print(f"Training on {train!r}" + (f", validating on {val!r}" if val else ""))
 
-    model = run.build(train.class_names)
+    model = recipe.build(train.class_names)
     print(model.loading_report())
     folder.mkdir(parents=True, exist_ok=True)
-    config = f"# train.py {shlex.join(words)}\n" + recipes.to_yaml(_recipe_of(run))
+    config = f"# train.py {shlex.join(words)}\n{config}"
     (folder / "config.yaml").write_text(config, encoding="utf-8")
-    batches = run.batches(train, model, training=True)
-    model.compile(run.make_optimizer(len(batches) * run.epochs))
     started = time.monotonic()
-    metrics = callbacks.DetectionMetrics(val) if val else None
-    history = model.fit(
-        batches,
-        validation_data=run.batches(val, model, training=False) if val else None,
-        epochs=run.epochs,
-        shuffle=False,
-        verbose=1 if sys.stdout.isatty() else 0,
-        callbacks=[
-            *([metrics] if metrics else []),
-            EpochLines(),
-            keras.callbacks.CSVLogger(folder / "log.csv"),
-            RunFolder(folder, monitor="val_voc_ap50"),
-            keras.callbacks.TerminateOnNaN(),
-        ],
-    )
-    if not math.isfinite(history.history["loss"][-1]):
-        raise ValueError(
-            f"The loss is no longer a number ({folder / 'log.csv'} tells when; last.keras is from before); "
-            "lower --learning-rate."
-        )
+    if run.schedule == "alternating":
+        model = alternate(recipe, train, val, folder)
+        model.save(folder / "last.keras")
+        results = evaluation.evaluate(model, val) if val else None
+        if results:
+            (folder / "metrics.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
+    else:
+        results = fit(recipe, model, train, val, folder)
     minutes = clock(time.monotonic() - started)
 
-    if metrics:
-        (folder / "metrics.json").write_text(json.dumps(metrics.results, indent=2), encoding="utf-8")
-        print(evaluation.report(metrics.results))
+    if results:
+        print(evaluation.report(results))
     draw_grid(model, val or train, folder / "detections.png")
     exported = export.next_version(run.export) if run.export else None
     if exported:
@@ -114,6 +117,8 @@ def _parse(words):
     if first.config:
         base = recipes.from_yaml(_read(first.config), str(first.config), base)
     defaults = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
+    if first.epochs is not None:
+        defaults["steps"] = 0  # or the recipe's number of steps would win
     if shapes and not first.val:
         defaults["val"] = ("shapes@val",)
     if not first.train:
@@ -136,11 +141,34 @@ def _recipe_of(run):
     )
 
 
-def _new_folder(output):
-    folder = output or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
-    if (folder / "config.yaml").exists():
+def _check(run):
+    needed = run.model in ("fast_rcnn", "sppnet", "rcnn")
+    if needed and not run.proposals:
+        raise ValueError(
+            f"--model {run.model} works on external proposals; make them with `python -m keras_frcnn "
+            "proposals` and name their folder with --proposals."
+        )
+    if run.proposals and not needed:
+        raise ValueError(f"--model {run.model} makes its own proposals; leave --proposals out.")
+    if run.export and run.export.exists() and not run.export.is_dir():
+        raise ValueError(f"--export {run.export} is a file; name a folder.")
+    if run.schedule == "alternating" and run.model != "faster_rcnn":
+        raise ValueError(f"--schedule alternating is of faster_rcnn, not of {run.model}; use joint.")
+
+
+def _new_folder(run, config):
+    """The run folder; one that is there already only where an alternating run of the same recipe goes on."""
+    folder = run.output or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
+    before = folder / "config.yaml"
+    # One that stopped before it kept a model may begin anew.
+    kept = before.exists() and any([*folder.glob("*.keras"), *folder.glob("*/*.keras")])
+    if kept and run.schedule != "alternating":
         raise ValueError(
             f"Run folder {folder} holds an earlier run; name another with --output, or remove it."
+        )
+    if kept and before.read_text(encoding="utf-8").partition("\n")[2] != config:
+        raise ValueError(
+            f"Run folder {folder} holds a run of another recipe; name another with --output, or remove it."
         )
     return folder
 
@@ -148,10 +176,11 @@ def _new_folder(output):
 def _summary(run, folder, minutes, exported):
     model = folder / "last.keras"
     print(f"\nTrained for {minutes}. Everything is in {folder}:")
-    print("  last.keras, best.keras (by validation AP50): models" if run.val else "  last.keras: the model")
+    best = (folder / "best.keras").exists()
+    print("  last.keras, best.keras (by validation): models" if best else "  last.keras: the model")
+    print("  log.csv: every epoch; config.yaml: the recipe; detections.png: what it finds")
     if run.val:
-        print("  metrics.json  the scores of last.keras;  log.csv  every epoch;  config.yaml  the recipe")
-    print("  detections.png  what it finds")
+        print("  metrics.json: the scores of last.keras")
     if exported:
         print(f"SavedModel for TF-Serving: {exported}")
     print(f"Next: python -m keras_frcnn predict --model {model} IMAGE_OR_FOLDER")

@@ -1,10 +1,11 @@
 """Data sets: reading them by name, and the pipeline that feeds the models."""
 
+from keras_frcnn.data import proposals
 from keras_frcnn.data import spec as _spec
 from keras_frcnn.data.dataset import DetectionDataset, join
 from keras_frcnn.data.records import Record
 
-__all__ = ["DetectionDataset", "Record", "load"]
+__all__ = ["DetectionDataset", "Record", "load", "proposals"]
 
 
 def load(spec, class_names=None, default_split="val"):

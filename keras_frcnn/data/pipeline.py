@@ -1,6 +1,6 @@
-"""The tf.data pipeline: decode, resize, flip, batch.
+"""The tf.data pipeline: decode, augment, resize, batch.
 
-Shape letters: B images of a batch, M the most objects of one of them, H and W pixels.
+Shape letters: B images of a batch, M the most objects of one of them, P the most proposals, H and W pixels.
 """
 
 import itertools
@@ -8,48 +8,68 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from keras_frcnn import boxes as box_ops
 from keras_frcnn import images
+from keras_frcnn.data import augmentation
+
+# What fills a batch up.
+PADDING = {
+    "images": 0.0,
+    "image_shapes": 0,
+    "proposals": -1.0,
+    "boxes": -1.0,
+    "labels": -1,
+    "ignore": False,
+}
 
 
-def batches(dataset, batch_size, image_size, training, seed, flip, short_sides, canvas):
+def batches(
+    dataset,
+    batch_size,
+    image_size,
+    training,
+    seed,
+    flip,
+    short_sides,
+    canvas,
+    photometric,
+    crop,
+    scale_jitter,
+):
     """Make the batches of `DetectionDataset.batches`, which documents the arguments."""
-    _check_arguments(batch_size, image_size, seed, flip, short_sides)
+    _check_arguments(batch_size, image_size, seed, short_sides, scale_jitter)
+    _check_probabilities(flip=flip, photometric=photometric, crop=crop)
     short, long = image_size
     count = len(dataset)
-    objects = _Objects(dataset.records)
+    example_of = _Examples(dataset)
     portrait = np.array([record.height > record.width for record in dataset.records], bool)
     portraits = tf.constant(portrait)
     side = images.canvas_side(image_size)
 
     def load(index, seeds):
-        image = dataset.source.tensor(index)
-        boxes, labels, ignore = objects(index)
-        if training and flip:
+        example, limit = example_of(index), short
+        if training:
             # Before the resize, where an image is a fraction of the bytes.
-            chosen = tf.random.stateless_uniform([], seeds + [0, 1]) < flip
-            image, boxes = tf.cond(chosen, lambda: mirror(image, boxes), lambda: (image, boxes))
-        old = tf.shape(image)[:2]
-        limit = _choice(short_sides, seeds + [1, 0]) if training and short_sides is not None else short
+            example = _perhaps(photometric, seeds + [0, 2], augmentation.photometric, example, seeds + [1, 2])
+            example = _perhaps(crop, seeds + [0, 3], augmentation.crop, example, seeds + [1, 3])
+            example = _perhaps(flip, seeds + [0, 1], augmentation.mirror, example)
+            limit = short if short_sides is None else _choice(short_sides, seeds + [1, 0])
+        old = tf.shape(example.image)
         new = tf.stack(images.resized_shape(old[0], old[1], (limit, long)))
-        # Most sets are of one size; an image that has the right one already is spared the work.
-        same = tf.reduce_all(new == old)
-        image = tf.cond(same, lambda: tf.cast(image, tf.float32), lambda: images.resize(image, new))
-        ratio = tf.cast(new, tf.float32) / tf.cast(old, tf.float32)
-        boxes *= tf.stack([ratio[1], ratio[0], ratio[1], ratio[0]])
-        image = images.pad(image, *((side, side) if canvas else (round_up(new[0]), round_up(new[1]))))
+        room = tf.constant([side, side]) if canvas else round_up(new)
+        if training and scale_jitter is not None:
+            example, new = augmentation.scale_jitter(example, new, room, scale_jitter, seeds + [1, 4])
+        example = _resized(example, new)
+        image = images.pad(example.image, room[0], room[1])
         image.set_shape([side, side, 3] if canvas else [None, None, 3])
-        # One row of padding where there is no object keeps M at least 1.
-        empty = tf.cast(tf.shape(labels) == 0, tf.int32)
-        boxes = tf.pad(boxes, [[0, empty[0]], [0, 0]], constant_values=-1.0)
-        labels = tf.pad(labels, [[0, empty[0]]], constant_values=-1)
-        ignore = tf.pad(ignore, [[0, empty[0]]])
         x = {"images": image, "image_shapes": new}
-        return x, {"boxes": boxes, "labels": labels, "ignore": ignore}, portraits[index]
+        if dataset.proposals is not None:
+            x["proposals"] = _at_least_one_row(example.proposals, "proposals")
+        y = {name: _at_least_one_row(getattr(example, name), name) for name in ("boxes", "labels", "ignore")}
+        return x, y, portraits[index]
 
     def batch(data):
-        padding = {"images": 0.0, "image_shapes": 0}, {"boxes": -1.0, "labels": -1, "ignore": False}, False
-        return data.padded_batch(batch_size, padding_values=padding)
+        padding = tuple({name: PADDING[name] for name in part} for part in data.element_spec[:2])
+        return data.padded_batch(batch_size, padding_values=(*padding, False))
 
     data = _order(count, training, seed)
     data = data.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -76,18 +96,12 @@ def originals(dataset):
     return data.prefetch(4)
 
 
-def mirror(image, boxes):
-    """Mirror an image `[H, W, 3]` and its xyxy boxes `[M, 4]` from left to right."""
-    width = tf.cast(tf.shape(image)[1], boxes.dtype)
-    return tf.reverse(image, [1]), box_ops.flip_horizontally(boxes, width)
-
-
 def round_up(size):
     """The next multiple of what networks are padded to, for ints and int tensors."""
     return -(-size // images.SIDE_MULTIPLE) * images.SIDE_MULTIPLE
 
 
-def _check_arguments(batch_size, image_size, seed, flip, short_sides):
+def _check_arguments(batch_size, image_size, seed, short_sides, scale_jitter):
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; give at least 1.")
     if not 1 <= image_size[0] <= image_size[1]:
@@ -96,10 +110,20 @@ def _check_arguments(batch_size, image_size, seed, flip, short_sides):
         )
     if seed < 0:
         raise ValueError(f"seed is {seed}; give 0 or more.")
-    if not 0 <= flip <= 1:
-        raise ValueError(f"flip is {flip}; give a probability from 0 to 1.")
     if short_sides is not None and (not len(short_sides) or min(short_sides) < 1):
         raise ValueError(f"short_sides is {short_sides}; give one or more sides of at least 1 pixel.")
+    if scale_jitter is not None and not (
+        len(scale_jitter) == 2 and 0 < scale_jitter[0] <= scale_jitter[1] < float("inf")
+    ):
+        raise ValueError(
+            f"scale_jitter is {scale_jitter}; give (low, high), two factors above 0 such as (0.1, 2.0)."
+        )
+
+
+def _check_probabilities(**probabilities):
+    for name, value in probabilities.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} is {value}; give a probability from 0 to 1.")
 
 
 def _order(count, training, seed):
@@ -120,19 +144,58 @@ def _choice(values, seeds):
     return tf.constant(list(values))[tf.random.stateless_uniform([], seeds, 0, len(values), tf.int32)]
 
 
-class _Objects:
-    """The objects of all records in flat tensors, from which those of one record are sliced in the graph."""
+def _perhaps(probability, seed, augment, example, *arguments):
+    """Augment an example with a probability; `augment` draws with another seed than the decision."""
+    if not probability:
+        return example
+    chosen = tf.random.stateless_uniform([], seed) < probability
+    return tf.cond(chosen, lambda: augment(example, *arguments), lambda: example)
 
-    def __init__(self, records):
-        self.splits = tf.constant(np.cumsum([0] + [len(record.labels) for record in records]), tf.int64)
-        # The empty arrays in front keep the types where there is no record.
-        boxes = [np.zeros([0, 4]), *(record.boxes for record in records)]
-        labels = [np.zeros(0), *(record.labels for record in records)]
-        ignore = [np.zeros(0), *(record.ignore for record in records)]
-        self.boxes = tf.constant(np.concatenate(boxes), tf.float32)
-        self.labels = tf.constant(np.concatenate(labels), tf.int32)
-        self.ignore = tf.constant(np.concatenate(ignore), tf.bool)
+
+def _resized(example, new):
+    """Resize an example to a height and width, int32 `[2]`; its image becomes float32."""
+    old = tf.shape(example.image)[:2]
+    # Most sets are of one size; an image that has the right one already is spared the work.
+    image = tf.cond(
+        tf.reduce_all(new == old),
+        lambda: tf.cast(example.image, tf.float32),
+        lambda: images.resize(example.image, new),
+    )
+    ratio = tf.gather(tf.cast(new, tf.float32) / tf.cast(old, tf.float32), [1, 0, 1, 0])
+    return example._replace(image=image, boxes=example.boxes * ratio, proposals=example.proposals * ratio)
+
+
+def _at_least_one_row(rows, name):
+    """A row of padding where there is none keeps M and P at least 1."""
+    empty = tf.cast(tf.shape(rows)[0] == 0, tf.int32)
+    return tf.pad(rows, [[0, empty]] + [[0, 0]] * (rows.shape.rank - 1), constant_values=PADDING[name])
+
+
+class _Examples:
+    """What there is of an image before any change, by its index in the graph."""
+
+    def __init__(self, dataset):
+        records = dataset.records
+        nowhere = np.zeros([0, 4], np.float32)
+        self.source = dataset.source
+        self.boxes = _Rows([record.boxes for record in records], nowhere)
+        self.labels = _Rows([record.labels for record in records], np.zeros(0, np.int32))
+        self.ignore = _Rows([record.ignore for record in records], np.zeros(0, bool))
+        self.proposals = _Rows(dataset.proposals or [nowhere] * len(records), nowhere)
 
     def __call__(self, index):
-        rows = slice(self.splits[index], self.splits[index + 1])
-        return self.boxes[rows], self.labels[rows], self.ignore[rows]
+        rows = (self.boxes, self.labels, self.ignore, self.proposals)
+        return augmentation.Example(self.source.tensor(index), *(part(index) for part in rows))
+
+
+class _Rows:
+    """Arrays, one a record, in a flat tensor from which those of one record are sliced in the graph."""
+
+    def __init__(self, arrays, empty):
+        # `empty` in front keeps the type where there is no record. A GPU has no use for these tensors.
+        with tf.device("CPU"):
+            self.splits = tf.constant(np.cumsum([0] + [len(array) for array in arrays]), tf.int64)
+            self.values = tf.constant(np.concatenate([empty, *arrays]), empty.dtype)
+
+    def __call__(self, index):
+        return self.values[self.splits[index] : self.splits[index + 1]]

@@ -1,6 +1,7 @@
 """Scores of a detector by the rules of PASCAL VOC and COCO."""
 
-from keras_frcnn.evaluation import coco, voc
+from keras_frcnn.evaluation import coco, proposal_recall, voc
 from keras_frcnn.evaluation.scores import evaluate, report, score
+from keras_frcnn.evaluation.test_time_augmentation import TestTimeAugmentation
 
-__all__ = ["coco", "evaluate", "report", "score", "voc"]
+__all__ = ["TestTimeAugmentation", "coco", "evaluate", "proposal_recall", "report", "score", "voc"]

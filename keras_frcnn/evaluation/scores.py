@@ -8,7 +8,8 @@ import time
 
 import numpy as np
 
-from keras_frcnn.evaluation import coco, voc
+from keras_frcnn.evaluation import coco, proposal_recall, voc
+from keras_frcnn.models import RPN
 
 PROTOCOLS = {
     "voc07_ap50": "PASCAL VOC 2007: 11-point AP, mean over classes; match at IoU > 0.5, difficult left out",
@@ -37,7 +38,8 @@ def evaluate(detector, dataset):
 
     Args:
         detector: a model or an export: anything with `class_names` and `detect(image)`, which gives a dict of
-            "boxes" `[N, 4]`, "scores" `[N]` and "labels" `[N]`.
+            "boxes" `[N, 4]`, "scores" `[N]` and "labels" `[N]`. One that `needs_proposals` gets those of the
+            set, if it has any, as `detect(image, proposals)`. An `RPN` is scored by recall.
         dataset: `DetectionDataset`, from `keras_frcnn.data.load`.
 
     Returns:
@@ -46,7 +48,8 @@ def evaluate(detector, dataset):
         "coco_ap_large", "coco_ar1", "coco_ar10", "coco_ar100", "coco_ar_small", "coco_ar_medium",
         "coco_ar_large". "per_class": dict from name to a dict of the first five and "ground_truths", the
         number of its objects that count. "images": their number. "seconds_per_image": the median.
-        "protocol": dict from the name of a number to the rule behind it.
+        "protocol": dict from the name of a number to the rule behind it. Of an `RPN`: the answer of
+        `proposal_recall.recall_curve` and "seconds_per_image".
 
     Raises:
         ValueError: the set has no images, or objects of a class that the detector does not know.
@@ -57,18 +60,30 @@ def evaluate(detector, dataset):
     """
     if not len(dataset.records):
         raise ValueError(f"{dataset.name} has no images; choose another split to evaluate on.")
+    if isinstance(detector, RPN):
+        found, seconds = _timed(detector.propose, ((image,) for image in dataset.images()))
+        curve = proposal_recall.recall_curve([proposals["boxes"] for proposals in found], dataset.records)
+        return {**curve, "seconds_per_image": seconds}
     renumber = _renumbering(detector.class_names, dataset)
-    detections, seconds = [], []
-    for image in dataset.images():
+    inputs = ((image,) for image in dataset.images())
+    if dataset.proposals is not None and getattr(detector, "needs_proposals", False):
+        inputs = zip(dataset.images(), dataset.proposals, strict=True)
+    found, seconds = _timed(detector.detect, inputs)
+    detections = [_renumbered(one, renumber) for one in found]
+    results = score(detections, dataset.records, dataset.class_names)
+    return {**results, "seconds_per_image": seconds}
+
+
+def _timed(detect, inputs):
+    """The answer for each image, and the median of the seconds one takes."""
+    answers, seconds = [], []
+    for image, *proposals in inputs:
         image = np.asarray(image)
         start = time.perf_counter()
-        found = detector.detect(image)
+        answers.append(detect(image, *proposals))
         seconds.append(time.perf_counter() - start)
-        detections.append(_renumbered(found, renumber))
-    results = score(detections, dataset.records, dataset.class_names)
     # The first call traces and allocates.
-    results["seconds_per_image"] = float(np.median(seconds[1:] or seconds))
-    return results
+    return answers, float(np.median(seconds[1:] or seconds))
 
 
 def score(detections, records, class_names):
@@ -99,6 +114,8 @@ def report(results):
     Returns:
         str of several lines; scores in per cent, a dash where no object counts.
     """
+    if "recall" in results:
+        return proposal_recall.report(results)
     per_class = results["per_class"]
     width = max(len(name) for name in (*per_class, "class", "mean"))
     total = sum(row["ground_truths"] for row in per_class.values())

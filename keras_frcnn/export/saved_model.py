@@ -15,6 +15,7 @@ from keras_frcnn import boxes as box_ops
 from keras_frcnn import images as image_ops
 
 IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="input_tensor")
+PROPOSALS = tf.TensorSpec([None, None, 4], tf.float32, name="proposals")
 BYTES = tf.TensorSpec([None], tf.string, name="image_bytes")
 
 
@@ -25,6 +26,9 @@ def saved_model(model, path):
 
     - `serving_default`: `input_tensor` uint8 `[B, H, W, 3]`, RGB, images of one shape;
     - `serving_bytes`: `image_bytes` string `[B]`, encoded images (JPEG, PNG, GIF, BMP) of any sizes.
+
+    A model on external proposals has only the first, with a second input: `proposals` float32 `[B, P, 4]`,
+    xyxy in pixels of the image, padded with −1.
 
     Both answer in float32: `detection_boxes` `[B, N, 4]` (ymin, xmin, ymax, xmax as fractions of the
     image), `detection_scores` `[B, N]`, `detection_classes` `[B, N]` counted from 1 and
@@ -65,10 +69,16 @@ def saved_model(model, path):
         tf.saved_model.save(
             module,
             str(folder / "saved_model"),
-            signatures={"serving_default": _from_images(model), "serving_bytes": _from_bytes(model)},
+            signatures=_signatures(model),
             options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
         )
         os.rename(folder / "saved_model", path)
+
+
+def _signatures(model):
+    if model.needs_proposals:
+        return {"serving_default": _from_images(model, PROPOSALS)}
+    return {"serving_default": _from_images(model), "serving_bytes": _from_bytes(model)}
 
 
 def _description(model):
@@ -83,17 +93,19 @@ def _description(model):
         "image_size": list(model.image_size),
         "canvas": model.canvas,
         "preprocessing": recipe["preprocessing"],
-        "score_threshold": recipe["score_threshold"],
-        "nms_iou": recipe["nms_iou"],
+        "score_threshold": recipe.get("score_threshold", 0.0),
+        "nms_iou": recipe.get("nms_iou", recipe.get("rpn_nms_iou")),
         "max_detections": model.max_detections,
     }
 
 
-def _from_images(model):
-    @tf.function(input_signature=[IMAGES], autograph=False)
-    def serve(images):
+def _from_images(model, *further):
+    @tf.function(input_signature=[IMAGES, *further], autograph=False)
+    def serve(images, *proposals):
         batch, shape = tf.shape(images)[0], tf.shape(images)[1:3]
-        answer = tf.cond(batch > 0, lambda: model.detect_batch(images), lambda: _nothing(model, 0))
+        answer = tf.cond(
+            batch > 0, lambda: model.detect_batch(images, None, *proposals), lambda: _nothing(model, 0)
+        )
         return _contract(answer, tf.tile(shape[None], [batch, 1]))
 
     return serve

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import images as image_ops
+from keras_frcnn.models.external_proposals import checked_proposals
 
 
 class ServedDetector:
@@ -20,7 +21,9 @@ class ServedDetector:
 
     Attributes:
         class_names: tuple of the names of the K classes.
+        needs_proposals: bool, whether the model works on external proposals.
         image_size: `(short side, limit of the long side)` that images are resized to, pixels.
+        max_detections: int, the most an image.
         description: dict, the whole of `assets/model.json`.
 
     Raises:
@@ -36,15 +39,19 @@ class ServedDetector:
         self.description = _read_description(Path(path))
         self.class_names = tuple(self.description["class_names"])
         self.image_size = tuple(self.description["image_size"])
+        self.max_detections = self.description["max_detections"]
         # The functions of a SavedModel hold its weights only as long as the object lives that was loaded.
         self._loaded = tf.saved_model.load(str(path))
         self._serve = self._loaded.signatures["serving_default"]
+        self.needs_proposals = "proposals" in self._serve.structured_input_signature[1]
 
-    def detect(self, image):
+    def detect(self, image, proposals=None):
         """Detect objects in images as they are: any size, answered in their own pixels.
 
         Args:
             image: path, or array `[H, W, 3]` RGB 0–255, rounded to whole numbers; or a list of these.
+            proposals: of models on external proposals: array `[P, 4]` xyxy, pixels, or a list of these; by
+                default those of selective search.
 
         Returns:
             dict of arrays "boxes" float32 `[N, 4]` (pixels), "scores" float32 `[N]` (0–1, best first) and
@@ -54,14 +61,15 @@ class ServedDetector:
             FileNotFoundError, ValueError: a file is missing or no image.
         """
         if isinstance(image, list):
-            return [self.detect(one) for one in image]
+            proposals = [None] * len(image) if proposals is None else proposals
+            return [self.detect(one, boxes) for one, boxes in zip(image, proposals, strict=True)]
         image = image_ops.as_image(image)
         if image.dtype != np.uint8:
             image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-        answer = {
-            name: value.numpy()[0]
-            for name, value in self._serve(input_tensor=tf.constant(image[None])).items()
-        }
+        inputs = {"input_tensor": tf.constant(image[None])}
+        if self.needs_proposals:
+            inputs["proposals"] = tf.constant(checked_proposals(image, proposals)[None])
+        answer = {name: value.numpy()[0] for name, value in self._serve(**inputs).items()}
         count = int(answer["num_detections"])
         height, width = image.shape[:2]
         pixels = answer["detection_boxes"][:count] * np.float32([height, width, height, width])
@@ -82,6 +90,11 @@ def _read_description(path):
         raise FileNotFoundError(f"There is no SavedModel folder {path}; give the folder that export wrote.")
     advice = "give the folder that export wrote, the one with saved_model.pb in it"
     if not (path / "saved_model.pb").is_file():
+        versions = sorted(
+            (int(entry.parent.name), entry.parent) for entry in path.glob("[0-9]*/saved_model.pb")
+        )
+        if versions:
+            advice = f"give one of its versions, such as {versions[-1][1]}"
         raise ValueError(f"{path} is no SavedModel; {advice}.")
     try:
         description = json.loads((path / "assets" / "model.json").read_text(encoding="utf-8"))

@@ -3,8 +3,14 @@
 Letters: B images, R RoIs an image, P bins a side, C channels, K classes.
 """
 
+import itertools
+import math
+
 import keras
+import numpy as np
 import tensorflow as tf
+
+from keras_frcnn.layers.normalised_dense import NormalisedDense
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
@@ -18,9 +24,15 @@ class DetectionHead(keras.layers.Layer):
         network: a `keras.Model` `[N, P, P, C]` → `[N, …, D]` in place of the fully connected layers, such as
             the conv5 stage of a ResNet; what it gives is averaged over space.
         class_agnostic: one box an RoI instead of one for each class.
+        ranks: of each fully connected layer in two factors (truncated SVD, section 3.1), None or 0 for a
+            layer that stays whole; by default all do.
+        normalised: whether deltas are learned less their mean and over their deviation in each class, which
+            `normalise_boxes` sets; files hold them folded into the weights.
+        boxes_from: "dense", deltas from the same features as the classes; or "pooled", from what enters the
+            first fully connected layer, as R-CNN and SPPnet have it.
 
     Call arguments:
-        pooled: `[B, R, P, P, C]`.
+        pooled: `[B, R, P, P, C]`, or any `[B, R, …]` that is flattened.
         training: bool, for dropout.
 
     Returns:
@@ -29,7 +41,16 @@ class DetectionHead(keras.layers.Layer):
     """
 
     def __init__(
-        self, num_classes, units=(1024, 1024), dropout=0.0, network=None, class_agnostic=False, **kwargs
+        self,
+        num_classes,
+        units=(1024, 1024),
+        dropout=0.0,
+        network=None,
+        class_agnostic=False,
+        ranks=None,
+        normalised=False,
+        boxes_from="dense",
+        **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
         if isinstance(network, dict):
@@ -39,19 +60,36 @@ class DetectionHead(keras.layers.Layer):
         self.dropout = float(dropout)
         self.network = network
         self.class_agnostic = bool(class_agnostic)
+        self.ranks = tuple(ranks) if ranks else (None,) * len(self.units)
+        if len(self.ranks) != len(self.units):
+            raise ValueError(f"ranks {self.ranks} do not fit {len(self.units)} layers; give one each.")
+        self.normalised = bool(normalised)
+        if boxes_from not in ("dense", "pooled"):
+            raise ValueError(f"Unknown boxes_from {boxes_from!r}; use 'dense' or 'pooled'.")
+        self.boxes_from = boxes_from
+        # One list of layers for each of fc6, fc7 …: the layer, or its two factors.
         self.dense = []
         if network is None:
             self.dense = [
-                keras.layers.Dense(width, activation="relu", dtype=self.dtype_policy, name=f"fc{index}")
-                for index, width in enumerate(self.units, start=6)
+                self._fully_connected(width, rank, f"fc{index}")
+                for index, (width, rank) in enumerate(zip(self.units, self.ranks), start=6)
             ]
         self.drop = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy, name="dropout")
         self.box_count = 1 if class_agnostic else self.num_classes
         self.class_dense = self._predictor(self.num_classes + 1, 0.01, "class_predictor")
-        self.box_dense = self._predictor(4 * self.box_count, 0.001, "box_predictor")
+        box_predictor = NormalisedDense if normalised else keras.layers.Dense
+        self.box_dense = self._predictor(4 * self.box_count, 0.001, "box_predictor", box_predictor)
 
-    def _predictor(self, units, stddev, name):
-        return keras.layers.Dense(
+    def _fully_connected(self, width, rank, name):
+        if not rank:
+            return [keras.layers.Dense(width, activation="relu", dtype=self.dtype_policy, name=name)]
+        return [
+            keras.layers.Dense(rank, use_bias=False, dtype=self.dtype_policy, name=f"{name}_v"),
+            keras.layers.Dense(width, activation="relu", dtype=self.dtype_policy, name=f"{name}_u"),
+        ]
+
+    def _predictor(self, units, stddev, name, layer=keras.layers.Dense):
+        return layer(
             units,
             kernel_initializer=keras.initializers.RandomNormal(stddev=stddev),
             dtype=self.dtype_policy,
@@ -59,37 +97,75 @@ class DetectionHead(keras.layers.Layer):
         )
 
     def build(self, pooled_shape):
-        _, _, height, width, channels = pooled_shape
         if self.network is None:
-            features = height * width * channels
-            for layer in self.dense:
+            features = math.prod(pooled_shape[2:])
+            for layer in itertools.chain(*self.dense):
                 layer.build((None, features))
                 features = layer.units
         else:
             features = self.network.output_shape[-1]
         self.drop.build((None, features))
         self.class_dense.build((None, features))
+        if self.network is None and self.boxes_from == "pooled":
+            features = math.prod(pooled_shape[2:])
         self.box_dense.build((None, features))
 
     def call(self, pooled, training=False):
         batch, count = tf.shape(pooled)[0], tf.shape(pooled)[1]
-        features = self._features(tf.reshape(pooled, [batch * count, *pooled.shape[2:]]), training)
+        features, box_features = self.features(pooled, training)
         logits = tf.cast(self.class_dense(features), tf.float32)
-        deltas = tf.cast(self.box_dense(features), tf.float32)
+        deltas = tf.cast(self.box_dense(box_features), tf.float32)
         return (
             tf.reshape(logits, [batch, count, self.num_classes + 1]),
             tf.reshape(deltas, [batch, count, self.box_count, 4]),
         )
 
-    def _features(self, rois, training):
+    def features(self, pooled, training=False):
+        """What the two predictors see of each RoI.
+
+        Args:
+            pooled, training: as of the call.
+
+        Returns:
+            `[B·R, D]`, for the classes, and the same or `[B·R, F]`, for the boxes.
+        """
+        rois = tf.reshape(pooled, [-1, *pooled.shape[2:]])
         if self.network is not None:
             features = self.network(rois, training=training)
             axes = list(range(1, features.shape.rank - 1))
-            return tf.reduce_mean(features, axis=axes) if axes else features
-        features = tf.reshape(rois, [-1, rois.shape[1] * rois.shape[2] * rois.shape[3]])
-        for layer in self.dense:
-            features = self.drop(layer(features), training=training)
-        return features
+            features = tf.reduce_mean(features, axis=axes) if axes else features
+            return features, features
+        features = flat = tf.reshape(rois, [-1, math.prod(rois.shape[1:])])
+        for layers in self.dense:
+            for layer in layers:
+                features = layer(features)
+            features = self.drop(features, training=training)
+        return features, flat if self.boxes_from == "pooled" else features
+
+    @property
+    def deviation(self):
+        """Deviation of the deltas, float32 `[K, 4]` or `[1, 4]`; None where they are not normalised."""
+        if not self.normalised:
+            return None
+        return tf.reshape(self.box_dense.deviation, [self.box_count, 4])
+
+    def normalise_boxes(self, mean, deviation):
+        """Learn deltas less `mean` and over `deviation`, each float32 `[K, 4]` or `[1, 4]`, from now on."""
+        self.box_dense.normalise(np.ravel(mean), np.ravel(deviation))
+
+    def load_dense(self, weights, source):
+        """Take pretrained fully connected layers where all of them fit and none is factored.
+
+        Args:
+            weights: pairs of kernel and bias, NumPy arrays, for fc6, fc7 … in turn.
+            source: where they come from, for `Detector.loading_report`.
+        """
+        shapes = [layer.kernel.shape for layers in self.dense for layer in layers]
+        if shapes != [kernel.shape for kernel, _ in weights]:
+            return
+        for (layer,), pair in zip(self.dense, weights):
+            layer.set_weights(pair)
+            layer.weights_source = source
 
     def compute_output_shape(self, pooled_shape):
         leading = tuple(pooled_shape[:2])
@@ -108,4 +184,7 @@ class DetectionHead(keras.layers.Layer):
             "dropout": self.dropout,
             "network": network,
             "class_agnostic": self.class_agnostic,
+            "ranks": self.ranks,
+            "normalised": self.normalised,
+            "boxes_from": self.boxes_from,
         }

@@ -3,11 +3,16 @@
 Letters: B images, N detections, M ground-truth boxes, K classes.
 """
 
+from types import MappingProxyType, SimpleNamespace
+
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_frcnn import backbones
+from keras_frcnn import boxes as box_ops
 from keras_frcnn import images as image_ops
+from keras_frcnn.layers import PixelNormalization
 from keras_frcnn.models.loading_report import loading_report
 
 
@@ -22,6 +27,9 @@ class Detector(keras.Model):
         loss_names: names of the losses and other figures that `training_losses` gives, for the logs.
     """
 
+    needs_proposals = False
+    score_name = "val_voc_ap50"  # the log that says which epoch is best
+
     def __init__(self, class_names, image_size, canvas, max_detections, loss_names, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.class_names = _checked_class_names(class_names)
@@ -35,21 +43,17 @@ class Detector(keras.Model):
         self._figures = [keras.metrics.Mean(name=name) for name in ("loss", *loss_names)]
         # AutoGraph would read the source files when first called, which may have changed since the import.
         self._detect_function = tf.function(
-            self.detect_batch,
-            input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)],
-            autograph=False,
-            jit_compile=False,
+            self.detect_batch, input_signature=list(self.detect_signature), autograph=False, jit_compile=False
         )
 
-    # What a subclass gives: `stride`, the multiple that sides of images are padded to; `pixels`, its
-    # `PixelNormalization`; `backbone_parts`, its `Backbone`; `recipe`, its arguments; and two methods.
+    # What a subclass gives: `recipe`, its arguments, all resolved; and two methods.
 
-    def infer(self, images, image_shapes, training=False):
+    def infer(self, x, training=False):
         """Detections of images that share one padded shape.
 
         Args:
-            images: `[B, H, W, 3]`, RGB 0–255.
-            image_shapes: int32 `[B, 2]`, height and width within the padding.
+            x: dict of "images" `[B, H, W, 3]`, RGB 0–255, "image_shapes" int32 `[B, 2]`, height and width
+                within the padding, and what else the batch brought.
             training: bool, of the layers inside.
 
         Returns:
@@ -72,6 +76,78 @@ class Detector(keras.Model):
         """
         raise NotImplementedError
 
+    def open_backbone(self, arguments):
+        """The `Backbone` that a constructor's arguments name; one's own network may come as its config."""
+        if isinstance(arguments["backbone"], dict):
+            arguments["backbone"] = keras.saving.deserialize_keras_object(arguments["backbone"])
+        return backbones.get(arguments["backbone"], arguments["backbone_weights"])
+
+    def resolve(self, arguments, parts, *defaults):
+        """Fill what the constructor left open, and keep it as `recipe`.
+
+        Args:
+            arguments: dict of the constructor's arguments, None where left open.
+            parts: `Backbone`.
+            defaults: dicts of the method's own defaults, which those of the backbone override.
+
+        Returns:
+            Namespace of all arguments.
+        """
+        pretrained = parts.source not in ("none", "as given")
+        known = {"frozen_stages": 0}
+        for table in (*defaults, parts.defaults):
+            known |= table
+        known |= {
+            "preprocessing": parts.preprocessing,
+            "anchor_sizes": parts.anchor_sizes,
+            "frozen_batch_norm": pretrained,
+            "weights_source": parts.source,
+        }
+        if not pretrained:
+            known["frozen_stages"] = 0
+        recipe = {
+            name: known[name] if value is None and name in known else value
+            for name, value in arguments.items()
+        }
+        self.recipe = MappingProxyType(recipe)
+        return SimpleNamespace(**recipe)
+
+    # What a method does before and after `fit`; most do nothing.
+
+    def prepare_training(self, dataset):
+        """Measure what training needs to know of the training set."""
+
+    def finish_training(self, dataset, folder):
+        """Go through the stages after `fit`.
+
+        Args:
+            dataset: `DetectionDataset`, the one that `fit` had.
+            folder: for what the stages keep on disk.
+
+        Returns:
+            bool, whether the model has changed.
+        """
+        return False
+
+    def assemble_backbone(self, parts, recipe):
+        """Take the network that makes the features, frozen as the recipe wants it.
+
+        Args:
+            parts: `Backbone`.
+            recipe: namespace of the constructor's arguments, all resolved.
+        """
+        self.stride = max(parts.strides) if not parts.pyramid else parts.strides[parts.pooled_levels - 1]
+        self.pooled_levels = parts.pooled_levels
+        parts.freeze(recipe.frozen_stages, recipe.frozen_batch_norm)
+        self.pixels = PixelNormalization(recipe.preprocessing, self.stride, name="pixels")
+        self.backbone = parts.network
+        self.backbone_parts = parts
+
+    def features(self, images, image_shapes, training):
+        """Feature maps of images, a list from fine to coarse."""
+        features = self.backbone(self.pixels(images, image_shapes), training=training)
+        return list(features) if isinstance(features, (list, tuple)) else [features]
+
     # Keras.
 
     def call(self, x, training=False):
@@ -79,7 +155,8 @@ class Detector(keras.Model):
 
         Args:
             x: images `[B, H, W, 3]`, RGB, uint8 or float 0–255; or a dict of "images" and "image_shapes" int
-                `[B, 2]`.
+                `[B, 2]`; models on external proposals need the dict, with "proposals" float32 `[B, P, 4]`
+                in pixels, padded with −1.
             training: bool.
 
         Returns:
@@ -87,19 +164,20 @@ class Detector(keras.Model):
             with −1, and "num_detections" int32 `[B]`. An image's answer never depends on the others of the
             batch: images share a pass only where their padded shapes are equal.
         """
-        images, image_shapes = self.unpack(x)
-        if self.canvas or not isinstance(x, dict) or "image_shapes" not in x:
-            return self.infer(images, image_shapes, training)
+        shapes_known = isinstance(x, dict) and "image_shapes" in x
+        x = self.unpack(x)
+        if self.canvas or not shapes_known:
+            return self.infer(x, training)
 
-        padded = -(-image_shapes // self.stride) * self.stride
-        batch = tf.shape(images)[0]
+        padded = -(-x["image_shapes"] // self.stride) * self.stride
+        batch = tf.shape(padded)[0]
         step = tf.where(tf.reduce_all(padded == padded[:1]), batch, 1)
         answers = self._answer_arrays(batch)
 
         def one_pass(start, answers):
-            height, width = padded[start, 0], padded[start, 1]
-            part = images[start : start + step, :height, :width]
-            answer = self.infer(part, image_shapes[start : start + step], training)
+            part = {name: value[start : start + step] for name, value in x.items()}
+            part["images"] = part["images"][:, : padded[start, 0], : padded[start, 1]]
+            answer = self.infer(part, training)
             return start + step, {name: answers[name].write(start // step, answer[name]) for name in answers}
 
         _, answers = tf.while_loop(lambda start, _: start < batch, one_pass, [0, answers])
@@ -118,13 +196,12 @@ class Detector(keras.Model):
         }
 
     def unpack(self, x):
-        """Images and their shapes, out of a dict or of plain images; with `canvas`, in the one square."""
-        images = x["images"] if isinstance(x, dict) else tf.convert_to_tensor(x)
+        """A batch as a dict with "image_shapes", out of a dict or of plain images; with `canvas`, in the one
+        square."""
+        x = dict(x) if isinstance(x, dict) else {"images": tf.convert_to_tensor(x)}
+        images = x["images"]
         shape = tf.shape(images)
-        if isinstance(x, dict) and "image_shapes" in x:
-            image_shapes = tf.cast(x["image_shapes"], tf.int32)
-        else:
-            image_shapes = tf.tile(shape[None, 1:3], [shape[0], 1])
+        image_shapes = tf.cast(x.get("image_shapes", tf.tile(shape[None, 1:3], [shape[0], 1])), tf.int32)
         if self.canvas:
             side = self.canvas_side
             fits = tf.debugging.assert_less_equal(
@@ -132,7 +209,7 @@ class Detector(keras.Model):
             )
             with tf.control_dependencies([fits] if fits is not None else []):
                 images = image_ops.pad(images[:, :side, :side], side, side)
-        return images, image_shapes
+        return {**x, "images": images, "image_shapes": image_shapes}
 
     def compile(
         self,
@@ -197,7 +274,11 @@ class Detector(keras.Model):
         return tf.cast(self.sampling_seeds.next(), tf.int32) if training else tf.zeros([2], tf.int32)
 
     def get_config(self):
+        recipe = {name: value for name, value in self.recipe.items() if name != "backbone_weights"}
+        if isinstance(recipe["backbone"], keras.Model):
+            recipe["backbone"] = keras.saving.serialize_keras_object(recipe["backbone"])
         return {
+            **recipe,
             **super().get_config(),
             "class_names": list(self.class_names),
             "image_size": list(self.image_size),
@@ -222,32 +303,48 @@ class Detector(keras.Model):
         """
         return loading_report(self, self.backbone_parts)
 
-    def detect_batch(self, images):
+    @property
+    def detect_signature(self):
+        """TensorSpecs of the arguments of `detect_batch`."""
+        return tf.TensorSpec([None, None, None, 3], tf.float32), tf.TensorSpec([2], tf.int32)
+
+    def detect_batch(self, images, image_size=None):
         """Resize images of one shape, detect, and answer in their own pixels; runs in a graph.
 
         Args:
             images: `[B, H, W, 3]`, RGB, uint8 or float 0–255.
+            image_size: int32 `[2]` in place of the model's own; `canvas` knows only its own.
 
         Returns:
             dict as from `call`.
         """
-        pixels, image_shape = self.prepare(images)
-        batch = [tf.shape(images)[0], 1]
-        image_shapes = tf.tile(image_shape[None], batch)
-        originals = tf.tile(tf.shape(images)[None, 1:3], batch)
-        return self.restore(self.infer(pixels, image_shapes), image_shapes, originals)
+        x, originals = self.prepare_batch(images, image_size)
+        return self.restore(self.infer(x), x["image_shapes"], originals)
 
-    def prepare(self, images):
+    def prepare_batch(self, images, image_size=None):
+        """Resize images of one shape; arguments as of `detect_batch`.
+
+        Returns:
+            The batch for `infer`, and int32 `[B, 2]`, height and width of the images as given.
+        """
+        pixels, image_shape = self.prepare(images, image_size)
+        batch = [tf.shape(images)[0], 1]
+        x = {"images": pixels, "image_shapes": tf.tile(image_shape[None], batch)}
+        return x, tf.tile(tf.shape(images)[None, 1:3], batch)
+
+    def prepare(self, images, image_size=None):
         """Resize images of one shape to `image_size` and, with `canvas`, letterbox them.
 
         Args:
             images: `[H, W, 3]` or `[B, H, W, 3]`, RGB, uint8 or float 0–255.
+            image_size: int32 `[2]` in place of the model's own.
 
         Returns:
             float32 images of the same rank, and int32 `[2]`, their height and width within the padding.
         """
         shape = tf.shape(images)
-        image_shape = tf.stack(image_ops.resized_shape(shape[-3], shape[-2], self.image_size))
+        short, long = tf.unstack(image_size) if image_size is not None else self.image_size
+        image_shape = tf.stack(image_ops.resized_shape(shape[-3], shape[-2], (short, long)))
         pixels = image_ops.resize(images, image_shape)
         if self.canvas:
             pixels = image_ops.pad(pixels, self.canvas_side, self.canvas_side)
@@ -265,10 +362,7 @@ class Detector(keras.Model):
         Returns:
             `answer` with its boxes in pixels of the originals.
         """
-        originals = tf.cast(originals, tf.float32)
-        ratios = originals / tf.cast(image_shapes, tf.float32)
-        ratios, limits = (tf.gather(sides, [1, 0, 1, 0], axis=1)[:, None] for sides in (ratios, originals))
-        boxes = tf.minimum(answer["boxes"] * ratios, limits)
+        boxes = box_ops.rescale(answer["boxes"], image_shapes, originals)
         filled = (answer["labels"] >= 0)[:, :, None]
         return {**answer, "boxes": tf.where(filled, boxes, -1.0)}
 
@@ -287,11 +381,12 @@ class Detector(keras.Model):
         """Side of the square that `canvas` letterboxes into, pixels."""
         return image_ops.canvas_side(self.image_size)
 
-    def detect(self, image):
+    def detect(self, image, image_size=None):
         """Detect objects in images as they are: any size, answered in their own pixels.
 
         Args:
             image: path, or array `[H, W, 3]` RGB 0–255; or a list of these.
+            image_size: `(short side, limit of the long side)` in place of the model's own, pixels.
 
         Returns:
             dict of arrays "boxes" float32 `[N, 4]` (pixels), "scores" float32 `[N]` (0–1, best first) and
@@ -301,8 +396,17 @@ class Detector(keras.Model):
             FileNotFoundError, ValueError: a file is missing or no image.
         """
         if isinstance(image, list):
-            return [self.detect(one) for one in image]
-        answer = self._detect_function(tf.constant(image_ops.as_image(image)[None], tf.float32))
+            return [self.detect(one, image_size) for one in image]
+        image = tf.constant(image_ops.as_image(image)[None], tf.float32)
+        return self._first(self._detect_function(image, self._size(image_size)))
+
+    def _size(self, image_size):
+        if image_size is not None and self.canvas:
+            raise ValueError("A model with canvas=True has one image_size; leave image_size out.")
+        return tf.constant(_checked_image_size(image_size or self.image_size), tf.int32)
+
+    @staticmethod
+    def _first(answer):
         count = int(answer["num_detections"][0])
         return {name: answer[name][0, :count].numpy() for name in ("boxes", "scores", "labels")}
 

@@ -3,58 +3,19 @@
 Letters: B images, A anchors, R proposals, S sampled, N detections, K classes.
 """
 
-from types import MappingProxyType, SimpleNamespace
-
 import keras
 import tensorflow as tf
 
 from keras_frcnn import backbones
-from keras_frcnn import boxes as box_ops
-from keras_frcnn.layers import (
-    AnchorGenerator,
-    DetectionHead,
-    PixelNormalization,
-    RegionProposalNetwork,
-    RoIAlign,
-    RoIPooling,
-)
-from keras_frcnn.losses import detection_loss, rpn_loss
+from keras_frcnn.models import region_classification, region_proposals
 from keras_frcnn.models.detector import Detector
-from keras_frcnn.nms import postprocess
-from keras_frcnn.sampling import AnchorTargets, ProposalTargets, recall
-
-POOLINGS = {"roi_pooling": RoIPooling, "roi_align": RoIAlign}
-
-# Where the two lines of recipes part: one feature map (py-faster-rcnn) or a pyramid (torchvision).
-SINGLE_LEVEL = {
-    "objectness": "softmax",
-    "rpn_channels": 512,
-    "rpn_pre_nms": (12000, 6000),
-    "rpn_post_nms": (2000, 300),
-    "rpn_min_size": 16.0,
-    "rpn_cross_border": False,
-    "pooling": "roi_pooling",
-    "head_batch_size": 128,
-    "head_beta": 1.0,
-    "nms_iou": 0.3,
-}
-PYRAMID = {
-    "objectness": "sigmoid",
-    "rpn_channels": 256,
-    "rpn_pre_nms": (2000, 1000),
-    "rpn_post_nms": (2000, 1000),
-    "rpn_min_size": 1e-3,
-    "rpn_cross_border": True,
-    "pooling": "roi_align",
-    "head_batch_size": 512,
-    "head_beta": 1.0 / 9.0,
-    "nms_iou": 0.5,
-}
-EITHER = {"pool_size": 7, "head_units": (1024, 1024), "head_dropout": 0.0, "frozen_stages": 0}
+from keras_frcnn.models.region_classification import RegionClassification
+from keras_frcnn.models.region_proposals import RegionProposals
+from keras_frcnn.sampling import recall
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
-class FasterRCNN(Detector):
+class FasterRCNN(RegionProposals, RegionClassification, Detector):
     """Faster R-CNN (Ren et al., 2015), over one feature map or a pyramid, trained approximately jointly.
 
     The constructor is the recipe. An argument left at None takes the default of the backbone, else that of
@@ -77,9 +38,9 @@ class FasterRCNN(Detector):
         rpn_positive_iou, rpn_negative_iou, rpn_batch_size, rpn_positive_fraction, rpn_cross_border: see
             `AnchorTargets`.
         rpn_beta: of the smooth L1; 1/9 in py-faster-rcnn and torchvision.
-        pooling: "roi_pooling" or "roi_align".
+        pooling: "roi_pooling", "roi_align" or "exact", which is `ExactRoIPooling`.
         pool_size, pool_samples, pool_aligned: see `RoISampling`.
-        head_units, head_dropout: see `DetectionHead`; not used where the backbone brings a head.
+        head_units, head_dropout, head_ranks: see `DetectionHead`; not used where the backbone brings a head.
         head_positive_iou, head_negative_iou, head_batch_size, head_positive_fraction: see
             `ProposalTargets`.
         head_coder_weights: of the box coder; 10, 10, 5, 5 are py-faster-rcnn's normalised deltas.
@@ -129,6 +90,7 @@ class FasterRCNN(Detector):
         pool_aligned=True,
         head_units=None,
         head_dropout=None,
+        head_ranks=None,
         head_positive_iou=0.5,
         head_negative_iou=(0.0, 0.5),
         head_batch_size=None,
@@ -144,7 +106,7 @@ class FasterRCNN(Detector):
         **kwargs,
     ):
         # The arguments as they came, in place of forty assignments; nothing is defined before this line.
-        recipe = {
+        arguments = {
             name: value for name, value in locals().items() if name not in ("self", "kwargs", "__class__")
         }
         super().__init__(
@@ -155,150 +117,37 @@ class FasterRCNN(Detector):
             loss_names=("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "proposal_recall"),
             **kwargs,
         )
-        if isinstance(backbone, dict):
-            recipe["backbone"] = backbone = keras.saving.deserialize_keras_object(backbone)
         with backbones.dtype_policy(self.dtype_policy):
-            parts = backbones.get(backbone, backbone_weights)
-            self.recipe = MappingProxyType(_resolve(recipe, parts))
-            self._assemble(parts, SimpleNamespace(**self.recipe))
+            parts = self.open_backbone(arguments)
+            recipe = self.resolve(
+                arguments,
+                parts,
+                region_proposals.defaults(parts.pyramid),
+                region_classification.defaults(parts.pyramid),
+            )
+            self.assemble_backbone(parts, recipe)
+            self.assemble_rpn(parts, recipe)
+            self.assemble_head(parts, recipe, recipe.head_coder_weights)
 
-    def _assemble(self, parts, recipe):
-        self.stride = max(parts.strides) if not parts.pyramid else parts.strides[parts.pooled_levels - 1]
-        self.pooled_levels = parts.pooled_levels
-        parts.freeze(recipe.frozen_stages, recipe.frozen_batch_norm)
-        self.pixels = PixelNormalization(recipe.preprocessing, self.stride, name="pixels")
-        self.backbone = parts.network
-        self.backbone_parts = parts
-        self.rpn = RegionProposalNetwork(
-            AnchorGenerator(
-                recipe.anchor_sizes,
-                parts.strides,
-                recipe.anchor_ratios,
-                recipe.anchor_offset,
-                recipe.anchor_rounding,
-            ),
-            recipe.rpn_channels,
-            recipe.objectness,
-            recipe.rpn_pre_nms,
-            recipe.rpn_post_nms,
-            recipe.rpn_nms_iou,
-            recipe.rpn_min_size,
-            name="rpn",
-        )
-        self.roi_pooling = POOLINGS[recipe.pooling](
-            recipe.pool_size,
-            parts.strides[: parts.pooled_levels],
-            recipe.pool_samples,
-            recipe.pool_aligned,
-            name="roi_pooling",
-        )
-        self.head = DetectionHead(
-            len(self.class_names),
-            recipe.head_units,
-            recipe.head_dropout,
-            parts.head,
-            recipe.class_agnostic,
-            name="head",
-        )
-        channels = [level.shape[-1] for level in parts.network.outputs]
-        self.rpn.build([(None, None, None, count) for count in channels])
-        self.head.build((None, None, recipe.pool_size, recipe.pool_size, channels[0]))
-
-        self.anchor_targets = AnchorTargets(
-            self.rpn.coder,
-            recipe.rpn_positive_iou,
-            recipe.rpn_negative_iou,
-            recipe.rpn_batch_size,
-            recipe.rpn_positive_fraction,
-            recipe.rpn_cross_border,
-        )
-        self.box_coder = box_ops.BoxCoder(recipe.head_coder_weights)
-        self.proposal_targets = ProposalTargets(
-            self.box_coder,
-            recipe.head_positive_iou,
-            recipe.head_negative_iou,
-            recipe.head_batch_size,
-            recipe.head_positive_fraction,
-        )
-
-    def features(self, images, image_shapes, training):
-        """Feature maps of images, a list from fine to coarse."""
-        features = self.backbone(self.pixels(images, image_shapes), training=training)
-        return list(features) if isinstance(features, (list, tuple)) else [features]
-
-    def infer(self, images, image_shapes, training=False):
-        recipe = self.recipe
-        features = self.features(images, image_shapes, training)
+    def infer(self, x, training=False):
+        image_shapes = x["image_shapes"]
+        features = self.features(x["images"], image_shapes, training)
         rpn = self.rpn(features, image_shapes)
         proposals = rpn["proposals"]
-        pooled = self.roi_pooling(features[: self.pooled_levels], proposals)
-        class_logits, deltas = self.head(pooled, training=training)
-        return postprocess(
-            tf.nn.softmax(class_logits),
-            self.box_coder.decode(deltas, proposals[:, :, None]),
-            tf.sequence_mask(rpn["count"], tf.shape(proposals)[1]),
-            image_shapes,
-            recipe["score_threshold"],
-            recipe["nms_iou"],
-            recipe["max_detections"],
-        )
+        pooled = self.pool(features, proposals, training)
+        proposed = tf.sequence_mask(rpn["count"], tf.shape(proposals)[1])
+        return self.classify(pooled, proposals, proposed, image_shapes, training)
 
     def training_losses(self, x, y, training):
-        recipe = self.recipe
-        images, image_shapes = self.unpack(x)
-        features = self.features(images, image_shapes, training)
-
+        x = self.unpack(x)
+        image_shapes = x["image_shapes"]
+        features = self.features(x["images"], image_shapes, training)
         rpn = self.rpn(features, image_shapes, training=True)
-        index, targets, positive, valid = self.anchor_targets(
-            rpn["anchors"], image_shapes, y, self.sampling_seed(training)
-        )
-        objectness = tf.gather(rpn["objectness"], index, axis=1, batch_dims=1)
-        deltas = tf.gather(rpn["deltas"], index, axis=1, batch_dims=1)
-        rpn_class_loss, rpn_box_loss = rpn_loss(
-            objectness, deltas, targets, positive, valid, recipe["rpn_beta"]
-        )
-
         # Approximate joint training: no gradient flows through the coordinates of proposals.
         proposals = rpn["proposals"]
         proposed = tf.sequence_mask(rpn["count"], tf.shape(proposals)[1])
-        rois, labels, targets, positive, valid = self.proposal_targets(
-            proposals, proposed, y, self.sampling_seed(training)
-        )
-        pooled = self.roi_pooling(features[: self.pooled_levels], rois)
-        class_logits, deltas = self.head(pooled, training=training)
-        class_loss, box_loss = detection_loss(
-            class_logits, deltas, labels, targets, positive, valid, recipe["head_beta"]
-        )
         losses = {
-            "rpn_class_loss": rpn_class_loss,
-            "rpn_box_loss": rpn_box_loss,
-            "class_loss": class_loss,
-            "box_loss": recipe["box_loss_weight"] * box_loss,
+            **self.rpn_losses(rpn, image_shapes, y, training),
+            **self.head_losses(features, proposals, proposed, y, training),
         }
         return losses, {"proposal_recall": recall(proposals, proposed, y)}
-
-    def get_config(self):
-        recipe = {name: value for name, value in self.recipe.items() if name != "backbone_weights"}
-        if isinstance(recipe["backbone"], keras.Model):
-            recipe["backbone"] = keras.saving.serialize_keras_object(recipe["backbone"])
-        return {**recipe, **super().get_config()}
-
-
-def _resolve(recipe, parts):
-    """Fill what was left open: the backbone's own default, else that of its kind."""
-    pretrained = parts.source not in ("none", "as given")
-    defaults = {
-        **EITHER,
-        **(PYRAMID if parts.pyramid else SINGLE_LEVEL),
-        **parts.defaults,
-        "preprocessing": parts.preprocessing,
-        "anchor_sizes": parts.anchor_sizes,
-        "frozen_batch_norm": pretrained,
-        "weights_source": parts.source,
-    }
-    if not pretrained:
-        defaults["frozen_stages"] = 0
-    resolved = {name: defaults[name] if value is None else value for name, value in recipe.items()}
-    if resolved["pooling"] not in POOLINGS:
-        raise ValueError(f"Unknown pooling {resolved['pooling']!r}; use one of {', '.join(POOLINGS)}.")
-    return resolved

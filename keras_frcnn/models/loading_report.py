@@ -16,7 +16,8 @@ def loading_report(model, backbone):
         model: `Detector`.
         backbone: the `Backbone` that gave the model its network.
     """
-    loaded = [layer for layer in backbone.layers() if hasattr(layer, "weights_source")]
+    dense = [layer for layers in getattr(getattr(model, "head", None), "dense", []) for layer in layers]
+    loaded = [layer for layer in [*backbone.layers(), *dense] if hasattr(layer, "weights_source")]
     sources = {id(weight): layer.weights_source for layer in loaded for weight in layer.weights}
     rows = []
     for part, layers in [*backbone.parts(), *_other_parts(model, backbone)]:

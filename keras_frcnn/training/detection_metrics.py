@@ -65,9 +65,8 @@ class DetectionMetrics(keras.callbacks.Callback):
             return
         self.results = evaluation.evaluate(self.model, self.dataset)
         if logs is not None:
-            logs.update(
-                {f"val_{name}": self.results[name] for name in NAMES if self.results[name] is not None}
-            )
+            scores = {f"val_{name}": self.results.get(name) for name in NAMES}
+            logs.update({name: value for name, value in scores.items() if value is not None})
 
 
 def _callbacks_before(callback):

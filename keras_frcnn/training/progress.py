@@ -1,5 +1,6 @@
 """Progress of a run in one line an epoch."""
 
+import sys
 import time
 
 import keras
@@ -8,18 +9,36 @@ SHOWN = ("loss", "val_loss", "proposal_recall", "val_voc_ap50")
 
 
 class EpochLines(keras.callbacks.Callback):
-    """Print one line after each epoch: the losses, the score, the time an epoch takes and the time left."""
+    """Print one line after each epoch: the losses, the score, the time gone and the time left.
+
+    On a terminal the line of the running epoch is there all the time and counts the steps.
+    """
 
     def on_train_begin(self, logs=None):
-        self._started = time.monotonic()
+        self._started = self._shown = time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not sys.stdout.isatty() or time.monotonic() - self._shown < 1.0:
+            return
+        self._shown = time.monotonic()
+        steps = self.params["steps"] or 0
+        done = (self._epoch + (batch + 1) / max(steps, batch + 1)) / self.params["epochs"]
+        self._print(f"step {batch + 1}/{steps or '?'}  loss {logs['loss']:.3f}", done, end="")
 
     def on_epoch_end(self, epoch, logs=None):
-        epochs = self.params["epochs"]
-        elapsed = time.monotonic() - self._started
-        left = elapsed / (epoch + 1) * (epochs - epoch - 1)
         figures = "  ".join(f"{name} {logs[name]:.3f}" for name in SHOWN if name in logs)
+        self._print(figures, (epoch + 1) / self.params["epochs"], end="\n")
+
+    def _print(self, text, done, end):
+        elapsed = time.monotonic() - self._started
+        clocks = f"[{clock(elapsed)} gone, {clock(elapsed / done - elapsed)} left]"
+        # The line before it is overwritten to its end.
+        begin = "\r\x1b[K" if sys.stdout.isatty() else ""
         print(
-            f"epoch {epoch + 1}/{epochs}  {figures}  [{clock(elapsed)} gone, {clock(left)} left]", flush=True
+            f"{begin}epoch {self._epoch + 1}/{self.params['epochs']}  {text}  {clocks}", end=end, flush=True
         )
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import math
 from importlib import resources
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -9,19 +10,28 @@ import keras
 import tyro
 import yaml
 
-from keras_frcnn.models import FasterRCNN
+from keras_frcnn import models
+from keras_frcnn.training.caffe_sgd import CaffeSGD
+from keras_frcnn.training.step_decay import StepDecay
 
-MODELS = {"faster_rcnn": FasterRCNN}
+# Classes of keras_frcnn.models by the names that recipes have for them.
+MODELS = {
+    "faster_rcnn": "FasterRCNN",
+    "fast_rcnn": "FastRCNN",
+    "rpn": "RPN",
+    "sppnet": "SPPNet",
+    "rcnn": "RCNN",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """How to train a detector; the defaults fine-tune a pretrained network on hundreds of images or more."""
 
-    model: Literal["faster_rcnn"] = "faster_rcnn"
+    model: Literal["faster_rcnn", "fast_rcnn", "rpn", "sppnet", "rcnn"] = "faster_rcnn"
     """The method."""
     backbone: str = "mobilenet_v2_fpn"
-    """Network of the features: vgg16, resnet50, mobilenet_v2, mobilenet_v2_fpn or tiny_fpn."""
+    """Network of the features: vgg16, zf, resnet50, mobilenet_v2, mobilenet_v2_fpn or tiny_fpn."""
     backbone_weights: str = "imagenet"
     """imagenet, none, or a .weights.h5 file."""
     image_size: tuple[int, int] = (600, 1000)
@@ -30,22 +40,44 @@ class Recipe:
     """Letterbox every image into one square, so that a served batch of any images is one pass."""
     epochs: int = 12
     """Passes over the training set."""
+    steps: int = 0
+    """Updates of the weights; above 0 they decide how long training lasts, in place of epochs."""
     batch_size: int = 4
-    """Images a step."""
+    """Images a batch."""
+    accumulate: int = 1
+    """Batches whose mean gradient makes one update, Caffe's iter_size."""
     learning_rate: float = 0.0005
     """Peak rate."""
+    rate_schedule: Literal["cosine", "steps"] = "cosine"
+    """After the warm-up: along a cosine down to zero, or constant but for a drop at each of rate_steps."""
+    rate_steps: tuple[int, ...] = ()
+    """Updates after which the rate drops."""
+    rate_factor: float = 0.1
+    """What a drop multiplies the rate with."""
     warmup_steps: int = 200
-    """Steps over which the rate rises to its peak; at most a tenth of all."""
-    optimizer: Literal["sgd", "adamw"] = "adamw"
-    """AdamW, or SGD with momentum 0.9."""
+    """Updates over which the rate rises to its peak; at most a tenth of all."""
+    optimizer: Literal["sgd", "adamw", "caffe"] = "adamw"
+    """AdamW, SGD, or SGD as Caffe has it: weight decay in the gradient, rules of its own for biases."""
+    momentum: float = 0.9
+    """Of SGD."""
     weight_decay: float = 0.0001
-    """Decoupled weight decay, biases and batch normalisation left out."""
+    """Decoupled weight decay, biases and batch normalisation left out; of caffe, L2 in the gradient."""
+    bias_rate: float = 2.0
+    """Rate of biases over that of weights, of caffe."""
+    bias_decay: bool = True
+    """Whether weight decay takes in the biases, of caffe."""
     clip_norm: float = 10.0
-    """Global norm that gradients are clipped to."""
+    """Global norm that gradients are clipped to; 0 for no clipping."""
     flip: float = 0.5
     """Probability of mirroring a training image."""
     short_sides: tuple[int, ...] = ()
     """Short sides to choose from in training; by default the one of image_size."""
+    photometric: float = 0.0
+    """Probability of distorting the colours of a training image."""
+    crop: float = 0.0
+    """Probability of cutting a training image to a window that keeps an object."""
+    scale_jitter: tuple[float, ...] = ()
+    """Range of a random factor on the size of a training image, such as 0.1 2.0; by default none."""
     mixed_precision: Literal["none", "float16", "bfloat16"] = "none"
     """Compute dtype; box arithmetic and losses stay float32."""
     seed: int = 0
@@ -54,9 +86,12 @@ class Recipe:
     """Further arguments of the model's constructor; in YAML only."""
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "learning_rate", "clip_norm"):
+        for name in ("epochs", "batch_size", "accumulate", "learning_rate", "rate_factor"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0.")
+        for name in ("steps", "warmup_steps", "momentum", "weight_decay", "clip_norm"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must not be below 0.")
 
     def build(self, class_names):
         """The model, compiled with nothing yet.
@@ -78,16 +113,18 @@ class Recipe:
             "canvas": self.canvas,
             "dtype": "float32" if self.mixed_precision == "none" else f"mixed_{self.mixed_precision}",
         }
-        known = [
-            name for name in inspect.signature(MODELS[self.model]).parameters if name not in (*own, "kwargs")
-        ]
+        kind = getattr(models, MODELS[self.model])
+        parameters = inspect.signature(kind).parameters
+        if "class_names" not in parameters:
+            del own["class_names"]  # an RPN knows objects, not classes
+        known = [name for name in parameters if name not in (*own, "kwargs")]
         wrong = [str(name) for name in self.detector if name not in known]
         if wrong:
             raise ValueError(
                 f"The recipe's `detector` has {', '.join(wrong)}, but takes of {self.model} only "
                 f"{', '.join(known)}."
             )
-        return MODELS[self.model](**own, **self.detector)
+        return kind(**own, **self.detector)
 
     def batches(self, dataset, model, training):
         """Batches of a data set as this recipe wants them; see `DetectionDataset.batches`."""
@@ -99,29 +136,63 @@ class Recipe:
             flip=self.flip,
             short_sides=self.short_sides or None,
             canvas=self.canvas,
+            photometric=self.photometric,
+            crop=self.crop,
+            scale_jitter=self.scale_jitter or None,
         )
 
-    def make_optimizer(self, steps):
-        """The optimizer with its schedule: warm-up, then a cosine to zero.
+    def epochs_for(self, batches):
+        """Epochs of the run: `epochs`, or as many as `steps` take.
 
         Args:
-            steps: of the whole run.
+            batches: int, batches of one pass over the training set.
         """
-        warmup = min(self.warmup_steps, steps // 10)
-        rate = keras.optimizers.schedules.CosineDecay(
-            self.learning_rate / 100.0 if warmup else self.learning_rate,
-            decay_steps=max(steps - warmup, 1),
-            warmup_target=self.learning_rate if warmup else None,
-            warmup_steps=warmup,
-        )
-        common = {"weight_decay": self.weight_decay or None, "global_clipnorm": self.clip_norm}
+        return math.ceil(self.steps * self.accumulate / batches) if self.steps else self.epochs
+
+    def batches_an_epoch(self, batches):
+        """Batches of each epoch: those of one pass, or a few less, so that all epochs together make `steps`.
+
+        Args:
+            batches: int, batches of one pass over the training set.
+        """
+        if not self.steps:
+            return batches
+        return math.ceil(self.steps * self.accumulate / self.epochs_for(batches))
+
+    def make_optimizer(self, batches):
+        """The optimizer with its schedule.
+
+        Args:
+            batches: int, of the whole run.
+        """
+        common = {
+            "global_clipnorm": self.clip_norm or None,
+            "gradient_accumulation_steps": self.accumulate if self.accumulate > 1 else None,
+        }
+        rate = self._rate(batches)
+        if self.optimizer == "caffe":
+            return CaffeSGD(rate, self.momentum, self.weight_decay, self.bias_rate, self.bias_decay, **common)
         if self.optimizer == "adamw":
-            optimizer = keras.optimizers.AdamW(rate, **{**common, "weight_decay": self.weight_decay})
+            optimizer = keras.optimizers.AdamW(rate, weight_decay=self.weight_decay, **common)
         else:
-            optimizer = keras.optimizers.SGD(rate, momentum=0.9, **common)
+            decay = self.weight_decay or None
+            optimizer = keras.optimizers.SGD(rate, momentum=self.momentum, weight_decay=decay, **common)
         if self.weight_decay:
             optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         return optimizer
+
+    def _rate(self, batches):
+        # Keras asks a schedule for the rate by batches also where several of them make one update.
+        warmup = min(self.warmup_steps * self.accumulate, batches // 10)
+        if self.rate_schedule == "steps":
+            drops = [step * self.accumulate for step in self.rate_steps]
+            return StepDecay(self.learning_rate, drops, self.rate_factor, warmup)
+        return keras.optimizers.schedules.CosineDecay(
+            self.learning_rate / 100.0 if warmup else self.learning_rate,
+            decay_steps=max(batches - warmup, 1),
+            warmup_target=self.learning_rate if warmup else None,
+            warmup_steps=warmup,
+        )
 
 
 def names():
@@ -168,6 +239,8 @@ def from_yaml(text, origin, base=None):
     if unknown:
         raise ValueError(f"{origin} has unknown fields {', '.join(unknown)}; known are {', '.join(known)}.")
     values = {name: _typed(value, known[name], f"{name} in {origin}") for name, value in values.items()}
+    if "epochs" in values:
+        values.setdefault("steps", 0)  # else those of the base would still decide
     return dataclasses.replace(base or Recipe(), **values)
 
 

@@ -28,13 +28,14 @@ class RunFolder(keras.callbacks.Callback):
         logs = logs or {}
         if not math.isfinite(logs.get("loss", 0.0)):
             return  # the file of the epoch before is worth more than weights that are not numbers
-        self._save("last.keras")
+        self.save("last.keras")
         score = logs.get(self.monitor)
         if score is not None and score > self.best:
             self.best = score
-            self._save("best.keras")
+            self.save("best.keras")
 
-    def _save(self, name):
+    def save(self, name):
+        """Write the model as it is to the file `name` of the folder."""
         partial = self.folder / f".{name.removesuffix('.keras')}.partial.keras"
         self.model.save(partial)
         os.replace(partial, self.folder / name)

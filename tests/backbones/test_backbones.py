@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_frcnn import backbones
 
-SINGLE, PYRAMIDS = ("vgg16", "resnet50", "mobilenet_v2"), ("mobilenet_v2_fpn", "tiny_fpn")
+SINGLE, PYRAMIDS = ("vgg16", "zf", "resnet50", "mobilenet_v2"), ("mobilenet_v2_fpn", "tiny_fpn")
 MOBILENET = "weights/mobilenet_v2_1.0_coco_ssd_notop.weights.h5"
 VGG16 = "weights/vgg16_hed_bsds500_notop.weights.h5"
 
@@ -38,7 +38,7 @@ def test_strides_are_those_of_the_maps(get, name):
     assert tuple(side // level.shape[1] for level in maps) == backbone.strides
     assert len(backbone.anchor_sizes) == len(backbone.strides) >= backbone.pooled_levels
     assert backbone.pyramid == (name in PYRAMIDS)
-    assert backbone.preprocessing == ("caffe" if name in ("vgg16", "resnet50") else "tf")
+    assert backbone.preprocessing == ("caffe" if name in ("vgg16", "zf", "resnet50") else "tf")
     assert backbone.source == "none"
 
 

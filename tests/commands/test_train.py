@@ -164,3 +164,17 @@ def test_names_an_undecodable_image(capsys, voc, tiny, tmp_path):
     (root / "JPEGImages/train2.jpg").write_bytes(whole[: len(whole) // 2])
     sentence = refusal(capsys, "--train", f"voc:{root}@train", *tiny, "--output", tmp_path / "run")
     assert "train2.jpg" in sentence
+
+
+def test_epochs_win_over_the_steps_of_a_recipe():
+    run = train._parse(["--recipe", "vgg16_voc07", "--train", "voc:x@y", "--epochs", "3"])
+    assert (run.epochs, run.steps) == (3, 0)
+    assert train._parse(["--recipe", "vgg16_voc07", "--train", "voc:x@y"]).steps == 70000
+
+
+def test_refuses_what_does_not_go_together(voc, tiny, tmp_path, capsys):
+    words = ["--train", f"voc:{voc}@train", *tiny, "--output", tmp_path / "run"]
+    assert "proposals" in refusal(capsys, *words, "--model", "fast_rcnn")
+    assert "leave --proposals out" in refusal(capsys, *words, "--proposals", tmp_path)
+    assert "joint" in refusal(capsys, *words, "--model", "rpn", "--schedule", "alternating")
+    assert not (tmp_path / "run").exists()

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_frcnn import images
-from keras_frcnn.data import pipeline, shapes
+from keras_frcnn.data import shapes
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.data.sources import Drawn, Files
@@ -191,6 +191,11 @@ def test_an_undecodable_image_is_named(tmp_path, mixed):
         ({"seed": -1}, "seed is -1; give 0 or more."),
         ({"flip": -0.1}, "flip is -0.1; give a probability from 0 to 1."),
         ({"flip": 50}, "flip is 50; give a probability from 0 to 1."),
+        ({"photometric": 2}, "photometric is 2; give a probability from 0 to 1."),
+        ({"crop": -1}, "crop is -1; give a probability from 0 to 1."),
+        ({"scale_jitter": (0, 2)}, "scale_jitter is (0, 2); give (low, high), two factors above 0"),
+        ({"scale_jitter": (2, 1)}, "scale_jitter is (2, 1); give (low, high), two factors above 0"),
+        ({"scale_jitter": [1]}, "scale_jitter is [1]; give (low, high), two factors above 0"),
         ({"short_sides": []}, "short_sides is []; give one or more sides of at least 1 pixel."),
         ({"short_sides": (480, 0)}, "short_sides is (480, 0); give one or more sides of at least 1 pixel."),
     ],
@@ -198,12 +203,3 @@ def test_an_undecodable_image_is_named(tmp_path, mixed):
 def test_bad_arguments(mixed, arguments, sentence):
     with pytest.raises(ValueError, match=re.escape(sentence)):
         mixed.batches(**{"batch_size": 1, **arguments})
-
-
-def test_mirror_twice_is_nothing():
-    image, boxes = tf.random.uniform([4, 7, 3]), tf.constant([[1.0, 0, 3, 2]])
-    once = pipeline.mirror(image, boxes)
-    np.testing.assert_array_equal(once[1], [[4, 0, 6, 2]])
-    twice = pipeline.mirror(*once)
-    np.testing.assert_array_equal(twice[0], image)
-    np.testing.assert_array_equal(twice[1], boxes)

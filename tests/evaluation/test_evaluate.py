@@ -11,6 +11,7 @@ class Dataset:
     """Records whose images carry their number in the first pixel."""
 
     name = "made-up"
+    proposals = None
 
     def __init__(self, records, class_names):
         self.records, self.class_names = records, class_names

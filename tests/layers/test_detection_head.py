@@ -66,4 +66,4 @@ def test_answers_are_float32_under_mixed_precision(policy):
     symbols, answers = head(keras.Input((None, 4, 4, 5))), head(POOLED)
     assert [answer.dtype for answer in answers] == [tf.float32] * 2
     assert [symbol.dtype for symbol in symbols] == ["float32"] * 2
-    assert head.dense[0](tf.zeros([1, 80])).dtype == policy.removeprefix("mixed_")
+    assert head.dense[0][0](tf.zeros([1, 80])).dtype == policy.removeprefix("mixed_")

@@ -8,14 +8,8 @@ import tensorflow as tf
 from keras_frcnn import layers
 
 MAPS = [(2, 9, 13, 4), (2, 5, 7, 4)]
-SAMPLING = {
-    "pool_size": 3,
-    "strides": [8, 16],
-    "samples": 1,
-    "aligned": False,
-    "canonical_size": 112.0,
-    "canonical_level": 3,
-}
+LEVELS = {"strides": [8, 16], "canonical_size": 112.0, "canonical_level": 3}
+SAMPLING = {**LEVELS, "pool_size": 3, "samples": 1, "aligned": False}
 
 # Every argument away from its default, and the shapes of the call.
 CASES = {
@@ -46,9 +40,27 @@ CASES = {
     ),
     "roi_align": (layers.RoIAlign, SAMPLING, [MAPS, (2, 6, 4)]),
     "roi_pooling": (layers.RoIPooling, SAMPLING, [MAPS, (2, 6, 4)]),
+    "exact_roi_pooling": (
+        layers.ExactRoIPooling,
+        {**LEVELS, "pool_size": 3, "bins": "partition"},
+        [MAPS, (2, 6, 4)],
+    ),
+    "spatial_pyramid_pooling": (
+        layers.SpatialPyramidPooling,
+        {**LEVELS, "levels": [1, 2]},
+        [MAPS, (2, 6, 4)],
+    ),
     "head": (
         layers.DetectionHead,
-        {"num_classes": 3, "units": (7, 5), "dropout": 0.1, "class_agnostic": True},
+        {
+            "num_classes": 3,
+            "units": (7, 5),
+            "dropout": 0.1,
+            "class_agnostic": True,
+            "ranks": (4, None),
+            "normalised": True,
+            "boxes_from": "pooled",
+        },
         [(2, 6, 3, 3, 4)],
     ),
     "fpn": (layers.FeaturePyramid, {"channels": 6, "extra_levels": 2}, [MAPS]),

@@ -21,7 +21,7 @@ image = np.load("image.npy")
 for name in json.loads(sys.argv[1]):
     model = keras.saving.load_model(name + ".keras")
     with open(name + ".json", "w") as file:
-        policies = [layer.dtype_policy.name for layer in model.head.dense]
+        policies = [layer.dtype_policy.name for layers in model.head.dense for layer in layers]
         json.dump([model.get_config(), model.compiled, policies], file)
     np.savez(name + ".npz", **model.detect(image))
 """
@@ -103,10 +103,13 @@ def test_training_goes_on_where_it_stopped(make_model, make_batches, tmp_path):
     results = [one.evaluate(make_batches(1), return_dict=True, verbose=0) for one in (model, loaded)]
     for name, value in results[0].items():
         np.testing.assert_allclose(results[1][name], value, rtol=1e-5)
-    # A few steps may still raise the loss of the sampled RoIs; twenty on one batch always lower it.
-    loaded.fit(make_batches(20), verbose=0)
-    loss = loaded.evaluate(make_batches(1), return_dict=True, verbose=0)["loss"]
-    assert int(loaded.optimizer.iterations) == 22 and loss < results[0]["loss"]
+    # Keras does not save the state of random generators; from the same one both go the same way.
+    loaded.sampling_seeds.state.assign(model.sampling_seeds.state)
+    ((x, y),) = make_batches(1)
+    for _ in range(2):
+        expected, loss = (one.train_on_batch(x, y, return_dict=True)["loss"] for one in (model, loaded))
+        assert loss == pytest.approx(expected, rel=0.02)
+    assert int(loaded.optimizer.iterations) == 4
 
 
 def test_loss_scale_survives(make_model, make_batches, tmp_path):

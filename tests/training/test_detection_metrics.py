@@ -17,6 +17,7 @@ class Dataset:
 
     name = "made-up"
     class_names = ("thing",)
+    proposals = None
     records = [
         Record(
             "0", "0.jpg", 80, 80, BOX, np.zeros(1, np.int32), np.zeros(1, bool), np.full(1, 2000, np.float32)

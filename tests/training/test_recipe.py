@@ -1,9 +1,14 @@
 import dataclasses
+from unittest.mock import Mock
 
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from keras_frcnn import models
+from keras_frcnn.training import CaffeSGD
 from keras_frcnn.training import recipe as recipes
 from keras_frcnn.training.recipe import Recipe, from_yaml, to_yaml
 
@@ -15,8 +20,15 @@ def test_every_recipe_of_the_package_is_valid(name):
     recipe = recipes.load(name)
     assert from_yaml(to_yaml(recipe), "again") == recipe
     assert recipe.short_sides == () or max(recipe.short_sides) <= recipe.image_size[1]
-    # Weights are downloads; the network itself and the arguments of the detector are what may be wrong.
-    model = dataclasses.replace(recipe, backbone_weights="none").build(["a", "b"])
+    # Weights are downloads, and the head of VGG16 takes half a gigabyte; the rest is what may be wrong.
+    detector = {**recipe.detector, "head_units": [8]}
+    small = {"vgg16": "mobilenet_v2", "zf": "mobilenet_v2"}
+    model = dataclasses.replace(
+        recipe,
+        backbone=small.get(recipe.backbone, recipe.backbone),
+        backbone_weights="none",
+        detector=detector,
+    ).build(["a", "b"])
     assert model.image_size == recipe.image_size
     assert model.canvas == recipe.canvas
 
@@ -59,11 +71,17 @@ def test_a_rate_is_a_float_however_it_is_written(text, value):
         ("epochs: 1.5", "must be int"),
         ("epochs: true", "must be int"),
         ("epochs: 0", "above 0"),
+        ("accumulate: 0", "above 0"),
+        ("steps: -1", "not be below 0"),
+        ("clip_norm: -1", "not be below 0"),
+        ("rate_schedule: linear", "one of cosine, steps"),
+        ("rate_steps: [0.5]", "rate_steps"),
+        ("model: yolo", "one of faster_rcnn, fast_rcnn"),
         ("learning_rate: fast", "must be float"),
         ("image_size: 600", "image_size in a file is 600"),
         ("image_size: [600]", "image_size"),
         ("short_sides: [a]", "short_sides"),
-        ("optimizer: adam", "one of sgd, adamw"),
+        ("optimizer: adam", "one of sgd, adamw, caffe"),
         ("detector: [1]", "detector"),
         ("backbone: null", "must be str"),
     ],
@@ -122,3 +140,95 @@ def test_the_optimizer(name, kind, decay):
     optimizer.build([kernel, bias])
     for variable, shrinks in ((kernel, decay > 0), (bias, False)):
         assert bool(decay and optimizer._use_weight_decay(variable)) == shrinks
+
+
+@pytest.mark.parametrize("accumulate, steps", [(1, None), (4, 4)])
+@pytest.mark.parametrize("name", ["sgd", "adamw", "caffe"])
+def test_what_the_optimizers_share(name, accumulate, steps):
+    recipe = dataclasses.replace(TINY, optimizer=name, clip_norm=0.0, accumulate=accumulate, momentum=0.5)
+    optimizer = recipe.make_optimizer(10)
+    assert optimizer.global_clipnorm is None
+    assert optimizer.gradient_accumulation_steps == steps
+    assert getattr(optimizer, "momentum", 0.5) == 0.5
+
+
+def test_weight_decay_of_caffe_is_in_the_gradient():
+    recipe = dataclasses.replace(TINY, optimizer="caffe", weight_decay=0.01, bias_rate=3.0, bias_decay=False)
+    optimizer = recipe.make_optimizer(10)
+    assert isinstance(optimizer, CaffeSGD) and optimizer.weight_decay is None
+    assert (optimizer.l2, optimizer.bias_rate, optimizer.l2_on_bias) == (0.01, 3.0, False)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_warm_up_and_drops_count_updates(accumulate):
+    recipe = dataclasses.replace(
+        TINY,
+        learning_rate=0.5,
+        rate_schedule="steps",
+        rate_steps=(40, 60),
+        rate_factor=0.2,
+        warmup_steps=10,
+        accumulate=accumulate,
+    )
+    optimizer = recipe.make_optimizer(100 * accumulate)
+    for update, rate in [(10, 0.5), (39, 0.5), (40, 0.1), (59, 0.1), (60, 0.02), (99, 0.02)]:
+        optimizer._iterations.assign((update + 1) * accumulate - 1)
+        assert int(optimizer.iterations) == update
+        assert float(optimizer.learning_rate) == pytest.approx(rate)
+    optimizer._iterations.assign(0)
+    assert float(optimizer.learning_rate) == pytest.approx(0.005)
+
+
+def test_epochs_decide_where_no_steps_are_given():
+    assert (TINY.epochs_for(7), TINY.batches_an_epoch(7)) == (12, 7)
+
+
+@given(steps=st.integers(1, 10**6), accumulate=st.integers(1, 8), batches=st.integers(1, 10**5))
+def test_steps_decide_over_epochs(steps, accumulate, batches):
+    recipe = dataclasses.replace(TINY, steps=steps, accumulate=accumulate)
+    count, length = recipe.epochs_for(batches), recipe.batches_an_epoch(batches)
+    assert 1 <= length <= batches
+    assert 0 <= count * length - steps * accumulate < count
+    assert (count - 1) * batches < steps * accumulate
+
+
+def test_epochs_of_a_file_replace_steps_of_the_recipe_beneath():
+    base = Recipe(steps=100)
+    assert from_yaml("epochs: 5", "a file", base) == Recipe(epochs=5)
+    assert from_yaml("epochs: 5\nsteps: 7", "a file", base) == Recipe(epochs=5, steps=7)
+    assert from_yaml("batch_size: 5", "a file", base).steps == 100
+
+
+def test_batches_are_made_as_the_recipe_says():
+    recipe = Recipe(
+        batch_size=3,
+        seed=5,
+        flip=0.25,
+        short_sides=(40,),
+        photometric=0.5,
+        crop=0.75,
+        scale_jitter=(0.5, 2.0),
+    )
+    data, model = Mock(), Mock(image_size=(40, 60))
+    assert recipe.batches(data, model, training=True) is data.batches.return_value
+    data.batches.assert_called_once_with(
+        3,
+        image_size=(40, 60),
+        training=True,
+        seed=5,
+        flip=0.25,
+        short_sides=(40,),
+        canvas=False,
+        photometric=0.5,
+        crop=0.75,
+        scale_jitter=(0.5, 2.0),
+    )
+    Recipe().batches(data, model, training=False)
+    assert data.batches.call_args.kwargs["scale_jitter"] is None
+
+
+def test_an_rpn_needs_no_class_names():
+    model = dataclasses.replace(TINY, model="rpn", detector={"rpn_channels": 8}).build(["a", "b"])
+    assert isinstance(model, models.RPN)
+    with pytest.raises(ValueError, match="has class_names, but takes of rpn only"):
+        dataclasses.replace(TINY, model="rpn", detector={"class_names": ["a"]}).build(["a"])

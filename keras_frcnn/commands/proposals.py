@@ -1,0 +1,124 @@
+"""`python -m keras_frcnn proposals`: the proposals of a data set on disk, and how many objects they reach."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from keras_frcnn import data
+from keras_frcnn.commands.detectors import load_detector
+from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.data import proposals
+from keras_frcnn.data.selective_search import selective_search
+from keras_frcnn.evaluation import proposal_recall
+from keras_frcnn.training.progress import clock
+
+INTERVAL = 10  # seconds
+
+
+@dataclasses.dataclass(frozen=True)
+class Proposals:
+    """Write the proposals of selective search, or of a trained RPN, for all images of a data set."""
+
+    data: tyro.conf.UseAppendAction[tuple[str, ...]]
+    """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined."""
+    output: Path
+    """Folder that gets the proposals and their recall. Where a run was stopped, the next one goes on."""
+    mode: Literal["fast", "quality"] = "fast"
+    """Setting of selective search; quality takes four times as long and finds more."""
+    model: Path | None = None
+    """A .keras file of a model with an RPN, whose proposals are written instead."""
+    top: int = 2000
+    """At most so many proposals an image."""
+    workers: int = os.cpu_count() or 1
+    """Images that selective search works on at a time."""
+
+
+@in_one_sentence
+def main(arguments=None):
+    """Run the command.
+
+    Args:
+        arguments: list of words; by default those of the process.
+
+    Returns:
+        The dict from `evaluation.proposal_recall.recall_curve`.
+    """
+    run = tyro.cli(Proposals, args=sys.argv[1:] if arguments is None else list(arguments))
+    for name in ("top", "workers"):
+        if getattr(run, name) < 1:
+            raise ValueError(f"--{name} is {getattr(run, name)}; give at least 1.")
+    dataset = data.load(list(run.data))
+    propose = _proposer(run)
+    _settle(run, len(dataset))
+    # A network spreads each image over all cores by itself.
+    proposals.write(run.output, dataset, propose, 1 if run.model else run.workers, _progress(len(dataset)))
+
+    found = proposals.load(run.output)
+    boxes = [found[str(record.image_id)] for record in dataset.records]
+    curve = proposal_recall.recall_curve(boxes, dataset.records)
+    name = run.model.name if run.model else f"selective search, {run.mode}"
+    print(f"\n{name} on {dataset.name}\n\n{proposal_recall.report(curve)}")
+    (run.output / "recall.json").write_text(json.dumps(curve, indent=2) + "\n", encoding="utf-8")
+    proposal_recall.plot({name: curve}, run.output / "recall.png")
+    return curve
+
+
+def _proposer(run):
+    """A function from an image to its proposals."""
+    if run.model is None:
+        return lambda image: selective_search(image, run.mode, run.top)
+    model = load_detector(run.model)
+    if not hasattr(model, "propose"):
+        raise ValueError(f"{run.model} has no RPN; give a .keras file of an RPN or a FasterRCNN.")
+    return lambda image: model.propose(image, run.top)["boxes"]
+
+
+def _settle(run, images):
+    """Note in the folder what its proposals depend on; refuse one whose proposals were made otherwise."""
+    settings = {"data": list(run.data), "images": images, "top": run.top}
+    if run.model:
+        # The contents, for the next training run may write other weights to the same name.
+        with open(run.model, "rb") as file:
+            settings["model"] = hashlib.file_digest(file, "sha256").hexdigest()
+    else:
+        settings["mode"] = run.mode
+    file = run.output / "proposals.json"
+    remedy = "name another folder with --output, or remove this one"
+    if file.is_file():
+        try:
+            before = dict(json.loads(file.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):
+            raise ValueError(f"{file} does not tell how its proposals were made; {remedy}.") from None
+        other = [key for key in {**before, **settings} if before.get(key) != settings.get(key)]
+        if other:
+            raise ValueError(f"{file} differs from this run in {', '.join(other)}; {remedy}.")
+    elif any(run.output.glob("*.npz")):
+        raise ValueError(f"{run.output} has proposals, but no {file.name} that tells of them; {remedy}.")
+    else:
+        run.output.mkdir(parents=True, exist_ok=True)
+        partial = file.with_name(f".{file.name}.partial")
+        partial.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        os.replace(partial, file)
+
+
+def _progress(images):
+    """A function that prints a line of progress, one in ten seconds."""
+    started, spoken = time.monotonic(), -math.inf
+
+    def show(done, total):
+        nonlocal spoken
+        now = time.monotonic()
+        if done == total or now - spoken >= INTERVAL:
+            spoken, gone = now, now - started
+            times = f"{clock(gone)} gone, {clock(gone / done * (total - done))} left"
+            print(f"{images - total + done} of {images} images  [{times}]", flush=True)
+
+    return show

@@ -1,0 +1,179 @@
+"""Proposals on disk: a folder of shards, each of them an .npz file with the boxes of some images.
+
+A shard has three arrays: `image_ids` unicode `[n]`, `splits` int64 `[n + 1]` and `boxes` float32
+`[splits[-1], 4]`. The boxes of image i are `boxes[splits[i]:splits[i + 1]]`: xyxy, half-open, pixels of the
+upright image as it is, best first. Whatever writes such files, this reads them.
+
+Letter: P proposals of an image.
+"""
+
+import contextlib
+import itertools
+import os
+import zipfile
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+SHARD_IMAGES = 50
+_UNREADABLE = OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error
+
+
+def load(folder):
+    """Read all proposals of a folder.
+
+    Args:
+        folder: path; its `*.npz` files are the shards.
+
+    Returns:
+        dict from image id (str) to float32 `[P, 4]` xyxy pixels, best first.
+
+    Raises:
+        FileNotFoundError: there is no shard.
+        ValueError: a shard that cannot be read, or an image in two of them.
+
+    Example:
+        >>> load("proposals/voc07")["000005"].shape
+        (1849, 4)
+    """
+    paths = sorted(Path(folder).glob("*.npz"))
+    if not paths:
+        raise FileNotFoundError(
+            f"There are no proposals in {folder}; write them with `python -m keras_frcnn proposals`."
+        )
+    found, where = {}, {}
+    for path in paths:
+        shard = load_shard(path)
+        for image_id in shard.keys() & found.keys():
+            raise ValueError(f"{path} has the image {image_id}, and so has {where[image_id]}; remove one.")
+        found.update(shard)
+        where.update(dict.fromkeys(shard, path))
+    return found
+
+
+def load_shard(path):
+    """Read one shard.
+
+    Args:
+        path: .npz file.
+
+    Returns:
+        dict from image id (str) to float32 `[P, 4]`, in the order of the file.
+
+    Raises:
+        ValueError: it cannot be read, or its arrays are not those of a shard.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            image_ids, splits, boxes = (arrays[name] for name in ("image_ids", "splits", "boxes"))
+    except _UNREADABLE as error:
+        raise ValueError(f"{path} is no shard of proposals ({error}); repair or remove it.") from None
+    _check(path, image_ids, splits, boxes)
+    boxes = boxes.astype(np.float32, copy=False)
+    return {str(name): boxes[start:end] for name, start, end in zip(image_ids, splits, splits[1:])}
+
+
+def save_shard(path, image_ids, boxes):
+    """Write one shard; equal contents give equal bytes.
+
+    The file is written beside its place and moved there: a job stopped at any moment leaves whole files.
+
+    Args:
+        path: .npz file.
+        image_ids: n different names, str or int.
+        boxes: n arrays `[P, 4]` xyxy pixels, best first.
+
+    Raises:
+        ValueError: the arguments make no shard.
+    """
+    path = Path(path)
+    arrays = {
+        "image_ids": np.array([str(image_id) for image_id in image_ids], np.str_),
+        "splits": np.cumsum([0, *map(len, boxes)], dtype=np.int64),
+        "boxes": np.concatenate([np.zeros([0, 4]), *boxes]).astype(np.float32),
+    }
+    _check(path, **arrays)
+    partial = path.with_name(f".{path.name}.partial")
+    with open(partial, "wb") as file:
+        np.savez(file, **arrays)
+        # The new name must not reach the disk before the contents do.
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def write(folder, dataset, propose, workers=1, progress=lambda done, total: None):
+    """Write the proposals of a data set, but for the shards that are there already.
+
+    Args:
+        folder: path; made if missing.
+        dataset: `DetectionDataset`.
+        propose: function from an image, uint8 `[H, W, 3]` RGB, to its proposals `[P, 4]`, best first.
+        workers: int, threads that call it.
+        progress: function that hears after each image how many this call has done and how many it has to do.
+
+    Raises:
+        ValueError: the set has no images or two of one name, an image cannot be decoded, or a shard is there
+            but has other images. What is written by then stays.
+    """
+    image_ids = [str(record.image_id) for record in dataset.records]
+    _check_names(dataset.name, image_ids)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = {}
+    starts = range(0, len(image_ids), SHARD_IMAGES)
+    for number, start in enumerate(starts):
+        path = folder / shard_name(number, len(starts))
+        indices = range(len(image_ids))[start : start + SHARD_IMAGES]
+        if not path.exists():
+            missing[path] = indices
+        elif list(load_shard(path)) != [image_ids[index] for index in indices]:
+            raise ValueError(f"{path} has other images than {dataset.name} has there; name another folder.")
+    total, done = sum(map(len, missing.values())), 0
+    with ThreadPoolExecutor(workers) as pool:
+        answers = pool.map(
+            lambda index: propose(dataset.image(index)), itertools.chain.from_iterable(missing.values())
+        )
+        # Closed in any case, so that after an error none of the waiting images is begun.
+        with contextlib.closing(answers):
+            for path, indices in missing.items():
+                boxes = []
+                for answer in itertools.islice(answers, len(indices)):
+                    boxes.append(answer)
+                    done += 1
+                    progress(done, total)
+                save_shard(path, [image_ids[index] for index in indices], boxes)
+
+
+def shard_name(number, count):
+    """File name of a shard; the number counts from 0."""
+    return f"proposals-{number:05d}-of-{count:05d}.npz"
+
+
+def _check_names(dataset, image_ids):
+    if not image_ids:
+        raise ValueError(f"{dataset} has no images; choose another split.")
+    names, counts = np.unique(image_ids, return_counts=True)
+    if counts.max() > 1:
+        raise ValueError(f"{dataset} has two images called {names[counts.argmax()]}; give each set a folder.")
+
+
+def _check(path, image_ids, splits, boxes):
+    """Refuse arrays that are none of a shard."""
+    if image_ids.ndim != 1 or image_ids.dtype.kind not in "Uiu":
+        fault = "image_ids must be text [n]"
+    elif len(np.unique(image_ids)) < len(image_ids):
+        fault = "image_ids has an image twice"
+    elif splits.shape != (len(image_ids) + 1,) or splits.dtype.kind not in "iu":
+        fault = "splits must be integers [n + 1]"
+    elif boxes.ndim != 2 or boxes.shape[1] != 4 or boxes.dtype.kind not in "fiu":
+        fault = "boxes must be numbers [P, 4]"
+    elif splits[0] != 0 or splits[-1] != len(boxes) or (splits[1:] < splits[:-1]).any():
+        fault = "splits must rise from 0 to the number of boxes"
+    elif not np.isfinite(boxes).all():
+        fault = "boxes must be finite"
+    else:
+        return
+    raise ValueError(f"{path} is no shard of proposals ({fault}); repair or remove it.")

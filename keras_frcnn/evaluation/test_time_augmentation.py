@@ -1,0 +1,126 @@
+"""Detection in several views of an image: other scales, and mirrored.
+
+Letters: N detections, P proposals, K classes.
+"""
+
+import inspect
+
+import numpy as np
+import tensorflow as tf
+
+from keras_frcnn import images as image_ops
+from keras_frcnn.nms import grouped_nms
+
+SCALES = 0.8, 1.0, 1.2
+
+
+class TestTimeAugmentation:
+    """A detector that looks at every image several times and merges the answers by per-class NMS.
+
+    Args:
+        detector: a model or an export: anything with `class_names` and `detect(image)`.
+        short_sides: short sides to resize to, pixels; the limit of the long side grows with them. By default
+            0.8, 1 and 1.2 times the detector's own. An export and a model with `canvas=True` have one size
+            only, in which they are used.
+        flip: whether to look in the mirror too, at each size.
+        nms_iou: a detection that overlaps a better one of its class by more than this is dropped, 0 to 1.
+        max_detections: int, the most an image, the best ones; by default the detector's own, 100 where it
+            does not tell.
+
+    Attributes:
+        class_names: tuple of the names of the K classes.
+        needs_proposals: bool, whether the detector works on external proposals.
+
+    Raises:
+        ValueError: `short_sides` for a detector of one size, or an argument out of range.
+
+    Example:
+        >>> results = evaluate(TestTimeAugmentation(model), keras_frcnn.data.load("shapes@val"))
+    """
+
+    __test__ = False  # pytest takes a class of such a name for a test
+
+    def __init__(self, detector, short_sides=None, flip=True, nms_iou=0.5, max_detections=None):
+        if not 0 <= nms_iou <= 1:
+            raise ValueError(f"nms_iou is {nms_iou}; give an IoU from 0 to 1.")
+        if max_detections is None:
+            max_detections = getattr(detector, "max_detections", 100)
+        if max_detections < 1:
+            raise ValueError(f"max_detections is {max_detections}; give at least 1.")
+        self.detector = detector
+        self.class_names = tuple(detector.class_names)
+        self.needs_proposals = getattr(detector, "needs_proposals", False)
+        self.nms_iou = float(nms_iou)
+        self.max_detections = int(max_detections)
+        mirrored = (False, True) if flip else (False,)
+        self._views = [(size, mirror) for size in self._sizes(short_sides) for mirror in mirrored]
+
+    def _sizes(self, short_sides):
+        """The arguments of `detect` for each size: dicts, one without entries for a detector of one size."""
+        options = inspect.signature(self.detector.detect).parameters
+        if "image_size" not in options or getattr(self.detector, "canvas", False):
+            if short_sides is not None:
+                raise ValueError(
+                    "This detector has one image size, as exports and models with canvas=True have; leave "
+                    "short_sides out."
+                )
+            return [{}]
+        short, long = self.detector.image_size
+        sides = [round(scale * short) for scale in SCALES] if short_sides is None else list(short_sides)
+        if not sides or min(sides) < 1:
+            raise ValueError(f"short_sides is {short_sides}; give one or more sides of at least 1 pixel.")
+        return [{"image_size": (side, round(side * long / short))} for side in sides]
+
+    def detect(self, image, proposals=None):
+        """Detect objects in images as they are: any size, answered in their own pixels.
+
+        Args:
+            image: path, or array `[H, W, 3]` RGB 0–255; or a list of these.
+            proposals: array `[P, 4]` xyxy, pixels, or a list of these, for a detector that needs them; by
+                default those of selective search.
+
+        Returns:
+            dict of arrays "boxes" float32 `[N, 4]` (pixels), "scores" float32 `[N]` (0–1, best first) and
+            "labels" int32 `[N]` (0…K−1), without padding; a list of such for a list.
+
+        Raises:
+            FileNotFoundError, ValueError: a file is missing or no image.
+        """
+        if isinstance(image, list):
+            proposals = [None] * len(image) if proposals is None else proposals
+            return [self.detect(one, boxes) for one, boxes in zip(image, proposals, strict=True)]
+        image = image_ops.as_image(image)
+        if proposals is None and self.needs_proposals:
+            from keras_frcnn.data.selective_search import selective_search  # OpenCV, which few models need
+
+            proposals = selective_search(image)  # here once, not by the detector in each view
+        return self._merged([self._seen(image, proposals, *view) for view in self._views])
+
+    def _seen(self, image, proposals, size, mirror):
+        """The detector's answer to one view, in pixels of the image itself."""
+        width = image.shape[1]
+        given = {} if proposals is None else {"proposals": np.asarray(proposals, np.float32)}
+        if not mirror:
+            return self.detector.detect(image, **given, **size)
+        given = {name: _mirrored(boxes, width) for name, boxes in given.items()}
+        found = self.detector.detect(np.ascontiguousarray(image[:, ::-1]), **given, **size)
+        return {**found, "boxes": _mirrored(found["boxes"], width)}
+
+    def _merged(self, views):
+        boxes, scores, labels = (
+            np.concatenate([view[name] for view in views]) for name in ("boxes", "scores", "labels")
+        )
+        if not len(scores):
+            return views[0]
+        by_class = tf.one_hot(labels, len(self.class_names)) * scores[:, None]
+        *best, count = grouped_nms(
+            tf.constant(boxes)[None], by_class[None], self.nms_iou, 0.0, self.max_detections
+        )
+        count = int(count[0])
+        return {name: kept[0, :count].numpy() for name, kept in zip(("boxes", "scores", "labels"), best)}
+
+
+def _mirrored(boxes, width):
+    """Boxes `[N, 4]` of an image, a NumPy array, in its mirror image."""
+    x1, y1, x2, y2 = np.moveaxis(boxes, -1, 0)
+    return np.stack([width - x2, y1, width - x1, y2], axis=-1).astype(np.float32)

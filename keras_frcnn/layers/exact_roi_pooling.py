@@ -1,0 +1,71 @@
+"""RoI max pooling with quantised bins.
+
+Letters: B images, R RoIs an image, P bins a side, C channels.
+"""
+
+import keras
+
+from keras_frcnn.layers.quantised_bins import RULES, QuantisedBins, maxima
+from keras_frcnn.layers.roi_layer import RoILayer
+
+
+@keras.saving.register_keras_serializable("keras_frcnn")
+class ExactRoIPooling(RoILayer):
+    """RoI max pooling (Fast R-CNN, section 2.1) on bins snapped to cells, with the gradient to each maximum.
+
+    The corners of an RoI, divided by the stride, are rounded (halves away from zero); the region is the cells
+    from the first corner to the last, both included, at least one. Bins end at the border of the map; a bin
+    without cells is 0. Of equal cells the first one in row-major order gets the gradient.
+
+    Edges of bins are whole-number arithmetic. Where the float32 of Caffe and torchvision misses a whole
+    number (7 bins of 57, 114 … cells), a bin of theirs has a cell more.
+
+    Args:
+        pool_size: P, bins along each side of the output.
+        strides: pixels between the cells of each level; one for a single map.
+        bins: "overlapping" (Caffe, torchvision): bin i of n cells runs from ⌊i·n/P⌋ to ⌈(i+1)·n/P⌉, so
+            neighbours may share cells. "partition" (textbook): bins of ⌊n/P⌋ cells, the remainder in the
+            last; a region narrower than P repeats cells, bin i being the cell ⌊i·n/P⌋.
+        canonical_size, canonical_level: see `RoILayer`.
+
+    Call arguments:
+        features: tensor `[B, H, W, C]` or list of such, fine to coarse.
+        boxes: float32 `[B, R, 4]`, pixels. No gradient reaches them.
+
+    Returns:
+        `[B, R, P, P, C]` in the compute dtype.
+
+    Raises:
+        ValueError: if the rule of the bins is unknown.
+
+    Example:
+        >>> pool = ExactRoIPooling(pool_size=2, strides=(1,))
+        >>> ramp = tf.reshape(tf.range(25.0), [1, 5, 5, 1])
+        >>> pool(ramp, tf.constant([[[0.0, 0, 2, 2]]]))[0, 0, :, :, 0].numpy().tolist()
+        [[6.0, 7.0], [11.0, 12.0]]
+    """
+
+    def __init__(
+        self,
+        pool_size=7,
+        strides=(16,),
+        bins="overlapping",
+        canonical_size=224.0,
+        canonical_level=4,
+        **kwargs,
+    ):
+        super().__init__(strides, canonical_size, canonical_level, **kwargs)
+        if bins not in RULES:
+            raise ValueError(f"Unknown bins {bins!r}; use 'overlapping' or 'partition'.")
+        self.pool_size = int(pool_size)
+        self.bins = bins
+
+    def roi_shape(self, channels):
+        return (self.pool_size, self.pool_size, channels)
+
+    def gather(self, feature, boxes, image, stride):
+        grid = QuantisedBins(feature, boxes, image, stride, self.pool_size, self.bins)
+        return maxima(feature, grid.largest)
+
+    def get_config(self):
+        return {**super().get_config(), "pool_size": self.pool_size, "bins": self.bins}

@@ -1,0 +1,60 @@
+"""A predictor that learns normalised targets."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("keras_frcnn")
+class NormalisedDense(keras.layers.Dense):
+    """A dense layer whose weights live where targets have mean 0 and deviation 1, and whose answer does not.
+
+    Fast R-CNN learns deltas so (section 2.3). Files hold the weights of the plain layer with the same answer;
+    a new or a loaded layer has mean 0 and the usual deviation, until it is told others.
+
+    Args:
+        units, kernel_initializer, …: see `keras.layers.Dense`.
+
+    Call arguments, returns: see `keras.layers.Dense`; float32 whatever the policy.
+    """
+
+    # What py-faster-rcnn takes for all classes.
+    USUAL_DEVIATION = (0.1, 0.1, 0.2, 0.2)
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        constants = {"shape": (self.units,), "dtype": "float32", "trainable": False, "autocast": False}
+        self.mean = self.add_weight(name="mean", initializer="zeros", **constants)
+        self.deviation = self.add_weight(name="deviation", initializer="ones", **constants)
+        self.deviation.assign(self._usual())
+
+    def _usual(self):
+        return np.tile(self.USUAL_DEVIATION, self.units // 4).astype(np.float32)
+
+    def call(self, inputs):
+        return tf.cast(super().call(inputs), tf.float32) * self.deviation + self.mean
+
+    def normalise(self, mean, deviation):
+        """Take other statistics; the layer goes on to answer the same.
+
+        Args:
+            mean, deviation: float32 `[units]`.
+        """
+        self._take(*self.folded(), mean, deviation)
+
+    def folded(self):
+        """Kernel and bias, NumPy arrays, of the plain layer with the same answer."""
+        mean, deviation = self.mean.numpy(), self.deviation.numpy()
+        return self.kernel.numpy() * deviation, self.bias.numpy() * deviation + mean
+
+    def _take(self, kernel, bias, mean, deviation):
+        self.kernel.assign(kernel / deviation)
+        self.bias.assign((bias - mean) / deviation)
+        self.mean.assign(mean)
+        self.deviation.assign(deviation)
+
+    def save_own_variables(self, store):
+        store["0"], store["1"] = self.folded()
+
+    def load_own_variables(self, store):
+        self._take(store["0"][...], store["1"][...], np.zeros(self.units, np.float32), self._usual())

@@ -1,0 +1,125 @@
+"""What every RoI layer shares: which feature map an RoI is pooled from, and the joining of the maps.
+
+Letters: B images, R RoIs an image, N RoIs, L levels, C channels.
+"""
+
+import math
+
+import keras
+import tensorflow as tf
+
+
+class RoILayer(keras.layers.Layer):
+    """Base of the RoI layers; a subclass says how RoIs are pooled from one map and what shape that has.
+
+    Args:
+        strides: pixels between the cells of each level; one for a single map.
+        canonical_size: √area of the RoI that belongs to `canonical_level`, pixels.
+        canonical_level: log2 of the stride of that level; 4 is stride 16 (FPN paper, equation 1).
+
+    Call arguments:
+        features: tensor `[B, H, W, C]` or list of L such, fine to coarse.
+        boxes: float32 `[B, R, 4]`, pixels. No gradient reaches them.
+
+    Returns:
+        `[B, R, *roi_shape]` in the compute dtype.
+    """
+
+    def __init__(self, strides=(16,), canonical_size=224.0, canonical_level=4, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.strides = list(strides)
+        self.canonical_size = float(canonical_size)
+        self.canonical_level = int(canonical_level)
+        self.built = True
+        self.supports_jit = len(self.strides) == 1  # how many RoIs a level gets is no static shape
+
+    def roi_shape(self, channels):
+        """Shape of one pooled RoI."""
+        raise NotImplementedError
+
+    def gather(self, feature, boxes, image, stride):
+        """Read what the RoIs need from one map.
+
+        Args:
+            feature: `[B, H, W, C]`.
+            boxes: float32 `[N, 4]`, pixels.
+            image: int32 `[N]`, the image of each box.
+            stride: pixels between the cells of the map.
+
+        Returns:
+            `[N, ...]`, any float dtype.
+        """
+        raise NotImplementedError
+
+    def reduce(self, gathered):
+        """Reduce what `gather` read, of all levels together, to `[N, *roi_shape]`."""
+        return gathered
+
+    def call(self, features, boxes):
+        features = features if isinstance(features, (list, tuple)) else [features]
+        batch, count = tf.shape(boxes)[0], tf.shape(boxes)[1]
+        boxes = tf.reshape(tf.cast(boxes, tf.float32), [-1, 4])
+        image = tf.repeat(tf.range(batch), count)
+        pooled = self.pool(features, [boxes] * len(features), image, self.levels(boxes))
+        return tf.reshape(pooled, [batch, count, *self.roi_shape(features[0].shape[-1])])
+
+    def pool(self, features, boxes, image, level, strides=None):
+        """Pool each RoI from one of several maps: those of a feature pyramid, or of an image pyramid.
+
+        Args:
+            features: list of L maps `[B, H, W, C]`.
+            boxes: list of L float32 `[N, 4]`: the same RoIs in the pixels that belong to each map.
+            image: int32 `[N]`, the image of each RoI.
+            level: int32 `[N]`, the map that each RoI is pooled from.
+            strides: pixels between the cells of each map; by default those of the layer.
+
+        Returns:
+            `[N, *roi_shape]` in the compute dtype.
+
+        Raises:
+            ValueError: if there are not as many strides as maps.
+        """
+        strides = self.strides if strides is None else strides
+        if len(features) != len(strides):
+            raise ValueError(f"{self.name} has {len(strides)} strides and got {len(features)} feature maps.")
+        boxes = [tf.stop_gradient(tf.cast(one, tf.float32)) for one in boxes]
+        if len(features) == 1:
+            pooled = self.reduce(self.gather(features[0], boxes[0], image, strides[0]))
+        else:
+            rows = [tf.where(level == index)[:, 0] for index in range(len(features))]
+            gathered = [
+                self.gather(feature, tf.gather(one, row), tf.gather(image, row), stride)
+                for feature, one, row, stride in zip(features, boxes, rows, strides, strict=True)
+            ]
+            # Joined first: oneDNN aborts the process in the gradient of a max pooling of no RoIs at all.
+            pooled = self.reduce(tf.concat(gathered, axis=0))
+            pooled = tf.gather(pooled, tf.argsort(tf.concat(rows, axis=0)))
+        return tf.cast(pooled, self.compute_dtype)
+
+    def levels(self, boxes):
+        """The level of each box by the √area / 224 rule.
+
+        Args:
+            boxes: float32 `[..., 4]`, pixels.
+
+        Returns:
+            int32 `[...]`, index into `strides`.
+        """
+        size = tf.maximum(boxes[..., 2:] - boxes[..., :2], 0.0)
+        scale = tf.sqrt(size[..., 0] * size[..., 1]) / self.canonical_size
+        # The small constant keeps an RoI of exactly the canonical size on its own level, and log2(0) finite.
+        level = tf.floor(self.canonical_level + tf.math.log(scale + 1e-6) / math.log(2.0))
+        finest = round(math.log2(self.strides[0]))
+        return tf.clip_by_value(tf.cast(level, tf.int32) - finest, 0, len(self.strides) - 1)
+
+    def compute_output_shape(self, features_shape, boxes_shape):
+        first = features_shape[0] if isinstance(features_shape, list) else features_shape
+        return (*boxes_shape[:2], *self.roi_shape(first[-1]))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "strides": self.strides,
+            "canonical_size": self.canonical_size,
+            "canonical_level": self.canonical_level,
+        }

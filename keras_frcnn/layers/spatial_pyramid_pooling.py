@@ -1,0 +1,65 @@
+"""Spatial pyramid pooling.
+
+Letters: B images, R RoIs an image, N RoIs, T bins of all grids, C channels.
+"""
+
+import keras
+import tensorflow as tf
+
+from keras_frcnn.layers.quantised_bins import QuantisedBins, maxima
+from keras_frcnn.layers.roi_layer import RoILayer
+
+
+@keras.saving.register_keras_serializable("keras_frcnn")
+class SpatialPyramidPooling(RoILayer):
+    """Spatial pyramid pooling of RoIs (SPPnet, sections 2.2 and 4): max pooling on several grids at once.
+
+    Bins are the "overlapping" ones of `ExactRoIPooling`, as are gradient and rounding of corners.
+
+    Args:
+        levels: bins along each side of an RoI, one number for each grid; in the paper 50 bins in all.
+        strides: pixels between the cells of each map; one for a single map.
+        canonical_size, canonical_level: see `RoILayer`.
+
+    Call arguments:
+        features: tensor `[B, H, W, C]` or list of such, fine to coarse.
+        boxes: float32 `[B, R, 4]`, pixels. No gradient reaches them.
+
+    Returns:
+        `[B, R, T·C]` in the compute dtype, T = 50: grid after grid as in `levels`, each in row-major order,
+        the channels of a bin together.
+
+    Example:
+        >>> pool = SpatialPyramidPooling()
+        >>> pool(tf.random.normal([1, 20, 20, 8]), tf.constant([[[0.0, 0, 160, 160]]])).shape
+        TensorShape([1, 1, 400])
+    """
+
+    def __init__(self, levels=(1, 2, 3, 6), strides=(16,), canonical_size=224.0, canonical_level=4, **kwargs):
+        super().__init__(strides, canonical_size, canonical_level, **kwargs)
+        self.grids = list(levels)
+
+    def roi_shape(self, channels):
+        return (channels and channels * sum(grid * grid for grid in self.grids),)
+
+    def gather(self, feature, boxes, image, stride):
+        channels = feature.shape[-1]
+
+        def search(cells):
+            largest = {}
+            for grid in sorted(self.grids, reverse=True):
+                finer = min((one for one in largest if one % grid == 0), default=None)
+                if finer:  # a bin is then exactly a block of finer bins
+                    side = finer // grid
+                    rows = tf.reduce_max(tf.reshape(largest[finer], [-1, side, finer, channels]), axis=1)
+                    blocks = tf.reshape(rows, [-1, grid, grid, side, channels])
+                    largest[grid] = tf.reduce_max(blocks, axis=3)
+                else:
+                    largest[grid] = QuantisedBins(feature, boxes, image, stride, grid).largest(cells)
+            flat = [tf.reshape(largest[grid], [-1, grid * grid, channels]) for grid in self.grids]
+            return tf.concat(flat, axis=1)
+
+        return tf.reshape(maxima(feature, search), [-1, *self.roi_shape(channels)])
+
+    def get_config(self):
+        return {**super().get_config(), "levels": self.grids}

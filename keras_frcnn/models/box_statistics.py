@@ -1,0 +1,53 @@
+"""What the deltas of proposals are like in a training set.
+
+Letters: P proposals of an image, M objects of it, K classes.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_frcnn import boxes as box_ops
+from keras_frcnn.layers.normalised_dense import NormalisedDense
+
+# Of a class with a single pair or none.
+USUAL_DEVIATION = NormalisedDense.USUAL_DEVIATION
+
+
+def box_statistics(dataset, positive_iou=0.5, class_agnostic=False):
+    """Mean and deviation of the box targets in each class (Fast R-CNN, section 2.3).
+
+    Args:
+        dataset: `DetectionDataset` with proposals.
+        positive_iou: a proposal is a pair with the object that it overlaps most, from this IoU.
+        class_agnostic: whether all classes are taken together.
+
+    Returns:
+        mean, deviation: float32 `[K, 4]`, or `[1, 4]`.
+
+    Raises:
+        ValueError: the set has no proposals.
+    """
+    if dataset.proposals is None:
+        raise ValueError(f"{dataset.name} has no proposals; add them with `with_proposals`.")
+    coder = box_ops.BoxCoder()
+    deltas, labels = [np.zeros([0, 4], np.float32)], [np.zeros([0], np.int64)]
+    for record, proposals in zip(dataset.records, dataset.proposals, strict=True):
+        objects = record.boxes[~record.ignore]
+        if not len(objects):
+            continue
+        # The objects are trained on as proposals too.
+        rois = np.concatenate([proposals, objects])
+        iou = box_ops.iou(tf.constant(rois), tf.constant(objects)).numpy()
+        match = iou.argmax(-1)
+        near = iou.max(-1) >= positive_iou
+        deltas.append(coder.encode(tf.constant(objects[match[near]]), tf.constant(rois[near])).numpy())
+        labels.append(record.labels[~record.ignore][match[near]])
+    deltas, labels = np.concatenate(deltas), np.concatenate(labels)
+    groups = [labels >= 0] if class_agnostic else [labels == k for k in range(len(dataset.class_names))]
+    mean, deviation = np.zeros([len(groups), 4]), np.tile(USUAL_DEVIATION, [len(groups), 1])
+    for index, group in enumerate(groups):
+        if group.sum() > 1:
+            mean[index] = deltas[group].mean(0)
+            spread = deltas[group].std(0)
+            deviation[index] = np.where(spread > 1e-4, spread, USUAL_DEVIATION)
+    return mean.astype(np.float32), deviation.astype(np.float32)

@@ -1,0 +1,137 @@
+"""The 4-step alternating training of Faster R-CNN (section 3.2 of the paper)."""
+
+import dataclasses
+import inspect
+import json
+import shutil
+
+import keras
+import numpy as np
+
+from keras_frcnn.data import proposals as proposal_files
+from keras_frcnn.evaluation import proposal_recall
+from keras_frcnn.models import RPN, FastRCNN
+from keras_frcnn.training.fit import fit
+
+STEPS = ("1-rpn", "2-fast-rcnn", "3-rpn-shared", "4-fast-rcnn-shared")
+# Proposals that Fast R-CNN trains on; the paper's number.
+PROPOSALS = 2000
+
+
+def alternate(recipe, train, val, folder):
+    """Train an RPN and a Fast R-CNN by turns until they share their convolutions.
+
+    1. An RPN from the pretrained network. 2. A Fast R-CNN from the pretrained network, on the proposals of
+    the first. 3. An RPN on the convolutions of the second, which are frozen. 4. The second's own layers
+    again, on the proposals of the third. Each step has a folder with its model, and an RPN's also with its
+    proposals and their recall. A step that is complete is not repeated; one that is not starts anew, with
+    the seed of the recipe plus its number.
+
+    Args:
+        recipe: `Recipe` of a FasterRCNN; every step has its epochs and its schedule.
+        train, val: `DetectionDataset`; `val` may be None.
+        folder: `pathlib.Path` of the run.
+
+    Returns:
+        `FasterRCNN` with one set of convolutions.
+    """
+    alternation = _Alternation(recipe, train, val, folder)
+    return alternation.run()
+
+
+class _Alternation:
+    def __init__(self, recipe, train, val, folder):
+        self.recipe, self.train, self.val, self.folder = recipe, train, val, folder
+
+    def run(self):
+        first = self._step(0, lambda: self._part(RPN))
+        second = self._step(1, lambda: self._part(FastRCNN), first)
+        third = self._step(2, lambda: self._share(self._part(RPN), second))
+        fourth = self._step(3, lambda: self._share(second, second), third)
+        return unite(self.recipe.build(self.train.class_names), third, fourth)
+
+    def _step(self, number, build, rpn=None):
+        """Train the model of one step, or load it if the step is complete."""
+        folder = self.folder / STEPS[number]
+        complete = folder / "complete"
+        if not complete.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            recipe = dataclasses.replace(self.recipe, seed=self.recipe.seed + number)
+            keras.utils.set_random_seed(recipe.seed)
+            print(f"\nStep {number + 1} of 4: {STEPS[number][2:]}", flush=True)
+            sets = self._sets(number)
+            model = build()
+            fit(recipe, model, *sets, folder)
+            if rpn is None:
+                self._write_proposals(model, folder)
+            complete.touch()
+        # From its file in any case, so that a run that was interrupted goes on with the same numbers.
+        return keras.saving.load_model(folder / "last.keras", compile=False)
+
+    def _sets(self, number):
+        """The training and the validation set of a step, with proposals where it needs them."""
+        if number % 2 == 0:
+            return self.train, self.val
+        folder = self.folder / STEPS[number - 1]
+        return (
+            self.train.with_proposals(proposal_files.load(folder / "train"), PROPOSALS),
+            self.val and self.val.with_proposals(proposal_files.load(folder / "val"), PROPOSALS),
+        )
+
+    def _part(self, kind):
+        """An RPN or a FastRCNN with the arguments that the recipe has for it."""
+        known = inspect.signature(kind).parameters
+        detector = {name: value for name, value in self.recipe.detector.items() if name in known}
+        if kind is FastRCNN:
+            # Faster R-CNN's proposals are few and good; all that are not foreground count as background.
+            detector.setdefault("head_negative_iou", (0.0, 0.5))
+        name = {RPN: "rpn", FastRCNN: "fast_rcnn"}[kind]
+        return dataclasses.replace(self.recipe, model=name, detector=detector).build(self.train.class_names)
+
+    @staticmethod
+    def _share(model, detector):
+        """Give a model the convolutions of another, frozen."""
+        model.backbone.set_weights(detector.backbone.get_weights())
+        model.backbone.trainable = False
+        return model
+
+    def _write_proposals(self, rpn, folder):
+        """Write the proposals for every image, and their recall."""
+        curves = {}
+        for name, dataset in (("train", self.train), ("val", self.val)):
+            if dataset is None:
+                continue
+            proposal_files.write(
+                folder / name, dataset, lambda image: rpn.propose(image, PROPOSALS, training=True)["boxes"]
+            )
+            found = proposal_files.load(folder / name)
+            boxes = [found[str(record.image_id)] for record in dataset.records]
+            curves[name] = proposal_recall.recall_curve(boxes, dataset.records)
+            print(f"{name}: {proposal_recall.report(curves[name])}", flush=True)
+        (folder / "recall.json").write_text(json.dumps(curves, indent=2) + "\n", encoding="utf-8")
+
+
+def unite(model, rpn, detector):
+    """Fill a `FasterRCNN` with an RPN and a Fast R-CNN that share their convolutions.
+
+    Args:
+        model: `FasterRCNN`.
+        rpn: `RPN`.
+        detector: `FastRCNN`.
+
+    Returns:
+        `model`.
+    """
+    model.backbone.set_weights(detector.backbone.get_weights())
+    model.rpn.set_weights(rpn.rpn.get_weights())
+    for mine, theirs in zip(model.head.dense, detector.head.dense, strict=True):
+        for layer, other in zip(mine, theirs, strict=True):
+            layer.set_weights(other.get_weights())
+    if model.head.network is not None:
+        model.head.network.set_weights(detector.head.network.get_weights())
+    model.head.class_dense.set_weights(detector.head.class_dense.get_weights())
+    # The one learns plain deltas, the other those that its coder has weighted.
+    kernel, bias = detector.head.box_dense.folded()
+    weights = np.tile(model.box_coder.weights, model.head.box_count)
+    model.head.box_dense.set_weights([kernel * weights, bias * weights])
+    return model

@@ -1,0 +1,63 @@
+"""One training run: from a recipe and data sets to a trained model in a run folder."""
+
+import json
+import math
+
+import keras
+
+from keras_frcnn import callbacks, evaluation
+from keras_frcnn.training.progress import EpochLines
+from keras_frcnn.training.run_folder import RunFolder
+
+
+def fit(recipe, model, train, val, folder):
+    """Train a model as a recipe has it, through every stage of its method.
+
+    Args:
+        recipe: `Recipe`.
+        model: `Detector`, not compiled.
+        train, val: `DetectionDataset`; `val` may be None. With proposals where the model needs them.
+        folder: `pathlib.Path` of the run; gets log.csv, last.keras, best.keras and, with `val`, metrics.json.
+
+    Returns:
+        dict of scores of the model after the last stage, as of `evaluation.evaluate`; None without `val`.
+
+    Raises:
+        ValueError: the loss is no longer a number.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model.prepare_training(train)
+    batches = recipe.batches(train, model, training=True)
+    epochs = recipe.epochs_for(len(batches))
+    batches_an_epoch = recipe.batches_an_epoch(len(batches))
+    model.compile(recipe.make_optimizer(batches_an_epoch * epochs))
+    metrics = callbacks.DetectionMetrics(val) if val else None
+    saving = RunFolder(folder, monitor=model.score_name)
+    history = model.fit(
+        batches.repeat() if recipe.steps else batches,
+        validation_data=recipe.batches(val, model, training=False) if val else None,
+        epochs=epochs,
+        steps_per_epoch=batches_an_epoch if recipe.steps else None,
+        shuffle=False,
+        verbose=0,
+        callbacks=[
+            *([metrics] if metrics else []),
+            EpochLines(),
+            keras.callbacks.CSVLogger(folder / "log.csv"),
+            saving,
+            keras.callbacks.TerminateOnNaN(),
+        ],
+    )
+    if not math.isfinite(history.history["loss"][-1]):
+        raise ValueError(
+            f"The loss is no longer a number ({folder / 'log.csv'} tells when; last.keras is from before); "
+            "lower --learning-rate."
+        )
+    results = metrics.results if metrics else None
+    if model.finish_training(train, folder / "features"):
+        saving.save("last.keras")
+        (folder / "best.keras").unlink(missing_ok=True)  # it went through the first stage only
+        results = evaluation.evaluate(model, val) if val else None
+    if results:
+        (folder / "metrics.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
+    return results

@@ -1,0 +1,113 @@
+"""The commands with the methods before Faster R-CNN: proposals, train, evaluate."""
+
+import json
+
+import keras
+import pytest
+
+import keras_frcnn as kf
+from keras_frcnn.commands import evaluate, proposals, train
+
+WORDS = "--backbone zf --backbone-weights none --image-size 64 80 --epochs 1 --batch-size 3".split()
+
+
+@pytest.fixture(scope="module")
+def sets(voc):
+    return ["--train", f"voc:{voc}@train", "--val", f"voc:{voc}@val"]
+
+
+@pytest.fixture(scope="module")
+def searched(voc, tmp_path_factory):
+    """Folder with the proposals of selective search for both splits."""
+    folder = tmp_path_factory.mktemp("proposals") / "search"
+    words = ["--data", f"voc:{voc}@train", "--data", f"voc:{voc}@val", "--output", str(folder), "--top", "40"]
+    proposals.main(words)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """A function that writes the model's arguments to a file for --config."""
+    folder = tmp_path_factory.mktemp("config")
+
+    def write(**arguments):
+        path = folder / "config.yaml"
+        path.write_text(json.dumps({"detector": {"head_units": [8], "head_batch_size": 8, **arguments}}))
+        return ["--config", str(path)]
+
+    return write
+
+
+METHODS = {
+    "fast_rcnn": (kf.FastRCNN, {}),
+    "sppnet": (kf.SPPNet, {"pool_levels": [1, 2]}),
+    "rcnn": (kf.RCNN, {"warp_size": 32, "pool_size": 2, "context": 4}),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_trains_and_evaluates_on_proposals(method, voc, sets, searched, config, tmp_path):
+    kind, arguments = METHODS[method]
+    output, exported = tmp_path / "run", tmp_path / "served"
+    words = [*sets, *WORDS, *config(**arguments), "--model", method, "--proposals", str(searched)]
+    folder = train.main([*words, "--output", str(output), "--export", str(exported)])
+    assert isinstance(keras.saving.load_model(folder / "last.keras"), kind)
+    assert (folder / "features").is_dir() == (method != "fast_rcnn")
+    kept = json.loads((folder / "metrics.json").read_text())
+    for model in (folder / "last.keras", exported / "1"):
+        words = ["--model", str(model), "--data", f"voc:{voc}@val", "--proposals", str(searched)]
+        results = evaluate.main(words)
+        assert results["voc_ap50"] == pytest.approx(kept["voc_ap50"], abs=1e-3)
+
+
+def test_an_rpn_makes_proposals_for_others(voc, sets, tmp_path, capsys):
+    config = tmp_path / "config.yaml"
+    config.write_text("detector: {rpn_channels: 8, rpn_post_nms: [60, 30]}")
+    words = ["--model", "rpn", "--config", str(config), "--output", str(tmp_path / "run")]
+    folder = train.main([*sets, *WORDS, *words])
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert set(metrics["recall"]) == {"0.5", "0.7"}
+    model, found = str(folder / "last.keras"), str(tmp_path / "found")
+    curve = proposals.main(["--data", f"voc:{voc}@val", "--output", found, "--model", model])
+    assert curve["recall"] == metrics["recall"]
+    results = evaluate.main(["--model", model, "--data", f"voc:{voc}@val"])
+    assert results["recall"] == metrics["recall"]
+    assert "recall in per cent" in capsys.readouterr().out
+
+
+def test_alternating_run_goes_on(voc, sets, tmp_path, capsys):
+    config = tmp_path / "config.yaml"
+    config.write_text("detector: {rpn_channels: 8, head_units: [8], rpn_post_nms: [60, 30]}")
+    words = [
+        *sets,
+        *WORDS,
+        "--config",
+        str(config),
+        "--schedule",
+        "alternating",
+        "--output",
+        str(tmp_path / "run"),
+    ]
+    folder = train.main(words)
+    assert {"1-rpn", "2-fast-rcnn", "3-rpn-shared", "4-fast-rcnn-shared", "last.keras"} <= {
+        path.name for path in folder.iterdir()
+    }
+    assert "Step 4 of 4" in capsys.readouterr().out
+    train.main(words)
+    assert "Step" not in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        train.main([*words, "--seed", "5"])
+    assert "another recipe" in capsys.readouterr().err
+
+
+def test_evaluates_with_test_time_augmentation(trained, voc):
+    model = str(trained.folder / "last.keras")
+    results = evaluate.main(["--model", model, "--data", f"voc:{voc}@val", "--tta"])
+    assert results["images"] == 4
+
+
+def test_refuses_proposals_for_a_model_that_makes_its_own(trained, voc, searched, capsys):
+    words = ["--model", str(trained.folder / "last.keras"), "--data", f"voc:{voc}@val"]
+    with pytest.raises(SystemExit):
+        evaluate.main([*words, "--proposals", str(searched)])
+    assert "makes its own proposals" in capsys.readouterr().err

@@ -1,0 +1,106 @@
+"""What R-CNN and SPPnet do after `fit`."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_frcnn as kf
+from keras_frcnn.data import shapes
+
+KINDS = {
+    "spp": (kf.SPPNet, {"pool_levels": (1, 2, 4)}),
+    "rcnn": (kf.RCNN, {"warp_size": 64, "pool_size": 2, "region_batch": 8}),
+}
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    """Eight scenes whose proposals lie around the objects, and anywhere."""
+    dataset, random, proposals = shapes.load("train", 8), np.random.default_rng(0), {}
+    for record in dataset.records:
+        near = np.repeat(record.boxes, 6, axis=0)
+        near = near + random.normal(0, 4, near.shape)
+        corner = random.uniform(0, 160, [12, 2])
+        far = np.concatenate([corner, corner + random.uniform(20, 90, [12, 2])], axis=1)
+        proposals[str(record.image_id)] = np.concatenate([near, far]).astype(np.float32)
+    return dataset.with_proposals(proposals)
+
+
+def make(name, dataset, **arguments):
+    keras.utils.set_random_seed(0)
+    kind, own = KINDS[name]
+    return kind(
+        dataset.class_names,
+        backbone="zf",
+        image_size=(128, 160),
+        head_units=(32,),
+        head_batch_size=16,
+        **own,
+        **arguments,
+    )
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_boxes_are_regressed_afterwards(name, dataset, tmp_path):
+    model = make(name, dataset, box_ridge=0.01)
+    image, proposals = dataset.image(0), dataset.proposals[0]
+    assert not model.head.box_dense.kernel.numpy().any()
+    assert model.finish_training(dataset, tmp_path)
+
+    record, near = dataset.records[0], len(dataset.records[0].boxes) * 6
+    boxes = proposals[:near]
+    _, pooled = model.region_features(
+        tf.constant(image[None], tf.float32), tf.constant(model.image_size), boxes[None]
+    )
+    deltas = tf.reshape(model.head.box_dense(pooled), [near, len(model.class_names), 4])
+    own = record.labels[np.repeat(np.arange(len(record.boxes)), 6)]
+    deltas = deltas.numpy()[np.arange(near), own]
+    moved = model.box_coder.decode(deltas, boxes).numpy()
+    truth = np.repeat(record.boxes, 6, axis=0)
+    # Not far, for regions that quantised bins cannot tell apart are moved alike.
+    assert np.abs(moved - truth).mean() < 0.9 * np.abs(boxes - truth).mean()
+
+
+def test_cache_is_not_made_twice(dataset, tmp_path):
+    model = make("spp", dataset)
+    files = model.cache_features(dataset, tmp_path)
+    assert len(files) == 8 and all(file.exists() for file in files)
+    before = [file.stat().st_mtime_ns for file in files]
+    files[3].unlink()
+    model.cache_features(dataset, tmp_path)
+    after = [file.stat().st_mtime_ns for file in files]
+    assert [a == b for a, b in zip(before, after)] == [index != 3 for index in range(8)]
+    with np.load(files[0]) as cache:
+        assert "features" not in cache  # softmax needs none
+        assert len(cache["pooled"]) == len(cache["pairs"]) > 0
+        assert np.all(cache["overlaps"][cache["pairs"]].max(1) >= 0.6)
+
+
+def test_svms(dataset, tmp_path):
+    pytest.importorskip("sklearn")
+    model = make("spp", dataset, classifier="svm", svm_c=1.0)
+    model.finish_training(dataset, tmp_path / "features")
+    with np.load(tmp_path / "features" / "000000.npz") as cache:
+        count = int(cache["objects"])
+        margins = cache["features"] @ model.head.class_dense.kernel + model.head.class_dense.bias
+        labels = cache["labels"]
+    assert np.all(np.asarray(margins)[:count, 1:].argmax(-1) == labels)
+    found = model.detect(dataset.image(0), dataset.proposals[0])
+    assert np.all((found["scores"] > 0) & (found["scores"] < 1))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    again = loaded.detect(dataset.image(0), dataset.proposals[0])
+    np.testing.assert_allclose(again["scores"], found["scores"], atol=1e-4)
+
+
+def test_refuses_an_unknown_classifier():
+    with pytest.raises(ValueError, match="softmax or svm"):
+        kf.SPPNet(["a"], backbone="mobilenet_v2", classifier="tree")
+
+
+def test_refuses_a_warp_that_does_not_fit():
+    with pytest.raises(ValueError, match="warp_size"):
+        kf.RCNN(["a"], backbone="mobilenet_v2", warp_size=200)
+    with pytest.raises(ValueError, match="context"):
+        kf.RCNN(["a"], backbone="mobilenet_v2", warp_size=32)

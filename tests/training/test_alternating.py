@@ -1,0 +1,86 @@
+"""The 4-step alternating schedule."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_frcnn.data import shapes
+from keras_frcnn.training import alternating
+from keras_frcnn.training.recipe import Recipe
+
+RECIPE = Recipe(
+    backbone="tiny_fpn",
+    backbone_weights="none",
+    image_size=(96, 120),
+    epochs=1,
+    batch_size=4,
+    detector={"rpn_channels": 16, "head_units": [16], "rpn_post_nms": [60, 30], "head_batch_size": 16},
+)
+
+
+@pytest.fixture(scope="module")
+def sets():
+    return shapes.load("train", 8), shapes.load("val", 4)
+
+
+@pytest.fixture(scope="module")
+def run(sets, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alternating")
+    return alternating.alternate(RECIPE, *sets, folder), folder
+
+
+def load(folder, step):
+    return keras.saving.load_model(folder / alternating.STEPS[step] / "last.keras", compile=False)
+
+
+def test_ends_with_one_set_of_convolutions(run):
+    model, folder = run
+    second, third, fourth = (load(folder, step) for step in (1, 2, 3))
+    for other in (second, third, fourth):
+        for mine, theirs in zip(model.backbone.get_weights(), other.backbone.get_weights(), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    for mine, theirs in zip(model.rpn.get_weights(), third.rpn.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_the_whole_answers_as_its_parts(run, sets, assert_same):
+    model, folder = run
+    third, fourth = load(folder, 2), load(folder, 3)
+    image = sets[1].image(0)
+    boxes = third.propose(image)["boxes"]
+    # The threshold is low enough for a model that has hardly learned.
+    for one in (model, fourth):
+        one.recipe = {**one.recipe, "score_threshold": 0.0}
+    assert_same(fourth.detect(image, boxes), model.detect(image))
+
+
+def test_every_step_leaves_its_model_and_proposals(run):
+    _, folder = run
+    for index, step in enumerate(alternating.STEPS):
+        names = {path.name for path in (folder / step).iterdir()}
+        assert {"last.keras", "log.csv", "complete"} <= names
+        assert ({"recall.json", "train", "val"} <= names) == (index in (0, 2))
+    curve = json.loads((folder / "1-rpn" / "recall.json").read_text())["train"]
+    assert curve["images"] == 8 and curve["proposals_per_image"] > 30
+
+
+def test_goes_on_where_it_stopped(run, sets, tmp_path, monkeypatch):
+    _, folder = run
+    stopped = tmp_path / "stopped"
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(alternating._Alternation, "_share", staticmethod(stop))
+        with pytest.raises(KeyboardInterrupt):
+            alternating.alternate(RECIPE, *sets, stopped)
+    first = (stopped / "1-rpn" / "last.keras").stat().st_mtime_ns
+    (stopped / "3-rpn-shared").mkdir(exist_ok=True)
+    (stopped / "3-rpn-shared" / "half").touch()
+    model = alternating.alternate(RECIPE, *sets, stopped)
+    assert (stopped / "1-rpn" / "last.keras").stat().st_mtime_ns == first
+    assert not (stopped / "3-rpn-shared" / "half").exists()
+    assert np.isfinite(model.get_weights()[0]).all()
