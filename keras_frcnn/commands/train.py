@@ -1,7 +1,6 @@
 """`python train.py`: from a named data set to a trained, measured and exported detector."""
 
 import dataclasses
-import json
 import shlex
 import sys
 import time
@@ -11,13 +10,13 @@ from typing import Literal
 import keras
 import tyro
 
-from keras_frcnn import data, evaluation, export
+from keras_frcnn import data, evaluation, export, models
 from keras_frcnn.commands.detectors import load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.drawing import draw_grid
 from keras_frcnn.training import recipe as recipes
 from keras_frcnn.training.alternating import alternate
-from keras_frcnn.training.fit import fit
+from keras_frcnn.training.fit import fit, write_scores
 from keras_frcnn.training.progress import clock
 
 
@@ -73,7 +72,7 @@ def main(arguments=None):
     run = _parse(words)
     recipe = _recipe_of(run)
     _check(run)
-    config = recipes.to_yaml(recipe)
+    config = f"# train.py {shlex.join(words)}\n{recipes.to_yaml(recipe)}"
     folder = _new_folder(run, config)
     keras.utils.set_random_seed(run.seed)
     train = data.load(list(run.train), default_split="train")
@@ -86,15 +85,13 @@ def main(arguments=None):
     model = recipe.build(train.class_names)
     print(model.loading_report())
     folder.mkdir(parents=True, exist_ok=True)
-    config = f"# train.py {shlex.join(words)}\n{config}"
     (folder / "config.yaml").write_text(config, encoding="utf-8")
     started = time.monotonic()
     if run.schedule == "alternating":
         model = alternate(recipe, train, val, folder)
         model.save(folder / "last.keras")
         results = evaluation.evaluate(model, val) if val else None
-        if results:
-            (folder / "metrics.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
+        write_scores(results, folder)
     else:
         results = fit(recipe, model, train, val, folder)
     minutes = clock(time.monotonic() - started)
@@ -142,7 +139,7 @@ def _recipe_of(run):
 
 
 def _check(run):
-    needed = run.model in ("fast_rcnn", "sppnet", "rcnn")
+    needed = getattr(models, recipes.MODELS[run.model]).needs_proposals
     if needed and not run.proposals:
         raise ValueError(
             f"--model {run.model} works on external proposals; make them with `python -m keras_frcnn "
@@ -157,7 +154,7 @@ def _check(run):
 
 
 def _new_folder(run, config):
-    """The run folder; one that is there already only where an alternating run of the same recipe goes on."""
+    """The run folder; one that is there already only where an alternating run of the same words goes on."""
     folder = run.output or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
     before = folder / "config.yaml"
     # One that stopped before it kept a model may begin anew.
@@ -166,9 +163,10 @@ def _new_folder(run, config):
         raise ValueError(
             f"Run folder {folder} holds an earlier run; name another with --output, or remove it."
         )
-    if kept and before.read_text(encoding="utf-8").partition("\n")[2] != config:
+    if kept and before.read_text(encoding="utf-8") != config:
         raise ValueError(
-            f"Run folder {folder} holds a run of another recipe; name another with --output, or remove it."
+            f"Run folder {folder} holds a run of another recipe or other data; name another with --output, or "
+            "remove it."
         )
     return folder
 

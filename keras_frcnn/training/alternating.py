@@ -44,13 +44,13 @@ class _Alternation:
         self.recipe, self.train, self.val, self.folder = recipe, train, val, folder
 
     def run(self):
-        first = self._step(0, lambda: self._part(RPN))
-        second = self._step(1, lambda: self._part(FastRCNN), first)
+        self._step(0, lambda: self._part(RPN))
+        second = self._step(1, lambda: self._part(FastRCNN))
         third = self._step(2, lambda: self._share(self._part(RPN), second))
-        fourth = self._step(3, lambda: self._share(second, second), third)
+        fourth = self._step(3, lambda: self._share(second, second))
         return unite(self.recipe.build(self.train.class_names), third, fourth)
 
-    def _step(self, number, build, rpn=None):
+    def _step(self, number, build):
         """Train the model of one step, or load it if the step is complete."""
         folder = self.folder / STEPS[number]
         complete = folder / "complete"
@@ -62,7 +62,7 @@ class _Alternation:
             sets = self._sets(number)
             model = build()
             fit(recipe, model, *sets, folder)
-            if rpn is None:
+            if isinstance(model, RPN):
                 self._write_proposals(model, folder)
             complete.touch()
         # From its file in any case, so that a run that was interrupted goes on with the same numbers.

@@ -58,6 +58,11 @@ def fit(recipe, model, train, val, folder):
         saving.save("last.keras")
         (folder / "best.keras").unlink(missing_ok=True)  # it went through the first stage only
         results = evaluation.evaluate(model, val) if val else None
+    write_scores(results, folder)
+    return results
+
+
+def write_scores(results, folder):
+    """Keep the scores of a run, if there are any, as its metrics.json."""
     if results:
         (folder / "metrics.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
-    return results

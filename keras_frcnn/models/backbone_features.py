@@ -1,0 +1,67 @@
+"""What the methods have in common with their backbone: opening it, its defaults, its features."""
+
+from types import MappingProxyType, SimpleNamespace
+
+import keras
+
+from keras_frcnn import backbones
+from keras_frcnn.layers import PixelNormalization
+
+
+class BackboneFeatures:
+    """Mixin of `Detector`: the network that makes the features, and the recipe that goes with it."""
+
+    def open_backbone(self, arguments):
+        """The `Backbone` that a constructor's arguments name; one's own network may come as its config."""
+        if isinstance(arguments["backbone"], dict):
+            arguments["backbone"] = keras.saving.deserialize_keras_object(arguments["backbone"])
+        return backbones.get(arguments["backbone"], arguments["backbone_weights"])
+
+    def resolve(self, arguments, parts, *defaults):
+        """Fill what the constructor left open, and keep it as `recipe`.
+
+        Args:
+            arguments: dict of the constructor's arguments, None where left open.
+            parts: `Backbone`.
+            defaults: dicts of the method's own defaults, which those of the backbone override.
+
+        Returns:
+            Namespace of all arguments.
+        """
+        pretrained = parts.source not in ("none", "as given")
+        known = {"frozen_stages": 0}
+        for table in (*defaults, parts.defaults):
+            known |= table
+        known |= {
+            "preprocessing": parts.preprocessing,
+            "anchor_sizes": parts.anchor_sizes,
+            "frozen_batch_norm": pretrained,
+            "weights_source": parts.source,
+        }
+        if not pretrained:
+            known["frozen_stages"] = 0
+        recipe = {
+            name: known[name] if value is None and name in known else value
+            for name, value in arguments.items()
+        }
+        self.recipe = MappingProxyType(recipe)
+        return SimpleNamespace(**recipe)
+
+    def assemble_backbone(self, parts, recipe):
+        """Take the network that makes the features, frozen as the recipe wants it.
+
+        Args:
+            parts: `Backbone`.
+            recipe: namespace of the constructor's arguments, all resolved.
+        """
+        self.stride = max(parts.strides) if not parts.pyramid else parts.strides[parts.pooled_levels - 1]
+        self.pooled_levels = parts.pooled_levels
+        parts.freeze(recipe.frozen_stages, recipe.frozen_batch_norm)
+        self.pixels = PixelNormalization(recipe.preprocessing, self.stride, name="pixels")
+        self.backbone = parts.network
+        self.backbone_parts = parts
+
+    def features(self, images, image_shapes, training):
+        """Feature maps of images, a list from fine to coarse."""
+        features = self.backbone(self.pixels(images, image_shapes), training=training)
+        return list(features) if isinstance(features, (list, tuple)) else [features]
