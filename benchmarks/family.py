@@ -4,8 +4,9 @@
     python benchmarks/family.py --accuracy | --ablations [--data FOLDER] [--weights FOLDER]
 
 Without a flag: seconds an image of R-CNN, SPPnet, Fast R-CNN, Fast R-CNN with truncated SVD and Faster
-R-CNN, all on VGG16 at 600 px; its weights are random, which costs the same. R-CNN is timed on a sample of
-its regions and scaled up. The rest is in `family_accuracy.py`.
+R-CNN, all on VGG16 at 600 px, trained from conv3_1 on (SPPnet from fc6 on). Its weights are random, which
+costs the same. R-CNN is timed on a sample of its regions and scaled up. The rest is in
+`family_accuracy.py`.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from keras_frcnn import images as image_ops
 from keras_frcnn.data.selective_search import selective_search
 
 SIZE = (600, 800)
+SHAPES = tf.constant([SIZE])
 REGIONS = 2000
 RPN_REGIONS = 300
 SAMPLE = 128
@@ -39,7 +41,8 @@ CLASSES = [f"class {index}" for index in range(20)]
 FC = (4096, 4096)
 RANKS = (1024, 256)
 SPP_BINS = 50
-ROW = "{:22}{:>11}{:>11}{:>10}{:>10}{:>8}{:>10}{:>10}{:>12}"
+PARTS = ("proposals", "convolutions", "regions")
+ROW = "{:18}{:>11}{:>14}{:>10}{:>10}{:>9}{:>13}"
 
 
 def main():
@@ -52,8 +55,9 @@ def main():
     parser.add_argument(
         "--images", type=Path, help="folder of images for selective search; by default shapes"
     )
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the set bccd")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of bccd and raccoon")
     parser.add_argument("--weights", type=Path, default=Path("weights"), help="folder of the weights files")
+    parser.add_argument("--proposals", type=Path, help="folder that keeps the proposals for bccd")
     parser.add_argument("--json", type=Path, help="file that gets the figures")
     options = parser.parse_args()
     if options.accuracy or options.ablations:
@@ -65,143 +69,172 @@ def main():
 
 
 def costs(options):
-    """Time every method and print the table."""
-    image = tf.random.stateless_uniform([1, *SIZE, 3], (0, 0), 0, 255)
+    """Time every method and print the tables."""
     proposals = some_boxes(REGIONS)
-    search = selective_search_seconds(options.images)
+    search, size = selective_search_seconds(options.images)
     rows = {
-        "R-CNN": rcnn(image, proposals),
-        "SPPnet": external(kf.SPPNet, image, proposals, fc_macs(SPP_BINS * 512)),
-        "Fast R-CNN": external(kf.FastRCNN, image, proposals, fc_macs(49 * 512)),
-        "Fast R-CNN + SVD": external(kf.FastRCNN, image, proposals, fc_macs(49 * 512, RANKS), RANKS),
+        "R-CNN": rcnn(proposals),
+        "SPPnet": on_one_map(kf.SPPNet, proposals, fc_macs(SPP_BINS * 512)),
+        "Fast R-CNN": on_one_map(kf.FastRCNN, proposals, fc_macs(49 * 512)),
+        "Fast R-CNN + SVD": on_one_map(kf.FastRCNN, proposals, fc_macs(49 * 512, RANKS), RANKS),
     }
     for row in rows.values():
-        row["proposals"] = search
-    rows["Faster R-CNN"] = faster(image)
-    print_table(rows, search)
+        row["test"]["proposals"] = row["training"]["proposals"] = search
+    rows["Faster R-CNN"] = faster()
+    print(f"\nVGG16, {SIZE[0]} × {SIZE[1]}, float32, {os.cpu_count()} cores; seconds an image.")
+    print(f"{REGIONS} proposals an image, of Faster R-CNN {RPN_REGIONS}.")
+    print(f"R-CNN: {SAMPLE} regions in batches of 64, scaled up to {REGIONS}.")
+    print(f"Selective search: fast, over all cores, on images of {size} pixels in the mean.")
+    print_table("test", rows, ("Gmult-add", lambda row: f"{row['macs'] / 1e9:.0f}"))
+    print_table("training", rows, ("MB on disk", lambda row: f"{row['disk'] / 1e6:.1f}"))
+    print("× is against R-CNN, without proposals. Training: a step of one image; of R-CNN and SPPnet")
+    print("also the pass that caches features for the SVMs. Convolutions have the RPN and the update.")
+    ratio = search / rows["Faster R-CNN"]["test"]["proposals"]
+    print(f"\nThe RPN's proposals are {ratio:.0f} times cheaper than selective search.")
     return rows
 
 
-def print_table(rows, search):
-    first = rows["R-CNN"]
-    print(f"\nVGG16, {SIZE[0]} × {SIZE[1]}, {os.cpu_count()} cores; seconds an image.")
-    print(f"{REGIONS} proposals an image, of Faster R-CNN {RPN_REGIONS}; test: convolutions and regions.")
-    print(f"R-CNN: {SAMPLE} regions in batches of 64, scaled up to {REGIONS}.\n")
-    print(ROW.format("", "proposals", "conv.", "regions", "test", "×", "Gmult-add", "training", "MB on disk"))
+def print_table(phase, rows, last):
+    heading, show = last
+    print("\n" + ROW.format(phase, *PARTS, "sum", "×", heading))
+    first = network_seconds(rows["R-CNN"][phase])
     for name, row in rows.items():
-        row["test"] = row["convolutions"] + row["regions"]
+        seconds = [row[phase][part] for part in PARTS]
+        times = first / network_seconds(row[phase])
         print(
-            ROW.format(
-                name,
-                f"{row['proposals']:.3f}",
-                f"{row['convolutions']:.3f}",
-                f"{row['regions']:.3f}",
-                f"{row['test']:.3f}",
-                f"{(first['convolutions'] + first['regions']) / row['test']:.0f}",
-                f"{row['macs'] / 1e9:.0f}",
-                f"{row['training']:.2f}",
-                f"{row['disk'] / 1e6:.1f}",
-            )
+            ROW.format(name, *(f"{part:.3f}" for part in (*seconds, sum(seconds))), f"{times:.1f}", show(row))
         )
-    ratio = search / rows["Faster R-CNN"]["proposals"]
-    print(f"\nThe RPN's proposals are {ratio:.0f} times cheaper than selective search (fast).")
-    print("Training: one step an image; of R-CNN and SPPnet also the pass that caches features.")
 
 
-def rcnn(image, proposals):
-    model = kf.RCNN(CLASSES, backbone="vgg16", image_size=SIZE, classifier="svm", head_dropout=0.5)
+def network_seconds(parts):
+    return parts["convolutions"] + parts["regions"]
+
+
+def rcnn(proposals):
+    """R-CNN with SVMs, which need the features of every region on disk."""
+    model = kf.RCNN(CLASSES, backbone="vgg16", image_size=SIZE, frozen_stages=2, classifier="svm")
+    features = model.features(some_image(), SHAPES, False)
     sample = proposals[:, :SAMPLE]
-    features = model.features(image, tf.constant([SIZE]), False)
-    regions = tf.function(lambda boxes: model.head(model.pool(features, boxes)))
-    seconds = median_seconds(lambda: regions(sample), 3) * REGIONS / SAMPLE
+    regions = tf.function(lambda: model.head(model.pool(features, sample)))
+    seconds = median_seconds(regions, 3) * REGIONS / SAMPLE
+    step = median_seconds(training_step(model, proposals), 3)
     one_region = conv_macs(model.backbone, 224, 224) + fc_macs(49 * 512)
     return {
-        "convolutions": 0.0,
-        "regions": seconds,
+        "test": {"convolutions": 0.0, "regions": seconds},
+        "training": {"convolutions": 0.0, "regions": step + seconds},
         "macs": REGIONS * one_region,
-        # Fine-tuning takes 64 regions an image a step; caching all of them once.
-        "training": step_seconds(model, proposals) + seconds,
         "disk": cache_bytes(model, sample) * REGIONS / SAMPLE,
     }
 
 
-def external(kind, image, proposals, region_macs, ranks=None):
+def on_one_map(kind, proposals, region_macs, ranks=None):
+    """SPPnet or Fast R-CNN."""
+    staged = kind is kf.SPPNet
+    own = {"classifier": "svm"} if staged else {"frozen_stages": 2}
     model = kind(
-        CLASSES, backbone="vgg16", image_size=SIZE, head_units=FC, head_dropout=0.5, head_ranks=ranks
+        CLASSES, backbone="vgg16", image_size=SIZE, head_units=FC, head_dropout=0.5, head_ranks=ranks, **own
     )
-    shapes = tf.constant([SIZE])
-    features = model.features(image, shapes, False)
-    regions = tf.function(lambda boxes: model.head(model.pool(features, boxes)))
-    staged = kind is not kf.FastRCNN
-    seconds = median_seconds(lambda: regions(proposals), 5)
-    convolutions = median_seconds(tf.function(lambda: model.features(image, shapes, False)), 5)
+    test = {"convolutions": convolutions(model), "regions": regions_test(model, proposals)}
+    training = training_split(model, proposals)
+    if staged:
+        training = {part: training[part] + test[part] for part in training}
     return {
-        "convolutions": convolutions,
-        "regions": seconds,
+        "test": test,
+        "training": training,
         "macs": conv_macs(model.backbone, *SIZE) + REGIONS * region_macs,
-        "training": step_seconds(model, proposals) + (convolutions + seconds if staged else 0.0),
-        "disk": REGIONS * 4 * FC[-1] if staged else 0,
+        "disk": cache_bytes(model, proposals) if staged else 0.0,
     }
 
 
-def faster(image):
-    model = kf.FasterRCNN(CLASSES, backbone="vgg16", image_size=SIZE)
-    shapes = tf.constant([SIZE])
-    features = model.features(image, shapes, False)
-    boxes = some_boxes(RPN_REGIONS)
-    regions = tf.function(lambda: model.head(model.pool(features, boxes)))
-    rpn = median_seconds(tf.function(lambda: model.rpn(features, shapes)["proposals"]), 7)
+def faster():
+    model = kf.FasterRCNN(CLASSES, backbone="vgg16", image_size=SIZE, frozen_stages=2)
+    features = model.features(some_image(), SHAPES, False)
     cells = math.prod(features[0].shape[1:3])
     return {
-        "proposals": rpn,
-        "convolutions": median_seconds(tf.function(lambda: model.features(image, shapes, False)), 5),
-        "regions": median_seconds(regions, 5),
+        "test": {
+            "proposals": median_seconds(tf.function(lambda: model.rpn(features, SHAPES)["proposals"]), 9),
+            "convolutions": convolutions(model),
+            "regions": regions_test(model, some_boxes(RPN_REGIONS)),
+        },
+        "training": {"proposals": 0.0, **training_split(model, None)},
         "macs": conv_macs(model.backbone, *SIZE)
         + cells * (9 * 512 * 512 + 512 * 54)
         + RPN_REGIONS * fc_macs(49 * 512),
-        "training": step_seconds(model, None),
-        "disk": 0,
+        "disk": 0.0,
     }
 
 
-def step_seconds(model, proposals):
-    """Seconds of one training step on one image."""
+def convolutions(model):
+    image = some_image()
+    return median_seconds(tf.function(lambda: model.features(image, SHAPES, False)), 5)
+
+
+def regions_test(model, proposals):
+    features = model.features(some_image(), SHAPES, False)
+    return median_seconds(tf.function(lambda: model.head(model.pool(features, proposals))), 5)
+
+
+def training_split(model, proposals):
+    """Seconds of a training step: of its regions, forward and backward, and what remains."""
+    step = median_seconds(training_step(model, proposals), 5)
+    features = model.features(some_image(), SHAPES, False)
+    rois = some_boxes(REGIONS) if proposals is None else proposals
+    frozen = isinstance(model, kf.SPPNet)
+
+    @tf.function
+    def regions():
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            losses = model.head_losses(features, rois, tf.ones(rois.shape[:2], tf.bool), some_objects(), True)
+            loss = tf.add_n(list(losses.values()))
+        return tape.gradient(loss, [*model.head.trainable_variables, *([] if frozen else features)])
+
+    seconds = median_seconds(regions, 5)
+    return {"convolutions": step - seconds, "regions": seconds}
+
+
+def training_step(model, proposals):
+    """A function that makes one training step on one image."""
     model.compile(keras.optimizers.SGD(1e-6))
-    x = {
-        "images": tf.random.stateless_uniform([1, *SIZE, 3], (1, 1), 0, 255),
-        "image_shapes": tf.constant([SIZE]),
-    }
+    x = {"images": some_image(), "image_shapes": SHAPES}
     if proposals is not None:
         x["proposals"] = proposals
-    boxes = some_boxes(5, seed=1)
-    y = {"boxes": boxes, "labels": tf.zeros([1, 5], tf.int32), "ignore": tf.zeros([1, 5], tf.bool)}
-    step = tf.function(lambda: model.train_step((x, y)))
-    return median_seconds(step, 3)
+    return tf.function(lambda: model.train_step((x, some_objects())))
 
 
 def cache_bytes(model, proposals):
-    """Bytes of the file that R-CNN keeps of an image."""
-    image = np.zeros([*SIZE, 3], np.uint8)
+    """Bytes of the file that the model keeps of an image with these proposals."""
+    shapes, boxes = kf.data.load("shapes@val"), [proposals[0].numpy()]
+    one = kf.data.DetectionDataset("one", CLASSES, shapes.records[:1], shapes.source, proposals=boxes)
     with tempfile.TemporaryDirectory() as folder:
-        features, _ = model.region_features(
-            tf.constant(image[None], tf.float32), tf.constant(SIZE), proposals
-        )
-        np.savez(Path(folder) / "features.npz", features=features)
-        return (Path(folder) / "features.npz").stat().st_size
+        return sum(Path(file).stat().st_size for file in model.cache_features(one, folder))
 
 
 def selective_search_seconds(folder):
-    """Seconds an image of selective search over all cores, on images as they are."""
+    """Seconds an image of selective search over all cores, and the mean height and width."""
     if folder:
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
-        pictures = [image_ops.read(path) for path in files[: 4 * os.cpu_count()]]
+        pictures = [image_ops.read(path) for path in files[: 8 * os.cpu_count()]]
     else:
         dataset = kf.data.load("shapes@val")
-        pictures = [dataset.image(index) for index in range(4 * os.cpu_count())]
+        pictures = [dataset.image(index) for index in range(8 * os.cpu_count())]
+    height, width = np.mean([picture.shape[:2] for picture in pictures], axis=0)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         started = time.perf_counter()
         list(pool.map(selective_search, pictures))
-        return (time.perf_counter() - started) / len(pictures)
+        return (time.perf_counter() - started) / len(pictures), f"{height:.0f} × {width:.0f}"
+
+
+def some_image():
+    return tf.random.stateless_uniform([1, *SIZE, 3], (0, 0), 0, 255)
+
+
+def some_objects():
+    return {
+        "boxes": some_boxes(5, seed=1),
+        "labels": tf.zeros([1, 5], tf.int32),
+        "ignore": tf.zeros([1, 5], tf.bool),
+    }
 
 
 def some_boxes(count, seed=0):

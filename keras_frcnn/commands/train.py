@@ -165,8 +165,8 @@ def _new_folder(run, config):
         )
     if kept and before.read_text(encoding="utf-8") != config:
         raise ValueError(
-            f"Run folder {folder} holds a run of another recipe or other data; name another with --output, or "
-            "remove it."
+            f"Run folder {folder} holds a run of another recipe or other data; name another with --output, "
+            "or remove it."
         )
     return folder
 
