@@ -89,9 +89,28 @@ def costs(options):
     print_table("training", rows, ("MB on disk", lambda row: f"{row['disk'] / 1e6:.1f}"))
     print("× is against R-CNN, without proposals. Training: a step of one image; of R-CNN and SPPnet")
     print("also the pass that caches features for the SVMs. Convolutions have the RPN and the update.")
-    ratio = search / rows["Faster R-CNN"]["test"]["proposals"]
-    print(f"\nThe RPN's proposals are {ratio:.0f} times cheaper than selective search.")
+    print(f"\n{rpn_beside(search)}")
     return rows
+
+
+def rpn_beside(search):
+    """What the RPN takes beside selective search, and what its arithmetic alone would."""
+    seconds = {dtype: rpn_seconds(dtype) for dtype in ("float32", "mixed_bfloat16")}
+    square = tf.random.stateless_normal([4096, 4096], (0, 0))
+    peak = 2 * 4096**3 / median_seconds(tf.function(lambda: square @ square), 5)
+    work = 2 * math.prod(side // 16 for side in SIZE) * 9 * 512 * 512
+    times = ", ".join(f"{search / value:.0f} in {dtype}" for dtype, value in seconds.items())
+    return (
+        f"Times that the RPN's proposals are cheaper than selective search: {times}.\n"
+        f"Its 3 × 3 convolution is {work / 1e9:.1f} GFLOP, {1000 * work / peak:.0f} ms at the "
+        f"{peak / 1e9:.0f} GFLOP/s of a large matrix product in float32."
+    )
+
+
+def rpn_seconds(dtype="float32"):
+    model = kf.FasterRCNN(CLASSES, backbone="vgg16", image_size=SIZE, dtype=dtype)
+    features = model.features(some_image(), SHAPES, False)
+    return median_seconds(tf.function(lambda: model.rpn(features, SHAPES)["proposals"]), 15)
 
 
 def print_table(phase, rows, last):
@@ -152,7 +171,7 @@ def faster():
     cells = math.prod(features[0].shape[1:3])
     return {
         "test": {
-            "proposals": median_seconds(tf.function(lambda: model.rpn(features, SHAPES)["proposals"]), 9),
+            "proposals": rpn_seconds(),
             "convolutions": convolutions(model),
             "regions": regions_test(model, some_boxes(RPN_REGIONS)),
         },

@@ -64,7 +64,7 @@ def draw_grid(detector, dataset, path, images=8, columns=4, score_threshold=0.5)
     """Write a picture of a detector's answers to some images of a data set, spread evenly over it.
 
     Args:
-        detector: anything with `class_names` and `detect`.
+        detector: anything with `class_names` and `detect`; one that `needs_proposals` gets those of the set.
         dataset: `DetectionDataset`; images without objects are passed over where there are enough others.
         path: PNG file to write.
         images: how many.
@@ -77,7 +77,11 @@ def draw_grid(detector, dataset, path, images=8, columns=4, score_threshold=0.5)
     chosen = [candidates[round(place)] for place in np.linspace(0, len(candidates) - 1, count)]
     ratios = [dataset.records[index].height / dataset.records[index].width for index in chosen]
     cell = round(CELL_WIDTH * float(np.clip(np.median(ratios), 0.5, 1.5))), CELL_WIDTH
-    cells = [_cell(detector, dataset.image(index), cell, score_threshold) for index in chosen]
+    given = getattr(dataset, "proposals", None) if getattr(detector, "needs_proposals", False) else None
+    cells = [
+        _cell(detector, dataset.image(index), given and given[index], cell, score_threshold)
+        for index in chosen
+    ]
 
     columns = min(columns, count)
     height, width = cell[0] + MARGIN, cell[1] + MARGIN
@@ -99,13 +103,13 @@ def write(path, image):
     Path(path).write_bytes(encoded.tobytes())
 
 
-def _cell(detector, image, cell, score_threshold):
+def _cell(detector, image, proposals, cell, score_threshold):
     # Scaled before drawing, so that lines and text are as crisp in a small image as in a large one.
     height, width = image.shape[:2]
     scale = min(cell[0] / height, cell[1] / width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    found = detector.detect(image)
+    found = detector.detect(image) if proposals is None else detector.detect(image, proposals)
     boxes = found["boxes"] * (np.array([*size, *size]) / [width, height, width, height])
     picture = np.full([*cell, 3], 236, np.uint8)
     top, left = (cell[0] - size[1]) // 2, (cell[1] - size[0]) // 2

@@ -135,6 +135,20 @@ def test_the_grid_letterboxes_images_of_any_size(tmp_path):
     assert (tall[200, 200] == drawing.PALETTE[0]).all()
 
 
+def test_the_grid_takes_the_proposals_of_the_set(tmp_path):
+    class Classifier(Detector):
+        needs_proposals = True
+
+        def detect(self, image, proposals):
+            seen.append(proposals)
+            return super().detect(image)
+
+    seen, dataset = [], Dataset([(30, 40)] * 2, [1, 1])
+    dataset.proposals = ["of the first", "of the second"]
+    drawing.draw_grid(Classifier(), dataset, tmp_path / "a.png")
+    assert seen == dataset.proposals
+
+
 def test_the_grid_of_one_image(tmp_path):
     drawing.draw_grid(Detector(), Dataset([(30, 40)], [0]), tmp_path / "a.png")
     assert images.read(tmp_path / "a.png").shape == (316, 416, 3)

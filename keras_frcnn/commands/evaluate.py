@@ -10,7 +10,6 @@ import tyro
 from keras_frcnn import data, evaluation
 from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
-from keras_frcnn.models import RPN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +47,7 @@ def main(arguments=None):
             raise ValueError(f"{run.model} makes its own proposals; leave --proposals out.")
         dataset = dataset.with_proposals(load_proposals(run.proposals))
     if run.tta:
-        if isinstance(detector, RPN):
+        if detector.only_proposals:
             raise ValueError(f"{run.model} is an RPN, whose proposals are not merged; leave --tta out.")
         detector = evaluation.TestTimeAugmentation(detector)
     if run.json:

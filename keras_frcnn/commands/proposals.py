@@ -3,10 +3,8 @@
 import dataclasses
 import hashlib
 import json
-import math
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Literal
 
@@ -18,9 +16,7 @@ from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.data import proposals
 from keras_frcnn.data.selective_search import selective_search
 from keras_frcnn.evaluation import proposal_recall
-from keras_frcnn.training.progress import clock
-
-INTERVAL = 10  # seconds
+from keras_frcnn.training.progress import ImageLines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +55,7 @@ def main(arguments=None):
     propose = _proposer(run)
     _settle(run, len(dataset))
     # A network spreads each image over all cores by itself.
-    proposals.write(run.output, dataset, propose, 1 if run.model else run.workers, _progress(len(dataset)))
+    proposals.write(run.output, dataset, propose, 1 if run.model else run.workers, ImageLines())
 
     found = proposals.load(run.output)
     boxes = [found[str(record.image_id)] for record in dataset.records]
@@ -78,7 +74,9 @@ def _proposer(run):
     model = load_detector(run.model)
     if not hasattr(model, "propose"):
         raise ValueError(f"{run.model} has no RPN; give a .keras file of an RPN or a FasterRCNN.")
-    return lambda image: model.propose(image, run.top)["boxes"]
+    # At test an RPN gives few; in training as many as selective search would.
+    many = run.top > model.recipe["rpn_post_nms"][1]
+    return lambda image: model.propose(image, run.top, training=many)["boxes"]
 
 
 def _settle(run, images):
@@ -107,18 +105,3 @@ def _settle(run, images):
         partial = file.with_name(f".{file.name}.partial")
         partial.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         os.replace(partial, file)
-
-
-def _progress(images):
-    """A function that prints a line of progress, one in ten seconds."""
-    started, spoken = time.monotonic(), -math.inf
-
-    def show(done, total):
-        nonlocal spoken
-        now = time.monotonic()
-        if done == total or now - spoken >= INTERVAL:
-            spoken, gone = now, now - started
-            times = f"{clock(gone)} gone, {clock(gone / done * (total - done))} left"
-            print(f"{images - total + done} of {images} images  [{times}]", flush=True)
-
-    return show

@@ -45,6 +45,8 @@ class Run(recipes.Recipe):
     """Validation set, likewise."""
     proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
     """Folder of proposals for both sets, for the models that work on external ones."""
+    val_proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
+    """Folder of proposals for --val alone; needed where both sets count their images from 1."""
     schedule: Literal["joint", "alternating"] = "joint"
     """Of faster_rcnn: approximate joint training, or the paper's four steps."""
     output: Path | None = None
@@ -78,8 +80,8 @@ def main(arguments=None):
     train = data.load(list(run.train), default_split="train")
     val = data.load(list(run.val), class_names=train.class_names) if run.val else None
     if run.proposals:
-        found = load_proposals(run.proposals)
-        train, val = train.with_proposals(found), val and val.with_proposals(found)
+        train = train.with_proposals(load_proposals(run.proposals))
+        val = val and val.with_proposals(load_proposals(run.val_proposals or run.proposals))
     print(f"Training on {train!r}" + (f", validating on {val!r}" if val else ""))
 
     model = recipe.build(train.class_names)
@@ -98,10 +100,10 @@ def main(arguments=None):
 
     if results:
         print(evaluation.report(results))
-    draw_grid(model, val or train, folder / "detections.png")
     exported = export.next_version(run.export) if run.export else None
     if exported:
         export.saved_model(model, exported)
+    draw_grid(model, val or train, folder / "detections.png")
     _summary(run, folder, minutes, exported)
     return folder
 

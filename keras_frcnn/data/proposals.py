@@ -118,8 +118,8 @@ def write(folder, dataset, propose, workers=1, progress=lambda done, total: None
         ValueError: the set has no images or two of one name, an image cannot be decoded, or a shard is there
             but has other images. What is written by then stays.
     """
+    check_names(dataset)
     image_ids = [str(record.image_id) for record in dataset.records]
-    _check_names(dataset.name, image_ids)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     missing = {}
@@ -152,12 +152,19 @@ def shard_name(number, count):
     return f"proposals-{number:05d}-of-{count:05d}.npz"
 
 
-def _check_names(dataset, image_ids):
-    if not image_ids:
-        raise ValueError(f"{dataset} has no images; choose another split.")
-    names, counts = np.unique(image_ids, return_counts=True)
+def check_names(dataset):
+    """Refuse a set without images, and one with two images of one name.
+
+    Raises:
+        ValueError: it is such a set.
+    """
+    if not dataset.records:
+        raise ValueError(f"{dataset.name} has no images; choose another split.")
+    names, counts = np.unique([str(record.image_id) for record in dataset.records], return_counts=True)
     if counts.max() > 1:
-        raise ValueError(f"{dataset} has two images called {names[counts.argmax()]}; give each set a folder.")
+        raise ValueError(
+            f"{dataset.name} has two images called {names[counts.argmax()]}; give each set its own folder."
+        )
 
 
 def _check(path, image_ids, splits, boxes):

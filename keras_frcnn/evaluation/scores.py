@@ -9,7 +9,6 @@ import time
 import numpy as np
 
 from keras_frcnn.evaluation import coco, proposal_recall, voc
-from keras_frcnn.models import RPN
 
 PROTOCOLS = {
     "voc07_ap50": "PASCAL VOC 2007: 11-point AP, mean over classes; match at IoU > 0.5, difficult left out",
@@ -60,8 +59,8 @@ def evaluate(detector, dataset):
     """
     if not len(dataset.records):
         raise ValueError(f"{dataset.name} has no images; choose another split to evaluate on.")
-    if isinstance(detector, RPN):
-        found, seconds = _timed(detector.propose, ((image,) for image in dataset.images()))
+    if getattr(detector, "only_proposals", False):
+        found, seconds = _timed(detector.detect, ((image,) for image in dataset.images()))
         curve = proposal_recall.recall_curve([proposals["boxes"] for proposals in found], dataset.records)
         return {**curve, "seconds_per_image": seconds}
     renumber = _renumbering(detector.class_names, dataset)

@@ -20,8 +20,8 @@ class TestTimeAugmentation:
     Args:
         detector: a model or an export: anything with `class_names` and `detect(image)`.
         short_sides: short sides to resize to, pixels; the limit of the long side grows with them. By default
-            0.8, 1 and 1.2 times the detector's own. An export and a model with `canvas=True` have one size
-            only, in which they are used.
+            0.8, 1 and 1.2 times the detector's own. An export and a model with `canvas=True` or with
+            `pyramid_sides` are used as they are.
         flip: whether to look in the mirror too, at each size.
         nms_iou: a detection that overlaps a better one of its class by more than this is dropped, 0 to 1.
         max_detections: int, the most an image, the best ones; by default the detector's own, 100 where it
@@ -58,11 +58,11 @@ class TestTimeAugmentation:
     def _sizes(self, short_sides):
         """The arguments of `detect` for each size: dicts, one without entries for a detector of one size."""
         options = inspect.signature(self.detector.detect).parameters
-        if "image_size" not in options or getattr(self.detector, "canvas", False):
+        if "image_size" not in options or getattr(self.detector, "has_one_size", False):
             if short_sides is not None:
                 raise ValueError(
-                    "This detector has one image size, as exports and models with canvas=True have; leave "
-                    "short_sides out."
+                    "This detector has sizes of its own, as exports and models with canvas=True or with "
+                    "pyramid_sides have; leave short_sides out."
                 )
             return [{}]
         short, long = self.detector.image_size

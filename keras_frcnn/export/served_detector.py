@@ -22,6 +22,7 @@ class ServedDetector:
     Attributes:
         class_names: tuple of the names of the K classes.
         needs_proposals: bool, whether the model works on external proposals.
+        only_proposals: bool, whether it is an RPN.
         image_size: `(short side, limit of the long side)` that images are resized to, pixels.
         max_detections: int, the most an image.
         description: dict, the whole of `assets/model.json`.
@@ -43,6 +44,7 @@ class ServedDetector:
         # The functions of a SavedModel hold its weights only as long as the object lives that was loaded.
         self._loaded = tf.saved_model.load(str(path))
         self._serve = self._loaded.signatures["serving_default"]
+        self.only_proposals = self.description["model"] == "RPN"
         self.needs_proposals = "proposals" in self._serve.structured_input_signature[1]
 
     def detect(self, image, proposals=None):

@@ -104,7 +104,10 @@ class QuantisedBins:
         def read_next(index, best):
             y = tf.minimum(index // across * high, self.height - high)
             x = tf.minimum(index % across * wide, self.width - wide)
-            return index + 1, tf.maximum(best, tf.gather(tables, place + y * self.row + x))
+            # Not place + y · row + x, which Grappler makes an AddN and then, where memory is short, a
+            # temporary variable that the next call of the loop finds still there.
+            cell = tf.reduce_sum(tf.stack([place, y * self.row, x]), axis=0)
+            return index + 1, tf.maximum(best, tf.gather(tables, cell))
 
         state = tf.constant(1, tf.int64), tf.gather(tables, place)
         return tf.while_loop(lambda index, _: index < down * across, read_next, state)[1]

@@ -25,6 +25,7 @@ class Detector(BackboneFeatures, keras.Model):
     """
 
     needs_proposals = False
+    only_proposals = False  # whether `detect` answers with regions that may hold anything
     score_name = "val_voc_ap50"  # the log that says which epoch is best
 
     def __init__(self, class_names, image_size, canvas, max_detections, loss_names, **kwargs):
@@ -78,12 +79,13 @@ class Detector(BackboneFeatures, keras.Model):
     def prepare_training(self, dataset):
         """Measure what training needs to know of the training set."""
 
-    def finish_training(self, dataset, folder):
+    def finish_training(self, dataset, folder, progress=lambda done, total: None):
         """Go through the stages after `fit`.
 
         Args:
             dataset: `DetectionDataset`, the one that `fit` had.
             folder: for what the stages keep on disk.
+            progress: function that hears after each image how many are through, and how many will be.
 
         Returns:
             bool, whether the model has changed.
@@ -319,6 +321,11 @@ class Detector(BackboneFeatures, keras.Model):
         saved_model(self, path)
 
     @property
+    def has_one_size(self):
+        """Whether `detect` knows no other `image_size` than the model's own."""
+        return self.canvas
+
+    @property
     def canvas_side(self):
         """Side of the square that `canvas` letterboxes into, pixels."""
         return image_ops.canvas_side(self.image_size)
@@ -343,8 +350,10 @@ class Detector(BackboneFeatures, keras.Model):
         return self._first(self._detect_function(image, self._size(image_size)))
 
     def _size(self, image_size):
-        if image_size is not None and self.canvas:
-            raise ValueError("A model with canvas=True has one image_size; leave image_size out.")
+        if image_size is not None and self.has_one_size:
+            raise ValueError(
+                "A model with canvas=True or pyramid_sides has sizes of its own; leave image_size out."
+            )
         return tf.constant(_checked_image_size(image_size or self.image_size), tf.int32)
 
     @staticmethod

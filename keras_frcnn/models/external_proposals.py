@@ -57,15 +57,25 @@ class ExternalProposals(RegionClassification):
         Returns:
             dict as from `call`.
         """
-        if self.recipe.get("pyramid_sides"):
-            return self._detect_in_pyramid(images, proposals)
-        x, originals = self.prepare_batch(images, image_size)
-        valid = is_box(proposals)[..., None]
-        scaled = box_ops.rescale(proposals, originals, x["image_shapes"])
-        x["proposals"] = tf.where(valid, scaled, -1.0)
-        return self.restore(self.infer(x), x["image_shapes"], originals)
+        pooled = self.pool_regions(images, image_size, proposals)
+        originals = tf.tile(tf.shape(images)[None, 1:3], [tf.shape(images)[0], 1])
+        # Deltas are relative to the proposal, so that they hold in the pixels of the original too.
+        return self.classify(pooled, proposals, is_box(proposals), originals)
 
-    def _detect_in_pyramid(self, images, proposals):
+    def pool_regions(self, images, image_size, proposals):
+        """What the head sees of proposals; arguments as of `detect_batch`.
+
+        Returns:
+            `[B, P, …]`.
+        """
+        if self.recipe.get("pyramid_sides"):
+            return self._pool_from_pyramid(images, proposals)
+        x, originals = self.prepare_batch(images, image_size)
+        rois = box_ops.rescale(proposals, originals, x["image_shapes"])
+        rois = tf.where(is_box(proposals)[..., None], rois, -1.0)
+        return self.pool(self.features(x["images"], x["image_shapes"], False), rois)
+
+    def _pool_from_pyramid(self, images, proposals):
         """Pool each RoI from the scale where its area is nearest to 224² (Fast R-CNN, section 5.2)."""
         batch, count = tf.shape(proposals)[0], tf.shape(proposals)[1]
         features, boxes = [], []
@@ -78,8 +88,11 @@ class ExternalProposals(RegionClassification):
         level = tf.argmin(away, axis=0, output_type=tf.int32)
         strides = list(self.backbone_parts.strides) * len(features)
         pooled = self.roi_pooling.pool(features, boxes, tf.repeat(tf.range(batch), count), level, strides)
-        pooled = tf.reshape(pooled, [batch, count, *pooled.shape[1:]])
-        return self.classify(pooled, proposals, is_box(proposals), originals)
+        return tf.reshape(pooled, [batch, count, *pooled.shape[1:]])
+
+    @property
+    def has_one_size(self):
+        return self.canvas or bool(self.recipe.get("pyramid_sides"))
 
     def check_pyramid(self, parts, recipe):
         """Refuse an image pyramid where there cannot be one."""

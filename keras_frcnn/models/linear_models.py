@@ -13,71 +13,97 @@ POSITIVE_WEIGHT = 2.0
 BIAS_SCALE = 10.0
 
 
-def mine_svm(examples, c, target_norm, seed=0):
+class HardNegativeSVM:
     """A linear SVM on more negatives than fit into memory, by one pass of hard-negative mining.
 
     Args:
-        examples: function that gives an iterator over images, pairs of positives `[·, D]` and negatives
-            `[·, D]`, float32.
+        positives: float32 `[N, D]`.
+        scale: factor on all features while training.
         c: of the SVM.
-        target_norm: features are scaled to this mean norm while training.
         seed: of the solver.
-
-    Returns:
-        weights float32 `[D]` and offset: the margin of a feature x is x · weights + offset. Without
-        positives the margin is −10 everywhere, so that the class is never found.
-
-    Raises:
-        ValueError: scikit-learn is not installed.
     """
-    positives, norms, width = [], [], 0
-    for positive, negative in examples():
-        positives.append(positive)
-        width = negative.shape[1]
-        norms += np.linalg.norm(np.concatenate([positive, negative[:50]]), axis=1).tolist()
-    positives = np.concatenate(positives)
-    if not len(positives):
-        return np.zeros(width, np.float32), -10.0
-    scale = target_norm / max(np.mean(norms), 1e-12)
-    positives = positives * scale
-    kept, new, model = np.zeros([0, width], np.float32), [], None
-    for _, negative in examples():
-        negative = negative * scale
-        new.append(negative if model is None else negative[_margins(model, negative) > HARD])
-        if sum(map(len, new)) >= NEW_NEGATIVES:
-            kept, new, model = _retrain(positives, kept, new, c, seed)
-    if model is None or sum(map(len, new)):
-        *_, model = _retrain(positives, kept, new, c, seed)
-    weights, offset = model
-    return (weights * scale).astype(np.float32), float(offset)
+
+    def __init__(self, positives, scale, c, seed=0):
+        self.positives = positives * scale
+        self.scale, self.c, self.seed = scale, c, seed
+        self._kept, self._new, self._model = positives[:0], [], None
+
+    def add(self, negatives):
+        """Take in the negatives `[N, D]` of one image, as far as they are hard."""
+        if not len(self.positives):
+            return
+        negatives = negatives * self.scale
+        if self._model is not None:
+            negatives = negatives[_margins(self._model, negatives) > HARD]
+        self._new.append(negatives)
+        if sum(map(len, self._new)) >= NEW_NEGATIVES:
+            self._train()
+
+    def solve(self):
+        """Weights float32 `[D]` and offset: the margin of a feature x is x · weights + offset.
+
+        Without positives the margin is −10 everywhere, so that the class is never found.
+
+        Raises:
+            ValueError: scikit-learn is not installed.
+        """
+        if not len(self.positives):
+            return np.zeros(self.positives.shape[1], np.float32), -10.0
+        if self._model is None or sum(map(len, self._new)):
+            self._train()
+        weights, offset = self._model
+        return (weights * self.scale).astype(np.float32), float(offset)
+
+    def _train(self):
+        negatives = np.concatenate([self._kept, *self._new])
+        self._model = _fit(self.positives, negatives, self.c, self.seed)
+        self._kept, self._new = negatives[_margins(self._model, negatives) >= EASY], []
 
 
-def ridge(features, targets, penalty):
-    """Least squares with an L2 penalty, the offset left free.
+class Ridge:
+    """Least squares with an L2 penalty, the offset left free, on examples that come in parts.
+
+    Where there are more examples than features only their products are kept, `[D, D]`.
 
     Args:
-        features: float32 `[N, D]`.
-        targets: float32 `[N, T]`.
         penalty: λ.
-
-    Returns:
-        weights float32 `[D, T]`, offset float32 `[T]`.
     """
-    features, targets = features.astype(np.float64), targets.astype(np.float64)
-    centre, mean = features.mean(0), targets.mean(0)
-    x, y = features - centre, targets - mean
-    # Of the two equal forms the one with the smaller system.
-    if len(x) <= x.shape[1]:
-        weights = x.T @ np.linalg.solve(x @ x.T + penalty * np.eye(len(x)), y)
-    else:
-        weights = np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ y)
-    return weights.astype(np.float32), (mean - centre @ weights).astype(np.float32)
 
+    def __init__(self, penalty):
+        self.penalty = penalty
+        self._parts, self._count = [], 0
+        self._sums = None
 
-def _retrain(positives, kept, new, c, seed):
-    negatives = np.concatenate([kept, *new])
-    model = _fit(positives, negatives, c, seed)
-    return negatives[_margins(model, negatives) >= EASY], [], model
+    def add(self, features, targets):
+        """Take in examples: `[N, D]` and `[N, T]`."""
+        self._parts.append((features.astype(np.float64), targets.astype(np.float64)))
+        self._count += len(features)
+        if sum(len(part) for part, _ in self._parts) > features.shape[1]:
+            self._sum_up()
+
+    def solve(self):
+        """Weights float32 `[D, T]` and offset float32 `[T]`."""
+        if self._sums is None:
+            x, y = (np.concatenate(parts) for parts in zip(*self._parts))
+            centre, mean = x.mean(0), y.mean(0)
+            x, y = x - centre, y - mean
+            # The smaller one of two equal systems.
+            weights = x.T @ np.linalg.solve(x @ x.T + self.penalty * np.eye(len(x)), y)
+        else:
+            self._sum_up()
+            of_x, of_y, squares, products = self._sums
+            centre, mean = of_x / self._count, of_y / self._count
+            squares = squares - np.outer(centre, of_x) + self.penalty * np.eye(len(centre))
+            weights = np.linalg.solve(squares, products - np.outer(centre, of_y))
+        return weights.astype(np.float32), (mean - centre @ weights).astype(np.float32)
+
+    def _sum_up(self):
+        if not self._parts:
+            return
+        x, y = (np.concatenate(parts) for parts in zip(*self._parts))
+        new = x.sum(0), y.sum(0), x.T @ x, x.T @ y
+        self._sums = new if self._sums is None else tuple(a + b for a, b in zip(self._sums, new))
+        self._parts = []
 
 
 def svm_class():

@@ -26,7 +26,8 @@ class RCNN(StagedTraining, Detector):
         backbone: of one feature map.
         backbone_weights, image_size, canvas, preprocessing, frozen_stages, frozen_batch_norm: see
             `FasterRCNN`. Regions are warped from the image at `image_size`.
-        warp_size: S, pixels; what the network was pretrained with.
+        warp_size: S, pixels; by default the largest that the backbone can take up to 224, what networks are
+            pretrained with.
         context: pixels of the warped region on each side that show what is around the proposal; 16 in the
             paper. What lies outside the image is the mean pixel.
         region_batch: regions that go through the network at once at test.
@@ -50,7 +51,7 @@ class RCNN(StagedTraining, Detector):
         preprocessing=None,
         frozen_stages=None,
         frozen_batch_norm=None,
-        warp_size=224,
+        warp_size=None,
         context=16,
         region_batch=64,
         classifier="softmax",
@@ -88,18 +89,21 @@ class RCNN(StagedTraining, Detector):
         )
         with backbones.dtype_policy(self.dtype_policy):
             parts = self.open_backbone(arguments)
-            recipe = self.resolve(arguments, parts, region_classification.defaults(parts.pyramid))
             self.check_single_map(parts)
-            if warp_size <= 2 * context:
+            defaults = {**region_classification.defaults(parts.pyramid), **parts.defaults}
+            smallest = parts.strides[0] * (pool_size or defaults["pool_size"])
+            defaults["warp_size"] = max(1, 224 // smallest) * smallest
+            recipe = self.resolve(arguments, parts, defaults)
+            if recipe.warp_size <= 2 * context:
                 raise ValueError(
-                    f"warp_size {warp_size} leaves nothing between {context} pixels of context on each side; "
-                    "lower context."
+                    f"warp_size {recipe.warp_size} leaves nothing between {context} pixels of context on "
+                    "each side; lower context."
                 )
-            self.shrink = warp_size // (parts.strides[0] * recipe.pool_size)
-            if self.shrink * parts.strides[0] * recipe.pool_size != warp_size:
+            self.shrink, rest = divmod(recipe.warp_size, smallest)
+            if rest:
                 raise ValueError(
-                    f"warp_size {warp_size} is no multiple of the stride {parts.strides[0]} times pool_size "
-                    f"{recipe.pool_size}; choose one that is, such as {parts.strides[0] * recipe.pool_size}."
+                    f"warp_size {recipe.warp_size} is no multiple of the stride {parts.strides[0]} times "
+                    f"pool_size {recipe.pool_size}; choose one that is, such as {smallest}."
                 )
             self.assemble_backbone(parts, recipe)
             self.assemble_head(parts, recipe, boxes_from="pooled")

@@ -35,6 +35,7 @@ class RPN(RegionProposals, Detector):
     """
 
     score_name = "val_proposal_recall"
+    only_proposals = True
 
     def __init__(
         self,

@@ -3,7 +3,10 @@
 Letters: B images, P proposals, R regions of an image, D features, F pooled features, K classes.
 """
 
+import hashlib
+import itertools
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,8 @@ import tensorflow as tf
 from keras_frcnn import boxes as box_ops
 from keras_frcnn.losses import detection_loss
 from keras_frcnn.models.external_proposals import ExternalProposals
-from keras_frcnn.models.linear_models import mine_svm, ridge, svm_class
+from keras_frcnn.models.linear_models import HardNegativeSVM, Ridge, svm_class
+from keras_frcnn.sampling import IGNORE_COVER
 
 CLASSIFIERS = ("softmax", "svm")
 
@@ -63,10 +67,7 @@ class StagedTraining(ExternalProposals):
         Returns:
             float32 `[R, D]`, what the last fully connected layer answers, and `[R, F]`, what is pooled.
         """
-        x, originals = self.prepare_batch(images, image_size)
-        rois = box_ops.rescale(proposals, originals, x["image_shapes"])
-        pooled = self.pool(self.features(x["images"], x["image_shapes"], False), rois)
-        features, pooled = self.head.features(pooled)
+        features, pooled = self.head.features(self.pool_regions(images, image_size, proposals))
         return tf.cast(features, tf.float32), tf.cast(pooled, tf.float32)
 
     def prepare_training(self, dataset):
@@ -75,53 +76,69 @@ class StagedTraining(ExternalProposals):
             svm_class()
         self.margins.assign(0.0)
 
-    def finish_training(self, dataset, folder):
+    def finish_training(self, dataset, folder, progress=lambda done, total: None):
         """Cache features on disk, then train the SVMs if the recipe has them, and the box regressors.
 
         Args:
             dataset: `DetectionDataset` with proposals, the one that `fit` had.
-            folder: for the cache, one file an image; a file that is there is not made again.
+            folder: for the cache, one file an image; a file that this model made is not made again.
+            progress: function that hears after each image how many are cached, and how many will be.
 
         Returns:
             True.
         """
-        files = self.cache_features(dataset, folder)
+        files = self.cache_features(dataset, folder, progress)
         if self.recipe["classifier"] == "svm":
             self._fit_svms(files)
         self._fit_boxes(files)
         return True
 
-    def cache_features(self, dataset, folder):
+    def cache_features(self, dataset, folder, progress=lambda done, total: None):
         """Write the features of every region of a set.
 
         Args:
-            dataset, folder: as of `finish_training`.
+            dataset, folder, progress: as of `finish_training`.
 
         Returns:
             list of files, `.npz` with "boxes" `[R, 4]`, the objects then the proposals, "objects" (how many
-            are objects), "labels" of the objects, "overlaps" `[R, objects]`, "features" `[R, D]` (with SVMs)
-            and "pooled" `[Q, F]` of the regions "pairs" `[Q]` that boxes are regressed from.
+            are objects), "labels" of the objects, "overlaps" `[R, objects]`, "left_alone" `[R]`, whether an
+            ignored region covers a box, "features" `[R, D]` (with SVMs) and "pooled" `[Q, F]` of the regions
+            "pairs" `[Q]` that boxes are regressed from. "key" tells what they follow from.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        model_key = self._key()
         files = []
         for index, (record, proposals) in enumerate(zip(dataset.records, dataset.proposals, strict=True)):
+            key = hashlib.sha256(model_key + record.boxes.tobytes() + proposals.tobytes())
+            key.update(f"{record.image_id} {record.file}".encode())
             files.append(folder / f"{index:06d}.npz")
-            if not files[-1].exists():
+            if not _has_key(files[-1], key.hexdigest()):
+                arrays = self._regions_of(dataset.image(index), record, proposals)
                 partial = folder / f".{index:06d}.partial.npz"
-                np.savez(partial, **self._regions_of(dataset.image(index), record, proposals))
+                np.savez(partial, key=key.hexdigest(), **arrays)
                 os.replace(partial, files[-1])
+            progress(index + 1, len(dataset))
         return files
 
+    def _key(self):
+        """Digest of all that features depend on but the image and its proposals."""
+        recipe = sorted((name, value) for name, value in self.recipe.items() if name != "backbone")
+        digest = hashlib.sha256(repr((recipe, self.image_size)).encode())
+        layers = [self.backbone, *itertools.chain(*self.head.dense)]
+        for weight in itertools.chain(*(layer.get_weights() for layer in layers)):
+            digest.update(np.ascontiguousarray(weight))
+        return digest.digest()
+
     def _regions_of(self, image, record, proposals):
-        objects = record.boxes[~record.ignore]
+        objects, ignored = record.boxes[~record.ignore], record.boxes[record.ignore]
         boxes = np.concatenate([objects, proposals]).astype(np.float32)
         features, pooled = self._regions_function(
             tf.constant(image[None], tf.float32), self._size(None), tf.constant(boxes[None])
         )
         overlaps = box_ops.iou(tf.constant(boxes), tf.constant(objects)).numpy()
-        best = overlaps.max(axis=1, initial=0.0)
-        pairs = np.flatnonzero(best >= self.recipe["box_positive_iou"])
+        cover = box_ops.intersection(tf.constant(boxes), tf.constant(ignored)) / box_ops.area(boxes)[:, None]
+        pairs = np.flatnonzero(overlaps.max(axis=1, initial=0.0) >= self.recipe["box_positive_iou"])
         kept = {"features": features.numpy()} if self.recipe["classifier"] == "svm" else {}
         return {
             **kept,
@@ -129,56 +146,82 @@ class StagedTraining(ExternalProposals):
             "objects": len(objects),
             "labels": record.labels[~record.ignore],
             "overlaps": overlaps,
+            "left_alone": cover.numpy().max(axis=1, initial=0.0) >= IGNORE_COVER,
             "pairs": pairs,
             "pooled": pooled.numpy()[pairs],
         }
 
     def _fit_svms(self, files):
         """One SVM a class: objects against regions that hardly overlap any of them (R-CNN, section 2.3)."""
-        recipe, layer = self.recipe, self.head.class_dense
+        positives, norms = [[] for _ in self.class_names], []
+        for file in files:
+            with np.load(file) as cache:
+                features, labels = cache["features"], cache["labels"]
+            norms.append(np.linalg.norm(features, axis=1))
+            for label, found in enumerate(positives):
+                found.append(features[: len(labels)][labels == label])
+        scale = _scale(np.concatenate(norms))
+        svms = [
+            HardNegativeSVM(np.concatenate(found), scale, self.recipe["svm_c"], self.recipe["seed"])
+            for found in positives
+        ]
+        for file in files:
+            with np.load(file) as cache:
+                features, labels, overlaps = cache["features"], cache["labels"], cache["overlaps"]
+                usable = ~cache["left_alone"]
+            usable[: len(labels)] = False
+            for label, svm in enumerate(svms):
+                overlap = overlaps[:, labels == label].max(axis=1, initial=0.0)
+                svm.add(features[usable & (overlap < self.recipe["svm_negative_iou"])])
+        layer = self.head.class_dense
         kernel, bias = (np.zeros(weight.shape, np.float32) for weight in layer.get_weights())
-        for label in range(len(self.class_names)):
-            weights, offset = mine_svm(
-                lambda label=label: self._svm_examples(files, label),
-                recipe["svm_c"],
-                TARGET_NORM,
-                recipe["seed"],
-            )
-            kernel[:, label + 1], bias[label + 1] = weights, offset
+        for label, svm in enumerate(svms):
+            kernel[:, label + 1], bias[label + 1] = svm.solve()
         layer.set_weights([kernel, bias])
         self.margins.assign(1.0)
 
-    def _svm_examples(self, files, label):
-        """Positives and negatives `[·, D]` of a class, image by image."""
-        for file in files:
-            with np.load(file) as cache:
-                features, own = cache["features"], cache["labels"] == label
-                count = int(cache["objects"])
-                overlaps = cache["overlaps"][count:, own].max(axis=1, initial=0.0)
-            yield features[:count][own], features[count:][overlaps < self.recipe["svm_negative_iou"]]
-
     def _fit_boxes(self, files):
         """Ridge regression of the deltas from pooled features in each class (R-CNN, appendix C)."""
-        pooled, deltas, labels = [], [], []
+        labels, norms = [], []
         for file in files:
             with np.load(file) as cache:
-                pairs, count = cache["pairs"], int(cache["objects"])
-                if not len(pairs):
-                    continue
-                match = cache["overlaps"][pairs].argmax(axis=1)
-                boxes, objects = cache["boxes"][pairs], cache["boxes"][:count]
-                pooled.append(cache["pooled"])
-                labels.append(cache["labels"][match])
-            deltas.append(self.box_coder.encode(tf.constant(objects[match]), tf.constant(boxes)).numpy())
-        if not pooled:
+                match = cache["overlaps"][cache["pairs"]].argmax(axis=1) if len(cache["pairs"]) else []
+                labels.append(cache["labels"][match] if len(match) else np.zeros(0, int))
+                norms.append(np.linalg.norm(cache["pooled"], axis=1))
+        if not sum(map(len, norms)):
             return
-        pooled, deltas, labels = (np.concatenate(parts) for parts in (pooled, deltas, labels))
-        scale = TARGET_NORM / max(float(np.linalg.norm(pooled, axis=1).mean()), 1e-12)
+        scale = _scale(np.concatenate(norms))
         kernel, bias = (np.zeros(weight.shape, np.float32) for weight in self.head.box_dense.get_weights())
+        # One class after another, for the pairs of all would not fit into memory.
         for group in range(self.head.box_count):
-            rows = labels == group if self.head.box_count > 1 else labels >= 0
-            if rows.any():
+            regression = Ridge(self.recipe["box_ridge"])
+            chosen = [found == group if self.head.box_count > 1 else found >= 0 for found in labels]
+            for file, rows in zip(files, chosen):
+                if rows.any():
+                    regression.add(*self._pairs_of(file, rows, scale))
+            if sum(rows.sum() for rows in chosen):
                 columns = slice(4 * group, 4 * group + 4)
-                weights, offset = ridge(pooled[rows] * scale, deltas[rows], self.recipe["box_ridge"])
+                weights, offset = regression.solve()
                 kernel[:, columns], bias[columns] = weights * scale, offset
         self.head.box_dense.set_weights([kernel, bias])
+
+    def _pairs_of(self, file, rows, scale):
+        """Pooled features `[N, F]` and deltas `[N, 4]` of some pairs of an image."""
+        with np.load(file) as cache:
+            pairs, boxes, pooled = cache["pairs"][rows], cache["boxes"], cache["pooled"][rows]
+            match = cache["overlaps"][pairs].argmax(axis=1)
+        deltas = self.box_coder.encode(tf.constant(boxes[match]), tf.constant(boxes[pairs]))
+        return pooled * scale, deltas.numpy()
+
+
+def _scale(norms):
+    return TARGET_NORM / max(float(norms.mean()), 1e-12)
+
+
+def _has_key(file, key):
+    """Whether a file of the cache is there and follows from what the key stands for."""
+    try:
+        with np.load(file) as cache:
+            return str(cache["key"]) == key
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return False

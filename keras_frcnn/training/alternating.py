@@ -28,13 +28,19 @@ def alternate(recipe, train, val, folder):
     the seed of the recipe plus its number.
 
     Args:
-        recipe: `Recipe` of a FasterRCNN; every step has its epochs and its schedule.
+        recipe: `Recipe` of a FasterRCNN. Every step has its epochs and its schedule, but for what its
+            `alternating_steps` and `alternating_rate_steps` say.
         train, val: `DetectionDataset`; `val` may be None.
         folder: `pathlib.Path` of the run.
 
     Returns:
         `FasterRCNN` with one set of convolutions.
+
+    Raises:
+        ValueError: a set has two images of one id.
     """
+    for dataset in filter(None, (train, val)):
+        proposal_files.check_names(dataset)  # now, and not after the first step
     alternation = _Alternation(recipe, train, val, folder)
     return alternation.run()
 
@@ -56,7 +62,7 @@ class _Alternation:
         complete = folder / "complete"
         if not complete.exists():
             shutil.rmtree(folder, ignore_errors=True)
-            recipe = dataclasses.replace(self.recipe, seed=self.recipe.seed + number)
+            recipe = self._recipe(number)
             keras.utils.set_random_seed(recipe.seed)
             print(f"\nStep {number + 1} of 4: {STEPS[number][2:]}", flush=True)
             sets = self._sets(number)
@@ -67,6 +73,15 @@ class _Alternation:
             complete.touch()
         # From its file in any case, so that a run that was interrupted goes on with the same numbers.
         return keras.saving.load_model(folder / "last.keras", compile=False)
+
+    def _recipe(self, number):
+        """The recipe of one step."""
+        recipe = dataclasses.replace(self.recipe, seed=self.recipe.seed + number)
+        if recipe.alternating_steps:
+            recipe = dataclasses.replace(recipe, steps=recipe.alternating_steps[number])
+        if recipe.alternating_rate_steps:
+            recipe = dataclasses.replace(recipe, rate_steps=(recipe.alternating_rate_steps[number],))
+        return recipe
 
     def _sets(self, number):
         """The training and the validation set of a step, with proposals where it needs them."""

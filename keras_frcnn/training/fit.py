@@ -6,7 +6,7 @@ import math
 import keras
 
 from keras_frcnn import callbacks, evaluation
-from keras_frcnn.training.progress import EpochLines
+from keras_frcnn.training.progress import EpochLines, ImageLines
 from keras_frcnn.training.run_folder import RunFolder
 
 
@@ -54,7 +54,7 @@ def fit(recipe, model, train, val, folder):
             "lower --learning-rate."
         )
     results = metrics.results if metrics else None
-    if model.finish_training(train, folder / "features"):
+    if model.finish_training(train, folder / "features", ImageLines("features")):
         saving.save("last.keras")
         (folder / "best.keras").unlink(missing_ok=True)  # it went through the first stage only
         results = evaluation.evaluate(model, val) if val else None

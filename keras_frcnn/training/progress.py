@@ -1,10 +1,12 @@
-"""Progress of a run in one line an epoch."""
+"""Progress in lines: one an epoch, or one in ten seconds."""
 
+import math
 import sys
 import time
 
 import keras
 
+INTERVAL = 10  # seconds
 SHOWN = ("loss", "val_loss", "proposal_recall", "val_voc_ap50")
 
 
@@ -40,6 +42,26 @@ class EpochLines(keras.callbacks.Callback):
         print(
             f"{begin}epoch {self._epoch + 1}/{self.params['epochs']}  {text}  {clocks}", end=end, flush=True
         )
+
+
+class ImageLines:
+    """Print how many images of a long task are done, a line in ten seconds.
+
+    Args:
+        task: what to call it.
+    """
+
+    def __init__(self, task="proposals"):
+        self.task = task
+        self._started, self._spoken = time.monotonic(), -math.inf
+
+    def __call__(self, done, total):
+        now = time.monotonic()
+        if done < total and now - self._spoken < INTERVAL:
+            return
+        self._spoken, gone = now, now - self._started
+        times = f"{clock(gone)} gone, {clock(gone / done * (total - done))} left"
+        print(f"{self.task}: {done} of {total} images  [{times}]", flush=True)
 
 
 def clock(seconds):

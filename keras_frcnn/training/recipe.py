@@ -54,6 +54,10 @@ class Recipe:
     """Updates after which the rate drops."""
     rate_factor: float = 0.1
     """What a drop multiplies the rate with."""
+    alternating_steps: tuple[int, ...] = ()
+    """Updates of each of the four steps of --schedule alternating; by default those of the recipe."""
+    alternating_rate_steps: tuple[int, ...] = ()
+    """Updates after which the rate drops in each of these, in place of rate_steps."""
     warmup_steps: int = 200
     """Updates over which the rate rises to its peak; at most a tenth of all."""
     optimizer: Literal["sgd", "adamw", "caffe"] = "adamw"
@@ -89,6 +93,11 @@ class Recipe:
         for name in ("epochs", "batch_size", "accumulate", "learning_rate", "rate_factor"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0.")
+        for name in ("alternating_steps", "alternating_rate_steps"):
+            if len(getattr(self, name)) not in (0, 4):
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; give one number for each of the four steps."
+                )
         for name in ("steps", "warmup_steps", "momentum", "weight_decay", "clip_norm"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be below 0.")
@@ -103,7 +112,7 @@ class Recipe:
             `Detector`.
 
         Raises:
-            ValueError: an entry of `detector` is no argument of the model.
+            ValueError: an entry of `detector` is no argument of the model, or of the wrong kind.
         """
         own = {
             "class_names": class_names,
@@ -124,13 +133,20 @@ class Recipe:
                 f"The recipe's `detector` has {', '.join(wrong)}, but takes of {self.model} only "
                 f"{', '.join(known)}."
             )
-        return kind(**own, **self.detector)
+        try:
+            return kind(**own, **self.detector)
+        except TypeError as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"The recipe's `detector` has a value of the wrong kind ({reason}).") from error
 
     def batches(self, dataset, model, training):
         """Batches of a data set as this recipe wants them; see `DetectionDataset.batches`."""
+        short, long = model.image_size
+        if training and self.short_sides and model.recipe.get("pyramid_sides"):
+            long = model.recipe["pyramid_limit"]
         return dataset.batches(
             self.batch_size,
-            image_size=model.image_size,
+            image_size=(short, long),
             training=training,
             seed=self.seed,
             flip=self.flip,

@@ -62,22 +62,51 @@ def test_trains_and_evaluates_on_proposals(method, voc, sets, searched, config, 
 
 def test_an_rpn_makes_proposals_for_others(voc, sets, tmp_path, capsys):
     config = tmp_path / "config.yaml"
-    config.write_text("detector: {rpn_channels: 8, rpn_post_nms: [60, 30]}")
+    config.write_text("detector: {rpn_channels: 8, rpn_post_nms: [60, 8]}")
     words = ["--model", "rpn", "--config", str(config), "--output", str(tmp_path / "run")]
     folder = train.main([*sets, *WORDS, *words])
     metrics = json.loads((folder / "metrics.json").read_text())
     assert set(metrics["recall"]) == {"0.5", "0.7"}
     model, found = str(folder / "last.keras"), str(tmp_path / "found")
-    curve = proposals.main(["--data", f"voc:{voc}@val", "--output", found, "--model", model])
+    curve = proposals.main(["--data", f"voc:{voc}@val", "--output", found, "--model", model, "--top", "8"])
     assert curve["recall"] == metrics["recall"]
-    results = evaluate.main(["--model", model, "--data", f"voc:{voc}@val"])
-    assert results["recall"] == metrics["recall"]
+    exported = str(tmp_path / "served")
+    keras.saving.load_model(model).export(exported)
+    for one in (model, exported):
+        results = evaluate.main(["--model", one, "--data", f"voc:{voc}@val"])
+        assert results["recall"] == metrics["recall"]
     assert "recall in per cent" in capsys.readouterr().out
+    many = proposals.main(["--data", f"voc:{voc}@val", "--output", str(tmp_path / "many"), "--model", model])
+    assert many["proposals_per_image"] > curve["proposals_per_image"]
+
+
+def test_both_sets_may_count_their_images_from_one(voc, searched, config, tmp_path):
+    """What is cut from one list of proposals for both would be refused: the ids are the same."""
+    found = {name: tmp_path / name for name in ("train", "val")}
+    boxes = kf.data.proposals.load(searched)
+    for name, folder in found.items():
+        dataset = kf.data.load(f"voc:{voc}@{name}")
+        folder.mkdir()
+        ids = [record.image_id for record in dataset.records]
+        kf.data.proposals.save_shard(folder / "all.npz", ids, [boxes[one] for one in ids])
+    words = [
+        "--train",
+        f"voc:{voc}@train",
+        "--val",
+        f"voc:{voc}@val",
+        *WORDS,
+        *config(),
+        "--model",
+        "fast_rcnn",
+    ]
+    words += ["--proposals", str(found["train"]), "--val-proposals", str(found["val"])]
+    folder = train.main([*words, "--output", str(tmp_path / "run")])
+    assert (folder / "detections.png").is_file()
 
 
 def test_alternating_run_goes_on(voc, sets, tmp_path, capsys):
     config = tmp_path / "config.yaml"
-    config.write_text("detector: {rpn_channels: 8, head_units: [8], rpn_post_nms: [60, 30]}")
+    config.write_text("detector: {rpn_channels: 8, head_units: [8], rpn_post_nms: [60, 8]}")
     words = [
         *sets,
         *WORDS,

@@ -113,11 +113,11 @@ def test_a_detector_of_one_size_is_asked_twice(image):
     assert detector.asked == [(True, None), (False, None)]
     assert len(found["boxes"]) == 2
     fixed = Detector()
-    fixed.canvas = True
+    fixed.has_one_size = True
     TestTimeAugmentation(fixed).detect(image)
     assert fixed.asked == [(True, None), (False, None)]
     for one in (detector, fixed):
-        with pytest.raises(ValueError, match="This detector has one image size"):
+        with pytest.raises(ValueError, match="This detector has sizes of its own"):
             TestTimeAugmentation(one, short_sides=[600])
 
 

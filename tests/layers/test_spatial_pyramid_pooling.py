@@ -51,6 +51,18 @@ def test_xla_equals_plain():
     np.testing.assert_array_equal(compiled, layer(FEATURE, BOXES))
 
 
+@pytest.mark.parametrize("layer", [SpatialPyramidPooling(), ExactRoIPooling()])
+def test_a_paper_sized_image_again_and_again(layer):
+    """Two thousand RoIs on conv5_3 of VGG16, where Grappler once put variables into the loop over windows."""
+    random = np.random.default_rng(0)
+    size = np.exp(random.uniform(np.log(32), np.log(500), [2000, 2]))
+    corner = random.uniform(0, 1, [2000, 2]) * np.maximum([800, 600] - size, 0)
+    boxes = np.concatenate([corner, np.minimum(corner + size, [800, 600])], axis=1)
+    features, boxes = tf.random.normal([1, 38, 50, 512]), tf.constant(boxes[None], tf.float32)
+    pool = tf.function(lambda: tf.reduce_max(layer([features], boxes)))
+    assert [float(pool()) for _ in range(3)] == [float(tf.reduce_max(features))] * 3
+
+
 def test_configuration_round_trip():
     layer = SpatialPyramidPooling((1, 4), (8, 16), 112.0, 3, name="spp")
     clone = SpatialPyramidPooling.from_config(layer.get_config())

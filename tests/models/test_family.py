@@ -223,6 +223,14 @@ def test_image_pyramid_takes_each_roi_from_its_scale(name, image, assert_same):
             assert_same(model.detect(image, proposals), expected)
 
 
+def test_an_image_pyramid_has_its_own_sizes(image):
+    model = make("fast", pyramid_sides=(96, 128))
+    with pytest.raises(ValueError, match="leave image_size out"):
+        model.detect(image, PROPOSALS, image_size=(64, 96))
+    views = kf.evaluation.TestTimeAugmentation(model, flip=False)
+    assert np.array_equal(views.detect(image, PROPOSALS)["labels"], model.detect(image, PROPOSALS)["labels"])
+
+
 def test_refuses_a_pyramid_of_features():
     with pytest.raises(ValueError, match="one feature map"):
         kf.RCNN(["a"], backbone="tiny_fpn")

@@ -1,5 +1,7 @@
 """What R-CNN and SPPnet do after `fit`."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -71,6 +73,11 @@ def test_cache_is_not_made_twice(dataset, tmp_path):
     model.cache_features(dataset, tmp_path)
     after = [file.stat().st_mtime_ns for file in files]
     assert [a == b for a, b in zip(before, after)] == [index != 3 for index in range(8)]
+    # Other weights, other features.
+    layer = model.head.dense[0][0]
+    layer.bias.assign(layer.bias + 1.0)
+    model.cache_features(dataset, tmp_path)
+    assert all(file.stat().st_mtime_ns != time for file, time in zip(files, after))
     with np.load(files[0]) as cache:
         assert "features" not in cache  # softmax needs none
         assert len(cache["pooled"]) == len(cache["pairs"]) > 0
@@ -92,6 +99,29 @@ def test_svms(dataset, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     again = loaded.detect(dataset.image(0), dataset.proposals[0])
     np.testing.assert_allclose(again["scores"], found["scores"], atol=1e-4)
+
+
+@pytest.mark.parametrize("ignore", [False, True])
+def test_what_an_ignored_region_covers_is_no_negative(dataset, tmp_path, ignore):
+    record = dataset.records[0]
+    crowd = np.float32([[0, 0, record.width, record.height]])
+    record = dataclasses.replace(
+        record,
+        boxes=np.concatenate([record.boxes, crowd]),
+        labels=np.append(record.labels, np.int32(0)),
+        ignore=np.append(record.ignore, ignore),
+    )
+    one = kf.data.DetectionDataset(
+        "one", dataset.class_names, [record], dataset.source, proposals=dataset.proposals[:1]
+    )
+    (file,) = make("spp", dataset).cache_features(one, tmp_path)
+    with np.load(file) as cache:
+        assert np.all(cache["left_alone"] == ignore)
+
+
+def test_the_warp_fits_the_backbone():
+    assert kf.RCNN(["a"], backbone="zf", head_units=(8,)).recipe["warp_size"] == 192
+    assert kf.RCNN(["a"], backbone="mobilenet_v2", head_units=(8,)).recipe["warp_size"] == 224
 
 
 def test_refuses_an_unknown_classifier():

@@ -1,5 +1,6 @@
 """The 4-step alternating schedule."""
 
+import dataclasses
 import json
 
 import keras
@@ -54,6 +55,32 @@ def test_the_whole_answers_as_its_parts(run, sets, assert_same):
     for one in (model, fourth):
         one.recipe = {**one.recipe, "score_threshold": 0.0}
     assert_same(fourth.detect(image, boxes), model.detect(image))
+
+
+def test_each_step_may_be_as_long_as_in_the_paper(sets, tmp_path, monkeypatch):
+    seen = []
+
+    def fit(recipe, model, train, val, folder):
+        seen.append((recipe.steps, recipe.rate_steps, recipe.seed))
+        folder.mkdir(parents=True)
+        model.save(folder / "last.keras")
+
+    monkeypatch.setattr(alternating, "fit", fit)
+    recipe = dataclasses.replace(
+        RECIPE, alternating_steps=(8, 4, 8, 4), alternating_rate_steps=(6, 3, 6, 3), rate_schedule="steps"
+    )
+    alternating.alternate(recipe, *sets, tmp_path)
+    assert seen == [(8, (6,), 0), (4, (3,), 1), (8, (6,), 2), (4, (3,), 3)]
+    with pytest.raises(ValueError, match="each of the four"):
+        dataclasses.replace(RECIPE, alternating_steps=(8, 4))
+
+
+def test_refuses_two_images_of_one_name_at_once(sets, tmp_path):
+    twice = shapes.load("train", 8)
+    twice.records[1] = twice.records[0]
+    with pytest.raises(ValueError, match="two images called"):
+        alternating.alternate(RECIPE, twice, None, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_every_step_leaves_its_model_and_proposals(run):

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_frcnn.training.progress import EpochLines, clock
+from keras_frcnn.training.progress import EpochLines, ImageLines, clock
 
 
 class Score(keras.callbacks.Callback):
@@ -20,6 +20,14 @@ def test_one_line_an_epoch(capsys):
         "epoch 2/2  loss 1.000  val_voc_ap50 0.250",
     ]
     assert lines[1].endswith("0:00 left]")
+
+
+def test_lines_of_images_come_seldom_but_at_the_end(capsys):
+    show = ImageLines("features")
+    for done in range(1, 6):
+        show(done, 5)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  [")[0] for line in lines] == ["features: 1 of 5 images", "features: 5 of 5 images"]
 
 
 @pytest.mark.parametrize("seconds, text", [(0, "0:00"), (59.9, "0:59"), (187, "3:07"), (3725.2, "62:05")])

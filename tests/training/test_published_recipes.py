@@ -29,6 +29,9 @@ TRAINING = {
     "rate_schedule": ["steps"] * 5,
     "rate_steps": [(50000,), (80000,), (350000,), (30000,), (50000,)],
     "rate_factor": [0.1] * 5,
+    # tools/train_faster_rcnn_alt_opt.py: max_iters and the names of its solvers.
+    "alternating_steps": [(80000, 40000, 80000, 40000), (), (), (), (80000, 40000, 80000, 40000)],
+    "alternating_rate_steps": [(60000, 30000, 60000, 30000), (), (), (), (60000, 30000, 60000, 30000)],
     "warmup_steps": [0] * 5,
     "optimizer": ["caffe"] * 5,
     "momentum": [0.9] * 5,

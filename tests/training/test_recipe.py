@@ -209,7 +209,7 @@ def test_batches_are_made_as_the_recipe_says():
         crop=0.75,
         scale_jitter=(0.5, 2.0),
     )
-    data, model = Mock(), Mock(image_size=(40, 60))
+    data, model = Mock(), Mock(image_size=(40, 60), recipe={})
     assert recipe.batches(data, model, training=True) is data.batches.return_value
     data.batches.assert_called_once_with(
         3,
@@ -225,6 +225,28 @@ def test_batches_are_made_as_the_recipe_says():
     )
     Recipe().batches(data, model, training=False)
     assert data.batches.call_args.kwargs["scale_jitter"] is None
+
+
+def test_the_limit_of_an_image_pyramid_holds_in_training_too():
+    recipe = Recipe(model="fast_rcnn", short_sides=(64, 128), detector={"pyramid_limit": 256})
+    given = []
+
+    class Dataset:
+        def batches(self, batch_size, image_size, **arguments):
+            given.append(image_size)
+
+    class Model:
+        image_size = (64, 96)
+        recipe = {"pyramid_sides": (64, 128), "pyramid_limit": 256}
+
+    recipe.batches(Dataset(), Model(), training=True)
+    recipe.batches(Dataset(), Model(), training=False)
+    assert given == [(64, 256), (64, 96)]
+
+
+def test_refuses_a_value_of_the_wrong_kind():
+    with pytest.raises(ValueError, match="`detector` has a value of the wrong kind"):
+        Recipe(backbone_weights="none", detector={"head_units": 8}).build(["a"])
 
 
 def test_an_rpn_needs_no_class_names():
