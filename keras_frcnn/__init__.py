@@ -1,6 +1,6 @@
 """R-CNN, Fast R-CNN and Faster R-CNN for Keras 3 on TensorFlow."""
 
-from keras_frcnn import boxes, callbacks, data, evaluation, export, layers, models
+from keras_frcnn import boxes, callbacks, data, evaluation, export, layers, models, weights
 from keras_frcnn.models import RCNN, RPN, FasterRCNN, FastRCNN, SPPNet
 
 __version__ = "0.1.0"
@@ -18,4 +18,5 @@ __all__ = [
     "export",
     "layers",
     "models",
+    "weights",
 ]

@@ -162,22 +162,51 @@ def turn_boxes_upright(boxes, orientation, height, width):
     return boxes
 
 
-def resized_shape(height, width, image_size):
+def checked_image_size(image_size):
+    """A test-time size as two ints.
+
+    Args:
+        image_size: `(short side, limit of the long side)`, pixels.
+
+    Returns:
+        tuple of two ints.
+
+    Raises:
+        ValueError: it is no such pair, or its limit is below the short side.
+    """
+    sides = tuple(int(side) for side in np.ravel(image_size))
+    if len(sides) != 2 or not 0 < sides[0] <= sides[1]:
+        raise ValueError(
+            f"image_size is (short side, limit of the long side) in pixels; {image_size} cannot be met."
+        )
+    return sides
+
+
+def resized_shape(height, width, image_size, rounding="exact"):
     """Size of an image after the resize of the Faster R-CNN paper (section 3.3).
 
     Args:
         height, width: pixels, Python ints or int tensors.
         image_size: `(short, long)`: the short side becomes `short`, unless the long side would exceed `long`;
             then the long side becomes `long`.
+        rounding: "exact", in whole numbers; or "float64" (torchvision), by a factor of 64-bit floats, which
+            makes about one image in sixty a pixel smaller.
 
     Returns:
-        `(height, width)`, rounded down and at least 1: ints for ints, int32 tensors for tensors.
+        `(height, width)`, rounded down and at least 1: int32 tensors, or ints where all is ints and exact.
+
+    Raises:
+        ValueError: another rounding.
 
     Example:
         >>> resized_shape(375, 500, (600, 1000))
         (600, 800)
     """
     short, long = image_size
+    if rounding not in ("exact", "float64"):
+        raise ValueError(f"Unknown resize_rounding {rounding!r}; use 'exact' or 'float64'.")
+    if rounding == "float64":
+        return _resized_by_float64(height, width, short, long)
     if not any(tf.is_tensor(value) for value in (height, width, short, long)):
         small, large = min(height, width), max(height, width)
         target, side = (short, small) if large * short <= long * small else (long, large)
@@ -188,6 +217,12 @@ def resized_shape(height, width, image_size):
     fits = large * short <= long * small
     target, side = tf.where(fits, short, long), tf.where(fits, small, large)
     return tuple(tf.cast(tf.maximum(value * target // side, 1), tf.int32) for value in (height, width))
+
+
+def _resized_by_float64(height, width, short, long):
+    height, width, short, long = (tf.cast(value, tf.float64) for value in (height, width, short, long))
+    factor = tf.minimum(short / tf.minimum(height, width), long / tf.maximum(height, width))
+    return tuple(tf.cast(tf.maximum(tf.floor(side * factor), 1.0), tf.int32) for side in (height, width))
 
 
 def canvas_side(image_size):

@@ -39,7 +39,16 @@ def grouped_nms(boxes, scores, iou_threshold, score_threshold, max_outputs):
     return kept.nmsed_boxes, kept.nmsed_scores, tf.cast(kept.nmsed_classes, tf.int32), kept.valid_detections
 
 
-def postprocess(probabilities, boxes, valid, image_shapes, score_threshold, iou_threshold, max_detections):
+def postprocess(
+    probabilities,
+    boxes,
+    valid,
+    image_shapes,
+    score_threshold,
+    iou_threshold,
+    max_detections,
+    min_box_size=0.0,
+):
     """Turn the head's answer for each RoI into the detections of each image.
 
     Args:
@@ -50,6 +59,7 @@ def postprocess(probabilities, boxes, valid, image_shapes, score_threshold, iou_
         score_threshold: detections score above it.
         iou_threshold: of the per-class non-maximum suppression.
         max_detections: D, at most this many an image over all classes.
+        min_box_size: detections with a shorter side are dropped, pixels; 0.01 in torchvision.
 
     Returns:
         dict of "boxes" float32 `[B, D, 4]`, "scores" float32 `[B, D]`, "labels" int32 `[B, D]` (0…K−1), all
@@ -58,6 +68,7 @@ def postprocess(probabilities, boxes, valid, image_shapes, score_threshold, iou_
     scores = tf.where(valid[:, :, None], probabilities[:, :, 1:], 0.0)
     flat = tf.reshape(boxes, [tf.shape(boxes)[0], -1, 4])
     boxes = tf.reshape(box_ops.clip(flat, image_shapes), tf.shape(boxes))
+    scores = tf.where(box_ops.at_least(boxes, min_box_size), scores, 0.0)
     boxes, scores, labels, count = grouped_nms(boxes, scores, iou_threshold, score_threshold, max_detections)
     filled = tf.sequence_mask(count, max_detections)
     return {

@@ -4,7 +4,11 @@ import keras
 
 from keras_frcnn.backbones.backbone import Backbone, dtype_policy, mark_source
 from keras_frcnn.backbones.mobilenet_v2 import mobilenet_v2, mobilenet_v2_fpn
+from keras_frcnn.backbones.mobilenet_v3_large_320_fpn import mobilenet_v3_large_320_fpn
+from keras_frcnn.backbones.mobilenet_v3_large_fpn import mobilenet_v3_large_fpn
 from keras_frcnn.backbones.resnet50 import resnet50
+from keras_frcnn.backbones.resnet50_fpn import resnet50_fpn
+from keras_frcnn.backbones.resnet50_fpn_v2 import resnet50_fpn_v2
 from keras_frcnn.backbones.tiny_fpn import tiny_fpn
 from keras_frcnn.backbones.vgg16 import vgg16
 from keras_frcnn.backbones.zf import zf
@@ -13,8 +17,12 @@ NETWORKS = {
     "vgg16": vgg16,
     "zf": zf,
     "resnet50": resnet50,
+    "resnet50_fpn": resnet50_fpn,
+    "resnet50_fpn_v2": resnet50_fpn_v2,
     "mobilenet_v2": mobilenet_v2,
     "mobilenet_v2_fpn": mobilenet_v2_fpn,
+    "mobilenet_v3_large_fpn": mobilenet_v3_large_fpn,
+    "mobilenet_v3_large_320_fpn": mobilenet_v3_large_320_fpn,
     "tiny_fpn": tiny_fpn,
 }
 
@@ -28,7 +36,8 @@ def get(backbone, weights="none"):
     Args:
         backbone: one of `NETWORKS`, or a `keras.Model` `[B, H, W, 3]` → dict of feature maps by level name,
             such as `{"P3": …, "P4": …}` (a single map: `{"C4": …}`). Every map is pooled from.
-        weights: "imagenet", "none" or the path of a `.weights.h5` file.
+        weights: "imagenet", "none" or the path of a weights file: `.weights.h5`, or for the networks of
+            torchvision a file of theirs or its state dict.
 
     Returns:
         `Backbone`.
@@ -85,7 +94,11 @@ __all__ = [
     "get",
     "mobilenet_v2",
     "mobilenet_v2_fpn",
+    "mobilenet_v3_large_320_fpn",
+    "mobilenet_v3_large_fpn",
     "resnet50",
+    "resnet50_fpn",
+    "resnet50_fpn_v2",
     "tiny_fpn",
     "vgg16",
     "zf",

@@ -23,7 +23,7 @@ class Backbone:
         stages: names of layers by stage, from the image up, for freezing.
         head: network for the RoIs, where the backbone gives one (conv5 of a ResNet).
         defaults: arguments of a detector that suit this network better than the detector's own defaults.
-        source: "none", "imagenet" or the name of a weights file.
+        source: "none", "imagenet", the name of a weights file or "state dict".
         load_fc: function that reads the fully connected layers that the weights bring for the head; see `fc`.
     """
 
@@ -69,13 +69,18 @@ class Backbone:
                 f"use 0 to {len(self.stages)}, or set `trainable` on the layers of your own network."
             )
         frozen = {name for stage in self.stages[:stages] for name in stage}
-        for layer in self.layers():
-            if layer.name in frozen or (batch_norm and isinstance(layer, keras.layers.BatchNormalization)):
-                layer.trainable = False
+        stopped = [layer for layer in self.layers() if layer.name in frozen]
+        for layer in [*stopped, *(self.norms() if batch_norm else [])]:
+            layer.trainable = False
 
     def layers(self):
         """All layers of the network and of the head it gives."""
         return [*self.network.layers, *(self.head.layers if self.head else [])]
+
+    def norms(self):
+        """All layers of batch normalisation, those within a pyramid too."""
+        norms = [layer for layer in self.layers() if isinstance(layer, keras.layers.BatchNormalization)]
+        return norms + [norm for layer in self.layers() for norm in getattr(layer, "norms", [])]
 
     def parts(self):
         """Layers with weights by stage, then those outside the stages, such as a pyramid.

@@ -21,6 +21,8 @@ class AnchorGenerator(keras.layers.Layer):
             corner (torchvision, detectron2).
         rounding: "none"; "caffe" rounds a 16 px base anchor and scales it up, which gives the nine anchors of
             py-faster-rcnn (as half-open boxes); "torchvision" rounds the finished corners.
+        steps: "stride", from cell to cell; or "quotient" (torchvision): the sides of the image over the cells
+            of the level, rounded down. On 800 rows of pixels the 13 cells of stride 64 are 61 apart.
 
     Call arguments:
         features: tensor `[B, H, W, C]` or list of L such.
@@ -34,7 +36,9 @@ class AnchorGenerator(keras.layers.Layer):
         TensorShape([54, 4])
     """
 
-    def __init__(self, sizes, strides, ratios=(0.5, 1.0, 2.0), offset=0.5, rounding="none", **kwargs):
+    def __init__(
+        self, sizes, strides, ratios=(0.5, 1.0, 2.0), offset=0.5, rounding="none", steps="stride", **kwargs
+    ):
         super().__init__(autocast=False, **kwargs)
         if len(sizes) != len(strides):
             raise ValueError(
@@ -42,11 +46,14 @@ class AnchorGenerator(keras.layers.Layer):
             )
         if rounding not in ("none", "caffe", "torchvision"):
             raise ValueError(f"Unknown anchor rounding {rounding!r}; use 'none', 'caffe' or 'torchvision'.")
+        if steps not in ("stride", "quotient"):
+            raise ValueError(f"Unknown anchor steps {steps!r}; use 'stride' or 'quotient'.")
         self.sizes = [list(np.atleast_1d(level).tolist()) for level in sizes]
         self.strides = list(strides)
         self.ratios = list(ratios)
         self.offset = float(offset)
         self.rounding = rounding
+        self.steps = steps
         counts = {len(level) for level in self.sizes}
         if len(counts) > 1:
             raise ValueError(
@@ -75,12 +82,18 @@ class AnchorGenerator(keras.layers.Layer):
     def per_level(self, features):
         """The same as a list with one `[A_l, 4]` a level."""
         features = features if isinstance(features, (list, tuple)) else [features]
-        return [self._level(level, tf.shape(feature)) for level, feature in enumerate(features)]
+        shapes = [tf.shape(feature)[1:3] for feature in features]
+        image = shapes[0] * self.strides[0]
+        steps = [
+            image // shape if self.steps == "quotient" else [stride, stride]
+            for shape, stride in zip(shapes, self.strides)
+        ]
+        return [self._level(*arguments) for arguments in zip(range(len(shapes)), shapes, steps)]
 
-    def _level(self, level, shape):
-        stride = float(self.strides[level])
-        x = tf.range(tf.cast(shape[2], tf.float32)) * stride
-        y = tf.range(tf.cast(shape[1], tf.float32)) * stride
+    def _level(self, level, shape, step):
+        height, width = tf.unstack(tf.cast(shape, tf.float32))
+        step_y, step_x = tf.unstack(tf.cast(step, tf.float32))
+        x, y = tf.range(width) * step_x, tf.range(height) * step_y
         y, x = tf.meshgrid(y, x, indexing="ij")
         shift = tf.reshape(tf.stack([x, y, x, y], axis=-1), [-1, 1, 4])
         return tf.reshape(shift + self.cell_anchors(level), [-1, 4])
@@ -100,4 +113,5 @@ class AnchorGenerator(keras.layers.Layer):
             "ratios": self.ratios,
             "offset": self.offset,
             "rounding": self.rounding,
+            "steps": self.steps,
         }

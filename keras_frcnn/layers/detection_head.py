@@ -15,7 +15,7 @@ from keras_frcnn.layers.normalised_dense import NormalisedDense
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class DetectionHead(keras.layers.Layer):
-    """Two fully connected layers, then sibling layers for classes and boxes (Fast R-CNN, section 2.1).
+    """Fully connected layers, then sibling layers for classes and boxes (Fast R-CNN, section 2.1).
 
     Args:
         num_classes: K, without background.
@@ -30,6 +30,11 @@ class DetectionHead(keras.layers.Layer):
             `normalise_boxes` sets; files hold them folded into the weights.
         boxes_from: "dense", deltas from the same features as the classes; or "pooled", from what enters the
             first fully connected layer, as R-CNN and SPPnet have it.
+        convs: widths of 3×3 convolutions before the fully connected layers, each with batch normalisation;
+            (256, 256, 256, 256) in torchvision's v2, none in the papers.
+        epsilon: of that batch normalisation.
+        background_box: whether the box layer has a row of outputs for the background too, which nothing
+            reads; Caffe's and torchvision's have.
 
     Call arguments:
         pooled: `[B, R, P, P, C]`, or any `[B, R, …]` that is flattened.
@@ -50,6 +55,9 @@ class DetectionHead(keras.layers.Layer):
         ranks=None,
         normalised=False,
         boxes_from="dense",
+        convs=(),
+        epsilon=1e-5,
+        background_box=False,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -67,6 +75,11 @@ class DetectionHead(keras.layers.Layer):
         if boxes_from not in ("dense", "pooled"):
             raise ValueError(f"Unknown boxes_from {boxes_from!r}; use 'dense' or 'pooled'.")
         self.boxes_from = boxes_from
+        self.widths = tuple(convs)
+        self.epsilon = float(epsilon)
+        self.background_box = bool(background_box)
+        self.convs = [self._convolution(width, f"conv{index}") for index, width in enumerate(self.widths, 1)]
+        self.norms = [self._norm(f"norm{index}") for index in range(1, len(self.convs) + 1)]
         # One list of layers for each of fc6, fc7 …: the layer, or its two factors.
         self.dense = []
         if network is None:
@@ -78,7 +91,25 @@ class DetectionHead(keras.layers.Layer):
         self.box_count = 1 if class_agnostic else self.num_classes
         self.class_dense = self._predictor(self.num_classes + 1, 0.01, "class_predictor")
         box_predictor = NormalisedDense if normalised else keras.layers.Dense
-        self.box_dense = self._predictor(4 * self.box_count, 0.001, "box_predictor", box_predictor)
+        # Boxes of a single kind have none for the background.
+        self.box_rows = self.box_count + (self.background_box and not self.class_agnostic)
+        self.box_dense = self._predictor(4 * self.box_rows, 0.001, "box_predictor", box_predictor)
+
+    def _convolution(self, width, name):
+        return keras.layers.Conv2D(
+            width,
+            3,
+            padding="same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def _norm(self, name):
+        return keras.layers.BatchNormalization(
+            momentum=0.9, epsilon=self.epsilon, dtype=self.dtype_policy, name=name
+        )
 
     def _fully_connected(self, width, rank, name):
         if not rank:
@@ -97,8 +128,13 @@ class DetectionHead(keras.layers.Layer):
         )
 
     def build(self, pooled_shape):
+        shape = tuple(pooled_shape[2:])
+        for conv, norm in zip(self.convs, self.norms):
+            conv.build((None, *shape))
+            shape = (*shape[:-1], conv.filters)
+            norm.build((None, *shape))
         if self.network is None:
-            features = math.prod(pooled_shape[2:])
+            features = math.prod(shape)
             for layer in itertools.chain(*self.dense):
                 layer.build((None, features))
                 features = layer.units
@@ -107,7 +143,7 @@ class DetectionHead(keras.layers.Layer):
         self.drop.build((None, features))
         self.class_dense.build((None, features))
         if self.network is None and self.boxes_from == "pooled":
-            features = math.prod(pooled_shape[2:])
+            features = math.prod(shape)
         self.box_dense.build((None, features))
 
     def call(self, pooled, training=False):
@@ -117,7 +153,7 @@ class DetectionHead(keras.layers.Layer):
         deltas = tf.cast(self.box_dense(box_features), tf.float32)
         return (
             tf.reshape(logits, [batch, count, self.num_classes + 1]),
-            tf.reshape(deltas, [batch, count, self.box_count, 4]),
+            tf.reshape(deltas, [batch, count, self.box_rows, 4])[:, :, self.box_rows - self.box_count :],
         )
 
     def features(self, pooled, training=False):
@@ -135,6 +171,8 @@ class DetectionHead(keras.layers.Layer):
             axes = list(range(1, features.shape.rank - 1))
             features = tf.reduce_mean(features, axis=axes) if axes else features
             return features, features
+        for conv, norm in zip(self.convs, self.norms):
+            rois = tf.nn.relu(norm(conv(rois), training=training))
         features = flat = tf.reshape(rois, [-1, math.prod(rois.shape[1:])])
         for layers in self.dense:
             for layer in layers:
@@ -187,4 +225,7 @@ class DetectionHead(keras.layers.Layer):
             "ranks": self.ranks,
             "normalised": self.normalised,
             "boxes_from": self.boxes_from,
+            "convs": self.widths,
+            "epsilon": self.epsilon,
+            "background_box": self.background_box,
         }

@@ -14,18 +14,25 @@ class FeaturePyramid(keras.layers.Layer):
     Args:
         channels: C of every level of the pyramid; 256 in the paper.
         extra_levels: coarser levels that subsample the last one, for the largest anchors; 1 in the paper.
+        batch_norm: whether batch normalisation follows each convolution, in place of its bias.
+        epsilon: of the batch normalisation.
 
     Call arguments:
-        features: list of L maps `[B, H_l, W_l, C_l]`, fine to coarse, each twice as coarse as the one before.
+        features: list of L maps `[B, H_l, W_l, C_l]`, fine to coarse, each twice as coarse as the one before
+            or of the same size.
+        training: bool, for the batch normalisation.
 
     Returns:
         list of L + extra_levels maps `[B, H_l, W_l, C]`.
     """
 
-    def __init__(self, channels=256, extra_levels=1, **kwargs):
+    def __init__(self, channels=256, extra_levels=1, batch_norm=False, epsilon=1e-5, **kwargs):
         super().__init__(**kwargs)
         self.channels = int(channels)
         self.extra_levels = int(extra_levels)
+        self.batch_norm = bool(batch_norm)
+        self.epsilon = float(epsilon)
+        self.lateral_norms, self.output_norms = [], []
 
     def build(self, features_shape):
         def conv(kernel_size, name, shape):
@@ -33,6 +40,7 @@ class FeaturePyramid(keras.layers.Layer):
                 self.channels,
                 kernel_size,
                 padding="same",
+                use_bias=not self.batch_norm,
                 kernel_initializer="he_uniform" if kernel_size == 1 else "glorot_uniform",
                 dtype=self.dtype_policy,
                 name=name,
@@ -45,15 +53,30 @@ class FeaturePyramid(keras.layers.Layer):
         self.output_convs = [
             conv(3, f"output_{index}", pyramid_shape) for index in range(len(features_shape))
         ]
+        if self.batch_norm:
+            self.lateral_norms = [self._norm(f"lateral_norm_{index}") for index in range(len(features_shape))]
+            self.output_norms = [self._norm(f"output_norm_{index}") for index in range(len(features_shape))]
 
-    def call(self, features):
-        merged = [lateral(feature) for lateral, feature in zip(self.lateral, features, strict=True)]
+    def _norm(self, name):
+        norm = keras.layers.BatchNormalization(
+            momentum=0.9, epsilon=self.epsilon, dtype=self.dtype_policy, name=name
+        )
+        norm.build((None, None, None, self.channels))
+        return norm
+
+    def call(self, features, training=False):
+        merged = _each(self.lateral, self.lateral_norms, features, training)
         for level in reversed(range(len(merged) - 1)):
-            merged[level] = merged[level] + _twice_as_fine(merged[level + 1], tf.shape(merged[level]))
-        pyramid = [conv(feature) for conv, feature in zip(self.output_convs, merged, strict=True)]
+            merged[level] = merged[level] + _as_fine(merged[level + 1], tf.shape(merged[level]))
+        pyramid = _each(self.output_convs, self.output_norms, merged, training)
         for _ in range(self.extra_levels):
             pyramid.append(pyramid[-1][:, ::2, ::2])
         return pyramid
+
+    @property
+    def norms(self):
+        """The layers of batch normalisation."""
+        return [*self.lateral_norms, *self.output_norms]
 
     def compute_output_shape(self, features_shape):
         shapes = [(*shape[:-1], self.channels) for shape in features_shape]
@@ -63,13 +86,29 @@ class FeaturePyramid(keras.layers.Layer):
         return shapes
 
     def get_config(self):
-        return {**super().get_config(), "channels": self.channels, "extra_levels": self.extra_levels}
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "extra_levels": self.extra_levels,
+            "batch_norm": self.batch_norm,
+            "epsilon": self.epsilon,
+        }
 
 
-def _twice_as_fine(feature, shape):
-    """Repeat every cell 2 × 2 and cut to the finer map; broadcasting has gradients everywhere, XLA too."""
+def _each(convs, norms, features, training):
+    """Each map through its convolution and, where there is any, its normalisation."""
+    features = [conv(feature) for conv, feature in zip(convs, features, strict=True)]
+    if not norms:
+        return features
+    return [norm(feature, training=training) for norm, feature in zip(norms, features, strict=True)]
+
+
+def _as_fine(feature, shape):
+    """Repeat every cell, 2 × 2 times but on maps of one size, and cut to the finer map; broadcasting has
+    gradients everywhere, XLA too."""
     batch, height, width, channels = tf.unstack(tf.shape(feature))
+    rows, columns = -(-shape[1] // height), -(-shape[2] // width)
     feature = feature[:, :, None, :, None, :]
-    feature = tf.broadcast_to(feature, [batch, height, 2, width, 2, channels])
-    feature = tf.reshape(feature, [batch, 2 * height, 2 * width, channels])
+    feature = tf.broadcast_to(feature, [batch, height, rows, width, columns, channels])
+    feature = tf.reshape(feature, [batch, rows * height, columns * width, channels])
     return feature[:, : shape[1], : shape[2]]

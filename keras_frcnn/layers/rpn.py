@@ -25,6 +25,8 @@ class RegionProposalNetwork(keras.layers.Layer):
         nms_iou: proposals that overlap a better one by more are dropped.
         min_size: proposals with a shorter side are dropped, pixels.
         coder_weights: of the box coder.
+        depth: 3×3 convolutions in a row; 1 in the papers.
+        score_threshold: proposals that score lower are dropped, 0–1.
 
     Call arguments:
         features: tensor `[B, H, W, C]` or list of L such.
@@ -47,6 +49,8 @@ class RegionProposalNetwork(keras.layers.Layer):
         nms_iou=0.7,
         min_size=16.0,
         coder_weights=(1.0, 1.0, 1.0, 1.0),
+        depth=1,
+        score_threshold=0.0,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -63,8 +67,14 @@ class RegionProposalNetwork(keras.layers.Layer):
         self.nms_iou = float(nms_iou)
         self.min_size = float(min_size)
         self.coder = box_ops.BoxCoder(coder_weights)
+        self.depth = int(depth)
+        self.score_threshold = float(score_threshold)
         k = self.anchors.anchors_per_cell
         self.conv = self._conv(self.channels, 3, 0.01, "conv", activation="relu")
+        self.further_convs = [
+            self._conv(self.channels, 3, 0.01, f"conv_{index}", activation="relu")
+            for index in range(1, self.depth)
+        ]
         self.class_conv = self._conv(k * (2 if objectness == "softmax" else 1), 1, 0.01, "class_conv")
         self.box_conv = self._conv(4 * k, 1, 0.01, "box_conv")
 
@@ -83,6 +93,8 @@ class RegionProposalNetwork(keras.layers.Layer):
         shape = features_shape[0] if isinstance(features_shape, list) else features_shape
         hidden = (*shape[:-1], self.channels)
         self.conv.build(shape)
+        for conv in self.further_convs:
+            conv.build(hidden)
         self.class_conv.build(hidden)
         self.box_conv.build(hidden)
 
@@ -108,6 +120,8 @@ class RegionProposalNetwork(keras.layers.Layer):
 
     def _predict(self, feature):
         hidden = self.conv(feature)
+        for conv in self.further_convs:
+            hidden = conv(hidden)
         batch = tf.shape(feature)[0]
         logits = tf.cast(self.class_conv(hidden), tf.float32)
         if self.objectness == "softmax":
@@ -126,7 +140,8 @@ class RegionProposalNetwork(keras.layers.Layer):
             logits, index = tf.math.top_k(tf.stop_gradient(objectness[level]), best)
             chosen = tf.gather(tf.stop_gradient(deltas[level]), index, axis=1, batch_dims=1)
             decoded = box_ops.clip(self.coder.decode(chosen, tf.gather(references, index)), image_shapes)
-            logits = tf.where(box_ops.at_least(decoded, self.min_size), logits, -float("inf"))
+            usable = box_ops.at_least(decoded, self.min_size) & (tf.sigmoid(logits) >= self.score_threshold)
+            logits = tf.where(usable, logits, -float("inf"))
             # A group a level: each level competes with itself only, and the best of all remain.
             others = [tf.fill(tf.shape(logits), -float("inf"))] * (len(anchors) - 1)
             scores.append(tf.stack([*others[:level], logits, *others[level:]], axis=-1))
@@ -167,4 +182,6 @@ class RegionProposalNetwork(keras.layers.Layer):
             "nms_iou": self.nms_iou,
             "min_size": self.min_size,
             "coder_weights": self.coder.weights,
+            "depth": self.depth,
+            "score_threshold": self.score_threshold,
         }

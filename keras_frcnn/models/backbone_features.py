@@ -5,6 +5,7 @@ from types import MappingProxyType, SimpleNamespace
 import keras
 
 from keras_frcnn import backbones
+from keras_frcnn import images as image_ops
 from keras_frcnn.layers import PixelNormalization
 
 
@@ -28,23 +29,29 @@ class BackboneFeatures:
         Returns:
             Namespace of all arguments.
         """
-        pretrained = parts.source not in ("none", "as given")
-        known = {"frozen_stages": 0}
-        for table in (*defaults, parts.defaults):
-            known |= table
-        known |= {
+        # A detector whose weights are to come counts as pretrained by where they come from.
+        pretrained = (arguments["weights_source"] or parts.source) not in ("none", "as given")
+        known = {
+            "image_size": (600, 1000),
+            "resize_rounding": "exact",
+            "frozen_stages": 0,
+            "frozen_batch_norm": pretrained,
+            "batch_norm_epsilon": None,
             "preprocessing": parts.preprocessing,
             "anchor_sizes": parts.anchor_sizes,
-            "frozen_batch_norm": pretrained,
             "weights_source": parts.source,
         }
+        for table in (*defaults, parts.defaults):
+            known |= table
         if not pretrained:
-            known["frozen_stages"] = 0
+            known |= {"frozen_stages": 0, "frozen_batch_norm": False}
         recipe = {
             name: known[name] if value is None and name in known else value
             for name, value in arguments.items()
         }
         self.recipe = MappingProxyType(recipe)
+        self.image_size = image_ops.checked_image_size(recipe["image_size"])
+        self.resize_rounding = recipe.get("resize_rounding", "exact")
         return SimpleNamespace(**recipe)
 
     def assemble_backbone(self, parts, recipe):
@@ -57,6 +64,10 @@ class BackboneFeatures:
         self.stride = max(parts.strides) if not parts.pyramid else parts.strides[parts.pooled_levels - 1]
         self.pooled_levels = parts.pooled_levels
         parts.freeze(recipe.frozen_stages, recipe.frozen_batch_norm)
+        epsilon = self.recipe.get("batch_norm_epsilon")
+        if epsilon is not None:
+            for norm in parts.norms():
+                norm.epsilon = float(epsilon)
         self.pixels = PixelNormalization(recipe.preprocessing, self.stride, name="pixels")
         self.backbone = parts.network
         self.backbone_parts = parts

@@ -18,23 +18,26 @@ class Detector(BackboneFeatures, keras.Model):
 
     Args:
         class_names: names of the K classes, without background; their order gives the labels 0…K−1.
-        image_size: `(short side, limit of the long side)` that `detect` and the export resize to, pixels.
         canvas: whether every image is letterboxed into one square, so that a batch of any images is one pass.
         max_detections: rows of the answer (N).
         loss_names: names of the losses and other figures that `training_losses` gives, for the logs.
+
+    Attributes:
+        image_size: `(short side, limit of the long side)` that `detect` and the export resize to, pixels.
+        resize_rounding: how its sides are rounded, see `images.resized_shape`.
     """
 
     needs_proposals = False
     only_proposals = False  # whether `detect` answers with regions that may hold anything
     score_name = "val_voc_ap50"  # the log that says which epoch is best
 
-    def __init__(self, class_names, image_size, canvas, max_detections, loss_names, **kwargs):
+    def __init__(self, class_names, canvas, max_detections, loss_names, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.class_names = _checked_class_names(class_names)
-        self.image_size = _checked_image_size(image_size)
         self.canvas = bool(canvas)
         self.max_detections = int(max_detections)
         self.restored = False
+        self.weight_origins = {}
         self.built = True  # the constructor of a subclass makes and builds every part
         self.supports_jit = False  # also without `compile`: "auto" would try XLA on the first GPU
         self.sampling_seeds = keras.random.SeedGenerator(name="sampling_seeds")
@@ -236,14 +239,23 @@ class Detector(BackboneFeatures, keras.Model):
 
     # Beyond Keras.
 
+    def note_origin(self, weights, source):
+        """Keep where weights came from, for `loading_report`.
+
+        Args:
+            weights: list of `keras.Variable` of this model.
+            source: name of a file, or another word for it.
+        """
+        self.weight_origins |= {id(weight): source for weight in weights}
+
     def loading_report(self):
         """Table of the parts, for a look before training.
 
         Returns:
             str of several lines: for each stage of the backbone and each further part the number of tensors,
             parameters and trainable parameters, and where the weights came from: "imagenet", the name of a
-            weights file, "as given" (a network of one's own), "saved model" or "new"; then how pixels
-            are normalised.
+            weights or model file, "as given" (a network of one's own), "saved model" or "new"; then how
+            pixels are normalised.
         """
         return loading_report(self, self.backbone_parts)
 
@@ -288,7 +300,9 @@ class Detector(BackboneFeatures, keras.Model):
         """
         shape = tf.shape(images)
         short, long = tf.unstack(image_size) if image_size is not None else self.image_size
-        image_shape = tf.stack(image_ops.resized_shape(shape[-3], shape[-2], (short, long)))
+        image_shape = tf.stack(
+            image_ops.resized_shape(shape[-3], shape[-2], (short, long), self.resize_rounding)
+        )
         pixels = image_ops.resize(images, image_shape)
         if self.canvas:
             pixels = image_ops.pad(pixels, self.canvas_side, self.canvas_side)
@@ -354,7 +368,7 @@ class Detector(BackboneFeatures, keras.Model):
             raise ValueError(
                 "A model with canvas=True or pyramid_sides has sizes of its own; leave image_size out."
             )
-        return tf.constant(_checked_image_size(image_size or self.image_size), tf.int32)
+        return tf.constant(image_ops.checked_image_size(image_size or self.image_size), tf.int32)
 
     @staticmethod
     def _first(answer):
@@ -372,12 +386,3 @@ def _checked_class_names(names):
             f"class_names must be one or more different names; {', '.join(twice) or 'none'} given."
         )
     return names
-
-
-def _checked_image_size(image_size):
-    sides = tuple(int(side) for side in np.ravel(image_size))
-    if len(sides) != 2 or not 0 < sides[0] <= sides[1]:
-        raise ValueError(
-            f"image_size is (short side, limit of the long side) in pixels; {image_size} cannot be met."
-        )
-    return sides

@@ -47,17 +47,20 @@ class FastRCNN(ExternalProposals, Detector):
         backbone="vgg16",
         backbone_weights="none",
         *,
-        image_size=(600, 1000),
+        image_size=None,
+        resize_rounding=None,
         canvas=False,
         preprocessing=None,
         frozen_stages=None,
         frozen_batch_norm=None,
+        batch_norm_epsilon=None,
         pyramid_sides=(),
         pyramid_limit=2000,
         pooling=None,
         pool_size=None,
         pool_samples=2,
-        pool_aligned=True,
+        pool_aligned=None,
+        head_convs=None,
         head_units=None,
         head_dropout=None,
         head_ranks=None,
@@ -71,6 +74,7 @@ class FastRCNN(ExternalProposals, Detector):
         score_threshold=0.05,
         nms_iou=None,
         max_detections=100,
+        min_box_size=None,
         weights_source=None,
         **kwargs,
     ):
@@ -80,7 +84,6 @@ class FastRCNN(ExternalProposals, Detector):
         }
         super().__init__(
             class_names,
-            image_size,
             canvas,
             max_detections,
             loss_names=("class_loss", "box_loss", "proposal_recall"),
@@ -91,7 +94,7 @@ class FastRCNN(ExternalProposals, Detector):
             recipe = self.resolve(arguments, parts, region_classification.defaults(parts.pyramid))
             self.check_pyramid(parts, recipe)
             self.assemble_backbone(parts, recipe)
-            self.assemble_head(parts, recipe, normalised=True)
+            self.assemble_head(parts, recipe, normalised=True, convs=recipe.head_convs)
 
     def prepare_training(self, dataset):
         """Normalise deltas by what they are in a training set; call it before `fit`.

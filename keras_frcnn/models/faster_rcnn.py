@@ -26,28 +26,32 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
         backbone: a name of `keras_frcnn.backbones.NETWORKS`, or a `keras.Model` with named levels.
         backbone_weights: "imagenet", "none" or a weights file; acts at construction only.
         image_size: `(short side, limit of the long side)`, pixels; 600 and 1000 in the paper.
+        resize_rounding: see `images.resized_shape`.
         canvas: letterbox every image into one square of `image_size[1]`.
         preprocessing: "caffe", "torch" or "tf"; by default what the weights want.
         frozen_stages: stages of the backbone that do not train, counted from the image; 2 of VGG16 in the
             paper, 0 with weights "none".
-        frozen_batch_norm: whether batch normalisation keeps its statistics; by default where weights are
-            pretrained.
-        anchor_sizes, anchor_ratios, anchor_offset, anchor_rounding: see `AnchorGenerator`.
-        objectness, rpn_channels, rpn_pre_nms, rpn_post_nms, rpn_nms_iou, rpn_min_size: see
-            `RegionProposalNetwork`.
+        frozen_batch_norm: whether the backbone's batch normalisation keeps its statistics; by default where
+            weights are pretrained, but for `resnet50_fpn_v2`.
+        batch_norm_epsilon: of all batch normalisation; by default what each network has.
+        anchor_sizes, anchor_ratios, anchor_offset, anchor_rounding, anchor_steps: see `AnchorGenerator`.
+        objectness, rpn_channels, rpn_depth, rpn_pre_nms, rpn_post_nms, rpn_nms_iou, rpn_min_size,
+        rpn_score_threshold: see `RegionProposalNetwork`.
         rpn_positive_iou, rpn_negative_iou, rpn_batch_size, rpn_positive_fraction, rpn_cross_border: see
             `AnchorTargets`.
         rpn_beta: of the smooth L1; 1/9 in py-faster-rcnn and torchvision.
         pooling: "roi_pooling", "roi_align" or "exact", which is `ExactRoIPooling`.
         pool_size, pool_samples, pool_aligned: see `RoISampling`.
-        head_units, head_dropout, head_ranks: see `DetectionHead`; not used where the backbone brings a head.
+        head_convs, head_units, head_dropout, head_ranks: see `DetectionHead`; not used where the backbone
+            brings a head.
+        head_background_box: see `DetectionHead`.
         head_positive_iou, head_negative_iou, head_batch_size, head_positive_fraction: see
             `ProposalTargets`.
         head_coder_weights: of the box coder; 10, 10, 5, 5 are py-faster-rcnn's normalised deltas.
         head_beta: of the smooth L1; 1 in Fast R-CNN, 1/9 in torchvision.
         class_agnostic: one box an RoI instead of one for each class.
         box_loss_weight: λ of the multi-task loss.
-        score_threshold, nms_iou, max_detections: see `postprocess`.
+        score_threshold, nms_iou, max_detections, min_box_size: see `postprocess`.
 
     Call arguments, returns: see `Detector.call`.
 
@@ -63,21 +67,26 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
         backbone="tiny_fpn",
         backbone_weights="none",
         *,
-        image_size=(600, 1000),
+        image_size=None,
+        resize_rounding=None,
         canvas=False,
         preprocessing=None,
         frozen_stages=None,
         frozen_batch_norm=None,
+        batch_norm_epsilon=None,
         anchor_sizes=None,
         anchor_ratios=(0.5, 1.0, 2.0),
-        anchor_offset=0.5,
-        anchor_rounding="none",
+        anchor_offset=None,
+        anchor_rounding=None,
+        anchor_steps=None,
         objectness=None,
         rpn_channels=None,
+        rpn_depth=None,
         rpn_pre_nms=None,
         rpn_post_nms=None,
         rpn_nms_iou=0.7,
         rpn_min_size=None,
+        rpn_score_threshold=None,
         rpn_positive_iou=0.7,
         rpn_negative_iou=0.3,
         rpn_batch_size=256,
@@ -87,10 +96,12 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
         pooling=None,
         pool_size=None,
         pool_samples=2,
-        pool_aligned=True,
+        pool_aligned=None,
+        head_convs=None,
         head_units=None,
         head_dropout=None,
         head_ranks=None,
+        head_background_box=None,
         head_positive_iou=0.5,
         head_negative_iou=(0.0, 0.5),
         head_batch_size=None,
@@ -102,6 +113,7 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
         score_threshold=0.05,
         nms_iou=None,
         max_detections=100,
+        min_box_size=None,
         weights_source=None,
         **kwargs,
     ):
@@ -111,7 +123,6 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
         }
         super().__init__(
             class_names,
-            image_size,
             canvas,
             max_detections,
             loss_names=("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "proposal_recall"),
@@ -127,7 +138,13 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
             )
             self.assemble_backbone(parts, recipe)
             self.assemble_rpn(parts, recipe)
-            self.assemble_head(parts, recipe, recipe.head_coder_weights)
+            self.assemble_head(
+                parts,
+                recipe,
+                recipe.head_coder_weights,
+                convs=recipe.head_convs,
+                background_box=recipe.head_background_box,
+            )
 
     def infer(self, x, training=False):
         image_shapes = x["image_shapes"]

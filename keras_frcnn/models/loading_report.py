@@ -19,6 +19,7 @@ def loading_report(model, backbone):
     dense = [layer for layers in getattr(getattr(model, "head", None), "dense", []) for layer in layers]
     loaded = [layer for layer in [*backbone.layers(), *dense] if hasattr(layer, "weights_source")]
     sources = {id(weight): layer.weights_source for layer in loaded for weight in layer.weights}
+    sources |= model.weight_origins
     rows = []
     for part, layers in [*backbone.parts(), *_other_parts(model, backbone)]:
         names = layers[0].name if len(layers) == 1 else f"{layers[0].name} … {layers[-1].name}"

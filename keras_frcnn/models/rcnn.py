@@ -81,7 +81,6 @@ class RCNN(StagedTraining, Detector):
         }
         super().__init__(
             class_names,
-            image_size,
             canvas,
             max_detections,
             loss_names=("class_loss", "proposal_recall"),

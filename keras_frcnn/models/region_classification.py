@@ -16,7 +16,15 @@ POOLINGS = {"roi_pooling": RoIPooling, "roi_align": RoIAlign, "exact": ExactRoIP
 # Where the two lines of recipes part: one feature map (py-faster-rcnn) or a pyramid (torchvision).
 SINGLE_LEVEL = {"pooling": "roi_pooling", "head_batch_size": 128, "head_beta": 1.0, "nms_iou": 0.3}
 PYRAMID = {"pooling": "roi_align", "head_batch_size": 512, "head_beta": 1.0 / 9.0, "nms_iou": 0.5}
-EITHER = {"pool_size": 7, "head_units": (1024, 1024), "head_dropout": 0.0}
+EITHER = {
+    "pool_size": 7,
+    "pool_aligned": True,
+    "head_convs": (),
+    "head_units": (1024, 1024),
+    "head_dropout": 0.0,
+    "head_background_box": False,
+    "min_box_size": 0.0,
+}
 
 
 def defaults(pyramid):
@@ -36,6 +44,8 @@ class RegionClassification:
             arguments: further ones of `DetectionHead`.
         """
         self.roi_pooling = self.make_pooling(parts.strides[: parts.pooled_levels], recipe)
+        if self.recipe.get("batch_norm_epsilon") is not None:
+            arguments["epsilon"] = self.recipe["batch_norm_epsilon"]
         self.head = DetectionHead(
             len(self.class_names),
             recipe.head_units,
@@ -128,6 +138,7 @@ class RegionClassification:
             self.recipe["score_threshold"],
             self.recipe["nms_iou"],
             self.recipe["max_detections"],
+            self.recipe.get("min_box_size", 0.0),  # SPPnet and R-CNN have none
         )
 
     def probabilities(self, class_logits):

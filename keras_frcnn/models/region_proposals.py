@@ -32,9 +32,18 @@ PYRAMID = {
 }
 
 
+EITHER = {
+    "anchor_offset": 0.5,
+    "anchor_rounding": "none",
+    "anchor_steps": "stride",
+    "rpn_depth": 1,
+    "rpn_score_threshold": 0.0,
+}
+
+
 def defaults(pyramid):
     """What the constructor leaves open of this stage, by the kind of features."""
-    return PYRAMID if pyramid else SINGLE_LEVEL
+    return {**EITHER, **(PYRAMID if pyramid else SINGLE_LEVEL)}
 
 
 class RegionProposals:
@@ -49,6 +58,7 @@ class RegionProposals:
                 recipe.anchor_ratios,
                 recipe.anchor_offset,
                 recipe.anchor_rounding,
+                recipe.anchor_steps,
             ),
             recipe.rpn_channels,
             recipe.objectness,
@@ -56,6 +66,8 @@ class RegionProposals:
             recipe.rpn_post_nms,
             recipe.rpn_nms_iou,
             recipe.rpn_min_size,
+            depth=recipe.rpn_depth,
+            score_threshold=recipe.rpn_score_threshold,
             name="rpn",
         )
         self.rpn.build([(None, None, None, level.shape[-1]) for level in parts.network.outputs])

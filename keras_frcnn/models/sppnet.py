@@ -75,7 +75,6 @@ class SPPNet(StagedTraining, Detector):
         }
         super().__init__(
             class_names,
-            image_size,
             canvas,
             max_detections,
             loss_names=("class_loss", "proposal_recall"),

@@ -1,0 +1,49 @@
+"""ResNet-50 with a feature pyramid, as in torchvision's `fasterrcnn_resnet50_fpn`."""
+
+import keras
+
+from keras_frcnn.backbones.backbone import Backbone, stages_by_prefix
+from keras_frcnn.backbones.resnet_body import resnet50_body
+from keras_frcnn.backbones.torchvision import DEFAULTS, load_body
+from keras_frcnn.layers.fpn import FeaturePyramid
+
+
+def resnet50_fpn(weights="none"):
+    """ResNet-50 with a 256-channel pyramid at strides 4 to 64 (Feature Pyramid Networks, section 5.1).
+
+    Args:
+        weights: "none", "imagenet", or a file or dict of torchvision's `resnet50`; the pyramid itself always
+            starts new.
+    """
+    return resnet50_pyramid("resnet50_fpn", weights)
+
+
+def resnet50_pyramid(name, weights, batch_norm=False, defaults=None):
+    """The backbone of both of torchvision's Faster R-CNNs on a ResNet-50.
+
+    Args:
+        name: of the backbone.
+        weights: see `resnet50_fpn`.
+        batch_norm: whether the pyramid has batch normalisation after each convolution, in place of biases.
+        defaults: arguments of a detector besides those that both have.
+
+    Returns:
+        `Backbone`.
+    """
+    images = keras.Input((None, None, 3), name="images")
+    pyramid = FeaturePyramid(channels=256, extra_levels=1, batch_norm=batch_norm, name="fpn")
+    maps = resnet50_body(images)
+    body = keras.Model(images, maps, name="resnet50")
+    network = keras.Model(images, pyramid(maps), name=name)
+    # torchvision trains 3 of the 5 stages: layer2, layer3 and layer4.
+    prefixes = ("conv1", "layer1", "layer2", "layer3", "layer4")
+    return Backbone(
+        network=network,
+        strides=(4, 8, 16, 32, 64),
+        pooled_levels=4,
+        anchor_sizes=((32,), (64,), (128,), (256,), (512,)),
+        preprocessing="torch",
+        stages=stages_by_prefix(body, prefixes),
+        defaults={**DEFAULTS, "frozen_stages": 2, **(defaults or {})},
+        source=load_body(body, weights, "resnet50-0676ba61.pth", "fc."),
+    )

@@ -1,0 +1,47 @@
+"""ResNet-50 as torchvision has it."""
+
+import keras
+
+from keras_frcnn.backbones.torchvision import batch_norm, convolution
+
+# Residual blocks of each stage, and the width inside them (Deep Residual Learning, table 1).
+STAGES = ((3, 64), (4, 128), (6, 256), (3, 512))
+EXPANSION = 4
+
+
+def resnet50_body(images):
+    """The convolutions of ResNet-50, with the stride in the 3×3 ("v1.5"), and layers named as torchvision's.
+
+    Args:
+        images: symbolic `[B, H, W, 3]`.
+
+    Returns:
+        list of the maps C2 to C5, `[B, H / s, W / s, C]` with s = 4, 8, 16, 32 and C = 256, 512, 1024, 2048.
+    """
+    x = convolution(images, 64, 7, 2, "conv1")
+    x = keras.layers.ReLU(name="relu")(batch_norm(x, "bn1"))
+    # Zeros do as well as PyTorch's −∞ here, for nothing is below them.
+    x = keras.layers.ZeroPadding2D(1, name="maxpool.pad")(x)
+    x = keras.layers.MaxPooling2D(3, 2, name="maxpool")(x)
+    maps = []
+    for stage, (blocks, width) in enumerate(STAGES, start=1):
+        for block in range(blocks):
+            x = _bottleneck(x, width, 2 if stage > 1 and block == 0 else 1, f"layer{stage}.{block}")
+        maps.append(x)
+    return maps
+
+
+def _bottleneck(x, width, strides, name):
+    def normed(x, filters, size, strides, index):
+        x = convolution(x, filters, size, strides, f"{name}.conv{index}")
+        return batch_norm(x, f"{name}.bn{index}")
+
+    shortcut = x
+    if x.shape[-1] != EXPANSION * width:
+        shortcut = convolution(x, EXPANSION * width, 1, strides, f"{name}.downsample.0")
+        shortcut = batch_norm(shortcut, f"{name}.downsample.1")
+    x = keras.layers.ReLU(name=f"{name}.relu1")(normed(x, width, 1, 1, 1))
+    x = keras.layers.ReLU(name=f"{name}.relu2")(normed(x, width, 3, strides, 2))
+    x = normed(x, EXPANSION * width, 1, 1, 3)
+    x = keras.layers.Add(name=f"{name}.add")([x, shortcut])
+    return keras.layers.ReLU(name=f"{name}.relu")(x)

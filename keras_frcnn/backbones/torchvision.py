@@ -1,0 +1,88 @@
+"""What the networks of torchvision have in common: their layers, their files, their detectors' numbers."""
+
+import hashlib
+from pathlib import Path
+
+import keras
+
+from keras_frcnn import checkpoints
+from keras_frcnn.backbones.backbone import mark_source
+
+# torchvision/models/detection: faster_rcnn.py, rpn.py, roi_heads.py, anchor_utils.py, transform.py. What is
+# not here is what every pyramid gets (`models/region_proposals.py`, `models/region_classification.py`).
+DEFAULTS = {
+    "image_size": (800, 1333),  # FasterRCNN min_size, max_size
+    "resize_rounding": "float64",  # transform.py, _resize_image_and_masks
+    "batch_norm_epsilon": 1e-5,  # torch.nn.BatchNorm2d, FrozenBatchNorm2d
+    "anchor_offset": 0.0,  # AnchorGenerator.grid_anchors
+    "anchor_rounding": "torchvision",  # AnchorGenerator.generate_anchors
+    "anchor_steps": "quotient",  # AnchorGenerator.forward
+    "pool_aligned": False,  # MultiScaleRoIAlign
+    "head_background_box": True,  # FastRCNNPredictor
+    "min_box_size": 0.01,  # RoIHeads.postprocess_detections
+}
+DOWNLOADS = "https://download.pytorch.org/models/"
+
+
+def convolution(x, filters, size, strides, name, depthwise=False):
+    """A convolution without bias, padded alike on all sides."""
+    if size > 1:
+        # "same" would pad a strided convolution at the bottom and right alone.
+        x = keras.layers.ZeroPadding2D(size // 2, name=f"{name}.pad")(x)
+    arguments = {"strides": strides, "use_bias": False, "name": name}
+    if depthwise:
+        return keras.layers.DepthwiseConv2D(size, depthwise_initializer="he_normal", **arguments)(x)
+    return keras.layers.Conv2D(filters, size, kernel_initializer="he_normal", **arguments)(x)
+
+
+def batch_norm(x, name):
+    """Batch normalisation with PyTorch's usual numbers."""
+    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
+
+
+def load_body(body, weights, published, classifier):
+    """Fill a network with the weights of torchvision's classifier.
+
+    Args:
+        body: `keras.Model` whose layers have the names of torchvision's modules.
+        weights: "none"; "imagenet", which is downloaded at first use and opened with torch; a `.safetensors`,
+            `.npz` or `.pth` file of torchvision's state dict; or that dict.
+        published: name of torchvision's file, which ends in the beginning of its SHA-256.
+        classifier: beginning of the names of tensors that only classifying needs.
+
+    Returns:
+        The source as a word: "none", "imagenet", the file's name, or "state dict".
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the weights do not fit, or cannot be downloaded.
+    """
+    if isinstance(weights, dict):
+        origin, source = "The state dict", "state dict"
+    else:
+        origin, source = str(weights), Path(weights).name
+    if source == "none":
+        return source
+    if origin == "imagenet":
+        weights = origin = _download(published)
+    tensors = [tensor for layer in body.layers for tensor in checkpoints.layer_tensors(layer, layer.name)]
+    checkpoints.assign(tensors, checkpoints.read(weights), origin, ignored=(classifier,))
+    mark_source(body, source)
+    return source
+
+
+def _download(published):
+    """Path of a file that torchvision publishes, which the first use downloads."""
+    checkpoints.require_torch(f"The ImageNet file {published} of torchvision")
+    try:
+        path = Path(keras.utils.get_file(published, DOWNLOADS + published, cache_subdir="models"))
+    except Exception as error:  # keras.utils.get_file raises bare Exception when the network is away
+        raise ValueError(
+            f"{DOWNLOADS}{published} could not be downloaded ({error}); check the network, or give the file "
+            "with backbone_weights."
+        ) from error
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not digest.startswith(path.stem.rsplit("-", 1)[-1]):
+        raise ValueError(f"{path} is not the file that torchvision publishes; remove it and try again.")
+    return path
