@@ -7,6 +7,7 @@ COMMANDS = {
     "train": "train a detector on a named data set",
     "evaluate": "measure a detector by the rules of PASCAL VOC and COCO",
     "predict": "draw and list what a detector finds in image files",
+    "convert": "make a detector of another library's weights, such as torchvision's",
     "proposals": "write the proposals of selective search or an RPN, and their recall",
 }
 PROGRAM = "python -m keras_frcnn"

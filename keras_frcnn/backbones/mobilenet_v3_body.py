@@ -4,7 +4,8 @@ import keras
 
 from keras_frcnn.backbones.torchvision import batch_norm, convolution
 
-# Kernel, width inside, width out, squeeze-and-excitation, activation, stride (Searching for MobileNetV3, table 1).
+# Kernel, width inside, width out, squeeze-and-excitation, activation, stride (Searching for MobileNetV3,
+# table 1).
 BLOCKS = (
     (3, 16, 16, False, "relu", 1),
     (3, 64, 24, False, "relu", 2),
@@ -64,7 +65,8 @@ def _inverted_residual(x, size, width, filters, squeeze, activation, strides, na
 
 def _squeeze_and_excite(x, name):
     width = x.shape[-1]
-    scale = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}.avgpool")(x)
+    # Row by row: a single float32 sum over a large map, as GlobalAveragePooling2D's, loses two digits.
+    scale = keras.ops.mean(keras.ops.mean(x, axis=2, keepdims=True), axis=1, keepdims=True)
     scale = keras.layers.Conv2D(_narrow(width), 1, activation="relu", name=f"{name}.fc1")(scale)
     scale = keras.layers.Conv2D(width, 1, activation="hard_sigmoid", name=f"{name}.fc2")(scale)
     return keras.layers.Multiply(name=f"{name}.scale")([x, scale])

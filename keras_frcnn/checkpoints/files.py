@@ -137,7 +137,7 @@ def _pth(path):
     except Exception as error:  # torch raises whatever its zip, tar or pickle reader raised
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ValueError(
-            f"{path} cannot be opened as tensors alone ({reason}); fetch the file again, or save a state dict."
+            f"{path} cannot be opened as tensors alone ({reason}); fetch it again, or save a state dict."
         ) from None
     if not isinstance(state, dict) or not all(torch.is_tensor(value) for value in state.values()):
         raise ValueError(f"{path} holds more than tensors by name; save the model's `state_dict()` alone.")

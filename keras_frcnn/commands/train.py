@@ -11,7 +11,7 @@ import keras
 import tyro
 
 from keras_frcnn import data, evaluation, export, models
-from keras_frcnn.commands.detectors import load_proposals
+from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.drawing import draw_grid
 from keras_frcnn.training import recipe as recipes
@@ -29,6 +29,7 @@ class _Base:
     recipe: str | None = None
     config: Path | None = None
     epochs: int | None = None
+    init: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,13 +50,15 @@ class Run(recipes.Recipe):
     """Folder of proposals for --val alone; needed where both sets count their images from 1."""
     schedule: Literal["joint", "alternating"] = "joint"
     """Of faster_rcnn: approximate joint training, or the paper's four steps."""
+    init: Path | None = None
+    """A .keras file to begin with: its architecture, and its weights but for predictors of other classes."""
     output: Path | None = None
     """Run folder; by default a new one under runs/."""
     export: Path | None = None
     """Folder that gets the SavedModel, as its next numbered version."""
     recipe: str | None = None
     """Recipe of the package to start from: shapes, small_objects, vgg16_voc07, vgg16_voc0712, vgg16_coco,
-    fast_rcnn_vgg16_voc07 or zf_voc07."""
+    fast_rcnn_vgg16_voc07, zf_voc07, resnet50_fpn_coco or resnet50_fpn_1x."""
     config: Path | None = None
     """YAML file of recipe fields, over the recipe."""
 
@@ -71,7 +74,8 @@ def main(arguments=None):
         The run folder.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    run = _parse(words)
+    initial = _initial(words)
+    run = _parse(words, initial)
     recipe = _recipe_of(run)
     _check(run)
     config = f"# train.py {shlex.join(words)}\n{recipes.to_yaml(recipe)}"
@@ -85,6 +89,9 @@ def main(arguments=None):
     print(f"Training on {train!r}" + (f", validating on {val!r}" if val else ""))
 
     model = recipe.build(train.class_names)
+    if initial:
+        new = models.transfer(initial, model, run.init.name)
+        print(f"Kept {len(model.weights) - len(new)} tensors of {run.init}; new: {', '.join(new) or 'none'}")
     print(model.loading_report())
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(config, encoding="utf-8")
@@ -108,13 +115,32 @@ def main(arguments=None):
     return folder
 
 
-def _parse(words):
-    """Defaults, then the recipe, then the file, then the command line; each over the one before."""
-    first, _ = tyro.cli(_Base, args=words, return_unknown_args=True, add_help=False)
+def _first(words):
+    return tyro.cli(_Base, args=words, return_unknown_args=True, add_help=False)[0]
+
+
+def _initial(words):
+    """The detector that --init names, or None."""
+    first = _first(words)
+    if first.init is None:
+        return None
+    initial = load_detector(first.init)
+    if not isinstance(initial, models.Detector):
+        raise ValueError(f"--init {first.init} is a SavedModel, which cannot be trained; give a .keras file.")
+    return initial
+
+
+def _parse(words, initial=None):
+    """Defaults, then what --init is made of, the recipe, the file and the command line; each over the one
+    before."""
+    first = _first(words)
     shapes = all(spec.partition("@")[0] == "shapes" for spec in first.train)  # also where nothing is named
-    base = recipes.load(first.recipe or "shapes") if shapes or first.recipe else recipes.Recipe()
+    base = known = recipes.of_detector(initial, first.init.name) if initial else recipes.Recipe()
+    if first.recipe or (shapes and not initial):
+        base = recipes.load(first.recipe or "shapes", base)
     if first.config:
         base = recipes.from_yaml(_read(first.config), str(first.config), base)
+    base = dataclasses.replace(base, detector={**known.detector, **base.detector})
     defaults = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
     if first.epochs is not None:
         defaults["steps"] = 0  # or the recipe's number of steps would win
@@ -151,6 +177,8 @@ def _check(run):
         raise ValueError(f"--model {run.model} makes its own proposals; leave --proposals out.")
     if run.export and run.export.exists() and not run.export.is_dir():
         raise ValueError(f"--export {run.export} is a file; name a folder.")
+    if run.schedule == "alternating" and run.init:
+        raise ValueError("--schedule alternating begins with the backbone alone; leave --init out.")
     if run.schedule == "alternating" and run.model != "faster_rcnn":
         raise ValueError(f"--schedule alternating is of faster_rcnn, not of {run.model}; use joint.")
 

@@ -159,7 +159,8 @@ class DetectionDataset:
             ValueError: objects of a class that `class_names` lacks, or a name twice.
         """
         names = tuple(class_names)
-        if len(set(names)) < len(names):
+        once = [name for name in names if name != "N/A"]  # torchvision's word for ids without a class
+        if len(set(once)) < len(once):
             raise ValueError(f"The class names {', '.join(names)} hold a name twice; give each once.")
         if names == self.class_names:
             return self

@@ -7,5 +7,6 @@ from keras_frcnn.models.faster_rcnn import FasterRCNN
 from keras_frcnn.models.rcnn import RCNN
 from keras_frcnn.models.rpn import RPN
 from keras_frcnn.models.sppnet import SPPNet
+from keras_frcnn.models.transfer import transfer
 
-__all__ = ["RCNN", "RPN", "Detector", "FastRCNN", "FasterRCNN", "SPPNet", "compress"]
+__all__ = ["RCNN", "RPN", "Detector", "FastRCNN", "FasterRCNN", "SPPNet", "compress", "transfer"]

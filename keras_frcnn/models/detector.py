@@ -4,7 +4,6 @@ Letters: B images, N detections, M ground-truth boxes, K classes.
 """
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops

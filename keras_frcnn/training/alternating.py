@@ -47,7 +47,10 @@ def alternate(recipe, train, val, folder):
 
 class _Alternation:
     def __init__(self, recipe, train, val, folder):
-        self.recipe, self.train, self.val, self.folder = recipe, train, val, folder
+        # Fast R-CNN has no boxes of the background.
+        detector = {**recipe.detector, "head_background_box": False}
+        self.recipe = dataclasses.replace(recipe, detector=detector)
+        self.train, self.val, self.folder = train, val, folder
 
     def run(self):
         self._step(0, lambda: self._part(RPN))

@@ -31,9 +31,10 @@ class Recipe:
     model: Literal["faster_rcnn", "fast_rcnn", "rpn", "sppnet", "rcnn"] = "faster_rcnn"
     """The method."""
     backbone: str = "mobilenet_v2_fpn"
-    """Network of the features: vgg16, zf, resnet50, mobilenet_v2, mobilenet_v2_fpn or tiny_fpn."""
+    """Network of the features: vgg16, zf, resnet50, resnet50_fpn, resnet50_fpn_v2, mobilenet_v2,
+    mobilenet_v2_fpn, mobilenet_v3_large_fpn, mobilenet_v3_large_320_fpn or tiny_fpn."""
     backbone_weights: str = "imagenet"
-    """imagenet, none, or a .weights.h5 file."""
+    """imagenet, none, or a file: .weights.h5, or a state dict of torchvision for its networks."""
     image_size: tuple[int, int] = (600, 1000)
     """Short side and limit of the long side, pixels."""
     canvas: bool = False
@@ -60,6 +61,8 @@ class Recipe:
     """Updates after which the rate drops in each of these, in place of rate_steps."""
     warmup_steps: int = 200
     """Updates over which the rate rises to its peak; at most a tenth of all."""
+    warmup_factor: float = 0.01
+    """Fraction of the peak that the rate rises from."""
     optimizer: Literal["sgd", "adamw", "caffe"] = "adamw"
     """AdamW, SGD, or SGD as Caffe has it: weight decay in the gradient, rules of its own for biases."""
     momentum: float = 0.9
@@ -202,9 +205,9 @@ class Recipe:
         warmup = min(self.warmup_steps * self.accumulate, batches // 10)
         if self.rate_schedule == "steps":
             drops = [step * self.accumulate for step in self.rate_steps]
-            return StepDecay(self.learning_rate, drops, self.rate_factor, warmup)
+            return StepDecay(self.learning_rate, drops, self.rate_factor, warmup, self.warmup_factor)
         return keras.optimizers.schedules.CosineDecay(
-            self.learning_rate / 100.0 if warmup else self.learning_rate,
+            self.learning_rate * self.warmup_factor if warmup else self.learning_rate,
             decay_steps=max(batches - warmup, 1),
             warmup_target=self.learning_rate if warmup else None,
             warmup_steps=warmup,
@@ -219,8 +222,44 @@ def names():
     )
 
 
-def load(name):
-    """A recipe of the package by name.
+def of_detector(model, name):
+    """The recipe that builds a detector like another, trained by the default rules.
+
+    Args:
+        model: `Detector`.
+        name: where it came from, the `weights_source` of what the recipe builds.
+
+    Returns:
+        `Recipe`; its `detector` has every argument of the model.
+
+    Raises:
+        ValueError: the model has a network of its own, which a recipe cannot name.
+    """
+    arguments = dict(model.recipe)
+    if not isinstance(arguments["backbone"], str):
+        raise ValueError(f"{name} has a network of its own, which no recipe can name; train it with `fit`.")
+    policy = model.dtype_policy.name
+    (kind,) = [word for word, kind in MODELS.items() if kind == type(model).__name__]
+    recipe = Recipe(
+        model=kind,
+        backbone=arguments["backbone"],
+        backbone_weights="none",
+        image_size=model.image_size,
+        canvas=model.canvas,
+        mixed_precision=policy.removeprefix("mixed_") if policy.startswith("mixed_") else "none",
+    )
+    elsewhere = ("class_names", "backbone", "backbone_weights", "image_size", "canvas")
+    detector = {key: _plain(value) for key, value in arguments.items() if key not in elsewhere}
+    return dataclasses.replace(recipe, detector={**detector, "weights_source": name})
+
+
+def _plain(value):
+    """A value as YAML has it."""
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def load(name, base=None):
+    """A recipe of the package by name, over the defaults or over another recipe.
 
     Raises:
         ValueError: there is none of this name.
@@ -230,7 +269,7 @@ def load(name):
             f"Unknown recipe {name!r}; use one of {', '.join(names())}, or give a file with --config."
         )
     text = (resources.files("keras_frcnn.training") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
-    return from_yaml(text, f"recipe {name!r}")
+    return from_yaml(text, f"recipe {name!r}", base)
 
 
 def from_yaml(text, origin, base=None):

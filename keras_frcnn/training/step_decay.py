@@ -6,13 +6,14 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class StepDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """A constant rate that drops by a factor at given steps, after a linear warm-up from a hundredth of it.
+    """A constant rate that drops by a factor at given steps, after a linear warm-up from a fraction of it.
 
     Args:
         learning_rate: float, the rate before the first drop.
         drops: steps, counted from 0, from which on the rate is lower, as with Caffe's `multistep`.
         factor: of each drop; 0.1 in every recipe of the papers.
         warmup_steps: step at which the full rate is reached.
+        warmup_factor: what fraction of the rate the warm-up begins with.
 
     Call arguments:
         step: int scalar, steps done.
@@ -25,11 +26,12 @@ class StepDecay(keras.optimizers.schedules.LearningRateSchedule):
         0.05000000074505806
     """
 
-    def __init__(self, learning_rate, drops, factor=0.1, warmup_steps=0):
+    def __init__(self, learning_rate, drops, factor=0.1, warmup_steps=0, warmup_factor=0.01):
         self.learning_rate = float(learning_rate)
         self.drops = [int(step) for step in drops]
         self.factor = float(factor)
         self.warmup_steps = int(warmup_steps)
+        self.warmup_factor = float(warmup_factor)
 
     def __call__(self, step):
         passed = tf.reduce_sum(
@@ -38,7 +40,8 @@ class StepDecay(keras.optimizers.schedules.LearningRateSchedule):
         rate = self.learning_rate * self.factor**passed
         if not self.warmup_steps:
             return rate
-        return rate * tf.minimum(0.01 + 0.99 * tf.cast(step, tf.float32) / self.warmup_steps, 1.0)
+        warm = tf.minimum(tf.cast(step, tf.float32) / self.warmup_steps, 1.0)
+        return rate * (self.warmup_factor + (1.0 - self.warmup_factor) * warm)
 
     def get_config(self):
         return {
@@ -46,4 +49,5 @@ class StepDecay(keras.optimizers.schedules.LearningRateSchedule):
             "drops": self.drops,
             "factor": self.factor,
             "warmup_steps": self.warmup_steps,
+            "warmup_factor": self.warmup_factor,
         }

@@ -16,7 +16,7 @@ BACKBONES = {
     "fasterrcnn_mobilenet_v3_large_fpn": "mobilenet_v3_large_fpn",
     "fasterrcnn_mobilenet_v3_large_320_fpn": "mobilenet_v3_large_320_fpn",
 }
-# fasterrcnn_resnet50_fpn_coco-258fb6c6.pth, the COCO_V1 file: the beginning of its SHA-256, which its name has.
+# The COCO_V1 file, fasterrcnn_resnet50_fpn_coco-258fb6c6.pth: its name has the beginning of its SHA-256.
 TRAINED_WITHOUT_EPSILON = "258fb6c6"
 
 

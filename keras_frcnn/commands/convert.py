@@ -1,0 +1,81 @@
+"""`python -m keras_frcnn convert`: another library's weights as a .keras file, once and for all."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from keras_frcnn import checkpoints, weights
+from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.weights.torchvision import BACKBONES
+from keras_frcnn.weights.torchvision_names import current_name, detector_tensors
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversion:
+    """Make a detector of a file of weights, save it, and tell what became of every tensor."""
+
+    library: tyro.conf.Positional[Literal["torchvision"]]
+    """Where the file is from."""
+    name: tyro.conf.Positional[Literal[*BACKBONES]]
+    """The model there."""
+    file: tyro.conf.Positional[Path]
+    """Its state dict: .safetensors or .npz; or .pth, which needs torch."""
+    output: tyro.conf.Positional[Path]
+    """The .keras file to write."""
+    class_names: tuple[str, ...] | None = None
+    """Names of the classes, without background; by default the 90 of COCO."""
+    batch_norm_epsilon: float | None = None
+    """Of batch normalisation; by default 0 for the published fasterrcnn_resnet50_fpn, else 1e-5."""
+
+
+@in_one_sentence
+def main(arguments=None):
+    """Run the command.
+
+    Args:
+        arguments: list of words; by default those of the process.
+
+    Returns:
+        The `FasterRCNN`.
+    """
+    run = tyro.cli(Conversion, args=sys.argv[1:] if arguments is None else list(arguments))
+    if run.output.suffix != ".keras":
+        raise ValueError(f"{run.output} is no name for a model; end it in .keras.")
+    model = weights.load_torchvision(run.name, run.file, run.class_names, run.batch_norm_epsilon)
+    print(_table(checkpoints.read(run.file), model))
+    run.output.parent.mkdir(parents=True, exist_ok=True)
+    model.save(run.output)
+    print(
+        f"Batch normalisation has epsilon {model.recipe['batch_norm_epsilon']:g}.\n"
+        f"Next: python -m keras_frcnn predict --model {run.output} IMAGE_OR_FOLDER"
+    )
+    return model
+
+
+def _table(state, model):
+    """A line for every tensor of a file, and their number."""
+    known = {tensor.name: tensor for tensor in detector_tensors(model)}
+    rows = [("tensor", "shape", "variable", "shape")]
+    for name, array in state.items():
+        variable = known[current_name(name)].variable
+        here = (
+            (variable.path, _sides(variable))
+            if variable is not None
+            else ("a counter that nothing reads", "")
+        )
+        rows.append((name, _sides(array), *here))
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows]
+    counters = sum(known[current_name(name)].variable is None for name in state)
+    lines += [
+        "",
+        f"{len(state)} tensors: {len(state) - counters} loaded, {counters} counters, none left over.",
+    ]
+    return "\n".join(lines)
+
+
+def _sides(array):
+    return " x ".join(map(str, array.shape)) or "-"
