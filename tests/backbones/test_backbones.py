@@ -9,7 +9,15 @@ import tensorflow as tf
 
 from keras_frcnn import backbones
 
-SINGLE, PYRAMIDS = ("vgg16", "zf", "resnet50", "mobilenet_v2"), ("mobilenet_v2_fpn", "tiny_fpn")
+SINGLE = ("vgg16", "zf", "resnet50", "mobilenet_v2")
+TORCHVISION = (
+    "resnet50_fpn",
+    "resnet50_fpn_v2",
+    "mobilenet_v3_large_fpn",
+    "mobilenet_v3_large_320_fpn",
+)
+PYRAMIDS = ("mobilenet_v2_fpn", "tiny_fpn", *TORCHVISION)
+PREPROCESSING = {"vgg16": "caffe", "zf": "caffe", "resnet50": "caffe", **dict.fromkeys(TORCHVISION, "torch")}
 MOBILENET = "weights/mobilenet_v2_1.0_coco_ssd_notop.weights.h5"
 VGG16 = "weights/vgg16_hed_bsds500_notop.weights.h5"
 
@@ -38,7 +46,7 @@ def test_strides_are_those_of_the_maps(get, name):
     assert tuple(side // level.shape[1] for level in maps) == backbone.strides
     assert len(backbone.anchor_sizes) == len(backbone.strides) >= backbone.pooled_levels
     assert backbone.pyramid == (name in PYRAMIDS)
-    assert backbone.preprocessing == ("caffe" if name in ("vgg16", "zf", "resnet50") else "tf")
+    assert backbone.preprocessing == PREPROCESSING.get(name, "tf")
     assert backbone.source == "none"
 
 

@@ -33,6 +33,7 @@ TRAINING = {
     "alternating_steps": [(80000, 40000, 80000, 40000), (), (), (), (80000, 40000, 80000, 40000)],
     "alternating_rate_steps": [(60000, 30000, 60000, 30000), (), (), (), (60000, 30000, 60000, 30000)],
     "warmup_steps": [0] * 5,
+    "warmup_factor": [0.01] * 5,  # the default, which no warm-up asks for
     "optimizer": ["caffe"] * 5,
     "momentum": [0.9] * 5,
     "weight_decay": [0.0005] * 5,
@@ -76,6 +77,70 @@ MODEL = {
     "nms_iou": [0.3] * 5,
     "max_detections": [100] * 5,
 }
+# The columns: torchvision's reference, detectron2's 1x.
+PYRAMIDS = ("resnet50_fpn_coco", "resnet50_fpn_1x")
+PYRAMID_TRAINING = {
+    **{row: values[:2] for row, values in TRAINING.items()},
+    "backbone": ["resnet50_fpn"] * 2,
+    "image_size": [(800, 1333)] * 2,
+    "short_sides": [(), (640, 672, 704, 736, 768, 800)],
+    "batch_size": [2] * 2,
+    "accumulate": [8] * 2,
+    "steps": [26 * 7330, 90000],  # 117,266 images in batches of 16
+    "learning_rate": [0.02] * 2,
+    "rate_steps": [(16 * 7330, 22 * 7330), (60000, 80000)],
+    "alternating_steps": [()] * 2,
+    "alternating_rate_steps": [()] * 2,
+    "warmup_steps": [1000] * 2,
+    "warmup_factor": [0.001] * 2,
+    "weight_decay": [0.0001] * 2,
+    "bias_rate": [1.0] * 2,
+    "bias_decay": [True] * 2,
+}
+PYRAMID_MODEL = {
+    "frozen_stages": [2] * 2,
+    "frozen_batch_norm": [True] * 2,
+    "resize_rounding": ["float64", "exact"],
+    "anchor_sizes": [[[32], [64], [128], [256], [512]]] * 2,
+    "anchor_ratios": [[0.5, 1, 2]] * 2,
+    "anchor_offset": [0.0] * 2,
+    "anchor_rounding": ["torchvision", "none"],
+    "anchor_steps": ["quotient", "stride"],
+    "objectness": ["sigmoid"] * 2,
+    "rpn_channels": [256] * 2,
+    "rpn_depth": [1] * 2,
+    "rpn_positive_iou": [0.7] * 2,
+    "rpn_negative_iou": [0.3] * 2,
+    "rpn_batch_size": [256] * 2,
+    "rpn_positive_fraction": [0.5] * 2,
+    "rpn_cross_border": [True] * 2,
+    "rpn_beta": [1 / 9, 0.0],
+    "rpn_nms_iou": [0.7] * 2,
+    "rpn_pre_nms": [[2000, 1000]] * 2,
+    "rpn_post_nms": [[2000, 1000], [1000, 1000]],
+    "rpn_min_size": [0.001, 0.0],
+    "rpn_score_threshold": [0.0] * 2,
+    "pooling": ["roi_align"] * 2,
+    "pool_size": [7] * 2,
+    "pool_samples": [2] * 2,
+    "pool_aligned": [False, True],
+    "head_convs": [[]] * 2,
+    "head_units": [[1024, 1024]] * 2,
+    "head_dropout": [0.0] * 2,
+    "head_background_box": [True, False],
+    "head_batch_size": [512] * 2,
+    "head_positive_fraction": [0.25] * 2,
+    "head_positive_iou": [0.5] * 2,
+    "head_negative_iou": [[0, 0.5]] * 2,
+    "head_coder_weights": [[10, 10, 5, 5]] * 2,
+    "head_beta": [1 / 9, 0.0],
+    "class_agnostic": [False] * 2,
+    "box_loss_weight": [1.0] * 2,
+    "score_threshold": [0.05] * 2,
+    "nms_iou": [0.5] * 2,
+    "max_detections": [100] * 2,
+    "min_box_size": [0.01, 0.0],
+}
 # platform_facts.md: what lib/rpn/generate_anchors.py prints, inclusive corners.
 NINE_ANCHORS = [
     (-84, -40, 99, 55),
@@ -90,8 +155,17 @@ NINE_ANCHORS = [
 ]
 
 
-def column(table, name):
-    return {row: values[NAMES.index(name)] for row, values in table.items()}
+def training(name):
+    return column(TRAINING, NAMES, name) if name in NAMES else column(PYRAMID_TRAINING, PYRAMIDS, name)
+
+
+def detector(name):
+    table = column(MODEL, NAMES, name) if name in NAMES else column(PYRAMID_MODEL, PYRAMIDS, name)
+    return {row: value for row, value in table.items() if value is not N_A}
+
+
+def column(table, names, name):
+    return {row: values[names.index(name)] for row, values in table.items()}
 
 
 @pytest.fixture(scope="module")
@@ -102,38 +176,40 @@ def stand_in():
     def make(name):
         if name not in made:
             recipe = recipes.load(name)
-            small = {"backbone": "mobilenet_v2", "backbone_weights": "none"}
-            detector = {**recipe.detector, "head_units": [8, 8]}
-            made[name] = dataclasses.replace(recipe, detector=detector, **small).build(["a", "b"])
+            backbone = "mobilenet_v2" if name in NAMES else "mobilenet_v2_fpn"
+            small = {"backbone": backbone, "backbone_weights": "none"}
+            arguments = {**recipe.detector, "head_units": [8, 8]}
+            made[name] = dataclasses.replace(recipe, detector=arguments, **small).build(["a", "b"])
         return made[name]
 
     return make
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES + PYRAMIDS)
 def test_the_training_is_as_published(name):
     recipe = recipes.load(name)
-    published = column(TRAINING, name)
+    published = training(name)
     assert {row: getattr(recipe, row) for row in published} == published
     # What is in no row is decided here: nothing escapes the table.
     fields = {field.name for field in dataclasses.fields(recipe)}
     assert fields - set(published) == {"epochs", "seed", "detector"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES + PYRAMIDS)
 def test_the_detector_is_as_published(name):
-    published = {row: value for row, value in column(MODEL, name).items() if value is not N_A}
+    published = detector(name)
     ours = recipes.load(name).detector
     assert set(ours) <= set(published)
-    assert {row: pytest.approx(ours[row]) if row == "rpn_beta" else ours[row] for row in ours} == {
+    betas = ("rpn_beta", "head_beta")
+    assert {row: pytest.approx(ours[row]) if row in betas else ours[row] for row in ours} == {
         row: published[row] for row in ours
     }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES + PYRAMIDS)
 def test_the_model_takes_it(name, stand_in):
     model = stand_in(name)
-    published = {row: value for row, value in column(MODEL, name).items() if value is not N_A}
+    published = detector(name)
     del published["head_units"]
     for row, value in published.items():
         np.testing.assert_equal(np.array(model.recipe[row]), np.array(value), err_msg=row)
@@ -156,23 +232,28 @@ def test_new_layers_start_as_published(name, stand_in):
         assert [layer.kernel_initializer.stddev for layer in layers] == [0.01] * 3
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES + PYRAMIDS)
 def test_the_optimizer_is_that_of_the_reference(name):
     recipe = recipes.load(name)
-    published = column(TRAINING, name)
+    published = training(name)
     accumulate, drop = published["accumulate"], published["rate_steps"][0]
     optimizer = recipe.make_optimizer(published["steps"] * accumulate)
     assert isinstance(optimizer, CaffeSGD) and not optimizer.nesterov
     assert optimizer.momentum == 0.9
-    assert optimizer.l2 == 0.0005 and optimizer.weight_decay is None
+    assert optimizer.l2 == published["weight_decay"] and optimizer.weight_decay is None
     assert optimizer.bias_rate == published["bias_rate"]
     assert optimizer.l2_on_bias == published["bias_decay"]
     assert (optimizer.gradient_accumulation_steps or 1) == accumulate
     assert (optimizer.clipnorm, optimizer.clipvalue, optimizer.global_clipnorm) == (None, None, None)
     # The last batch of an update is the one that applies it.
-    for update, rate in [(0, 1e-3), (drop - 1, 1e-3), (drop, 1e-4), (published["steps"] - 1, 1e-4)]:
+    warmup, peak = published["warmup_steps"], published["learning_rate"]
+    last = peak * 0.1 ** len(published["rate_steps"])
+    for update, rate in [(warmup, peak), (drop - 1, peak), (drop, peak / 10), (published["steps"] - 1, last)]:
         optimizer._iterations.assign((update + 1) * accumulate - 1)
         np.testing.assert_allclose(optimizer.learning_rate, rate, rtol=1e-5)
+    optimizer._iterations.assign(0)
+    start = peak * published["warmup_factor"] if warmup else peak
+    np.testing.assert_allclose(optimizer.learning_rate, start, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +264,8 @@ def test_the_optimizer_is_that_of_the_reference(name):
         ("vgg16_coco", 82783),
         ("fast_rcnn_vgg16_voc07", 5011),
         ("zf_voc07", 5011),
+        ("resnet50_fpn_coco", 117266),
+        ("resnet50_fpn_1x", 117266),
     ],
 )
 def test_it_lasts_as_long_as_published(name, images):
@@ -191,7 +274,7 @@ def test_it_lasts_as_long_as_published(name, images):
     epochs, length = recipe.epochs_for(batches), recipe.batches_an_epoch(batches)
     assert length <= batches
     updates = epochs * length / recipe.accumulate
-    assert 0 <= updates - column(TRAINING, name)["steps"] < epochs
+    assert 0 <= updates - training(name)["steps"] < epochs
 
 
 @pytest.mark.slow

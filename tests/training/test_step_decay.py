@@ -17,8 +17,13 @@ def test_against_a_loop(drops, warmup_steps):
         np.testing.assert_allclose(schedule(step), rate * warm, rtol=1e-5)
 
 
+def test_where_the_warm_up_begins():
+    schedule = StepDecay(0.5, [30], warmup_steps=10, warmup_factor=0.2)
+    np.testing.assert_allclose([schedule(step) for step in (0, 5, 10, 29)], [0.1, 0.3, 0.5, 0.5], rtol=1e-6)
+
+
 def test_round_trip():
-    schedule = StepDecay(0.5, [3, 7], 0.2, 2)
+    schedule = StepDecay(0.5, [3, 7], 0.2, 2, 0.001)
     config = keras.optimizers.schedules.serialize(schedule)
     again = keras.optimizers.schedules.deserialize(config)
     assert isinstance(again, StepDecay)
