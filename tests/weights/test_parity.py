@@ -108,8 +108,8 @@ def test_detections(run):
     if model.recipe["backbone"] != "mobilenet_v3_large_fpn":
         agree(answer, stored)
         return
-    # Two pairs of its proposals have logits 6e-7 and 4e-7 apart, less than the rounding of float32 convolutions
-    # in this order or that: a few detections come from the other one of a pair.
+    # Two pairs of its proposals have logits 6e-7 and 4e-7 apart, less than the rounding of float32
+    # convolutions: a few detections come from the other one of a pair.
     boxes, scores, labels = detections(answer)
     assert len(scores) == len(stored["det_scores"])
     same = (np.abs(boxes[:, None] - stored["det_boxes"]).max(axis=-1) < 0.05) & (
