@@ -260,3 +260,18 @@ def test_pad():
     np.testing.assert_array_equal(padded[:24, :40], image)
     assert int(tf.reduce_sum(tf.cast(padded, tf.int32))) == image.astype(int).sum()
     np.testing.assert_array_equal(images.pad(tf.constant(image[None]), 32, 64)[0], padded)
+
+
+def test_resized_shape_by_64_bit_floats():
+    """torchvision multiplies by a factor that the quotient of the sides is not always equal to."""
+    lost = 0
+    for height in range(100, 700, 7):
+        for width in (height, 333, 500):
+            factor = min(800 / min(height, width), 1333 / max(height, width))
+            expected = int(height * factor), int(width * factor)
+            found = images.resized_shape(height, width, (800, 1333), "float64")
+            assert tuple(int(side) for side in found) == expected
+            lost += expected != images.resized_shape(height, width, (800, 1333))
+    assert lost > 0
+    with pytest.raises(ValueError, match="Unknown resize_rounding 'up'"):
+        images.resized_shape(3, 4, (800, 1333), "up")

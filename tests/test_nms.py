@@ -124,3 +124,12 @@ def test_no_valid_proposal_is_no_detection(count):
     )
     np.testing.assert_array_equal(answer["num_detections"], [0])
     np.testing.assert_array_equal(answer["boxes"], np.full([1, 7, 4], -1))
+
+
+def test_boxes_below_the_smallest_size_are_dropped():
+    boxes = tf.constant([[[[5.0, 5, 25, 25]], [[0.0, 30, 60, 30.005]]]])
+    probabilities = tf.constant([[[0.1, 0.9], [0.2, 0.8]]])
+    valid, shapes = tf.constant([[True, True]]), tf.constant([[64, 64]])
+    for size, count in ((0.0, 2), (0.01, 1)):
+        answer = postprocess(probabilities, boxes, valid, shapes, 0.05, 0.5, 4, min_box_size=size)
+        assert answer["num_detections"][0] == count

@@ -16,7 +16,10 @@ class BackboneFeatures:
         """The `Backbone` that a constructor's arguments name; one's own network may come as its config."""
         if isinstance(arguments["backbone"], dict):
             arguments["backbone"] = keras.saving.deserialize_keras_object(arguments["backbone"])
-        return backbones.get(arguments["backbone"], arguments["backbone_weights"])
+        parts = backbones.get(arguments["backbone"], arguments["backbone_weights"])
+        if isinstance(arguments["backbone_weights"], dict):
+            arguments["backbone_weights"] = parts.source  # the recipe would keep the arrays in memory
+        return parts
 
     def resolve(self, arguments, parts, *defaults):
         """Fill what the constructor left open, and keep it as `recipe`.

@@ -58,8 +58,12 @@ def _copy(old, new):
     for name in ("backbone", "rpn"):
         if hasattr(old, name):
             getattr(new, name).set_weights(getattr(old, name).get_weights())
-    for name in ("class_dense", "box_dense"):
-        getattr(new.head, name).set_weights(getattr(old.head, name).get_weights())
+    kept = [
+        [*model.head.convs, *model.head.norms, model.head.class_dense, model.head.box_dense]
+        for model in (old, new)
+    ]
+    for theirs, mine in zip(*kept, strict=True):
+        mine.set_weights(theirs.get_weights())
     if hasattr(old, "margins"):
         new.margins.assign(old.margins)
     new.restored = True

@@ -21,15 +21,16 @@ class FastRCNN(ExternalProposals, Detector):
 
     Args:
         class_names: names of the K classes, without background.
-        backbone, backbone_weights, image_size, canvas, preprocessing, frozen_batch_norm: see `FasterRCNN`.
+        backbone, backbone_weights, image_size, resize_rounding, canvas, preprocessing, frozen_batch_norm,
+        batch_norm_epsilon: see `FasterRCNN`.
         frozen_stages: stages of the backbone that do not train. The depths of section 4.5 are, with VGG16, 5
             (fine-tune fc6 and above), 2 (conv3_1 and above, the paper's choice) and 1 (conv2_1 and above).
         pyramid_sides: short sides of an image pyramid at test, such as `(480, 576, 688, 864, 1200)`: each RoI
             is pooled from the level where its area is nearest to 224² (section 5.2). By default one scale.
         pyramid_limit: limit of the long side in the pyramid, pixels; 2000 in the paper.
-        pooling, pool_size, pool_samples, pool_aligned, head_units, head_dropout, head_ranks,
+        pooling, pool_size, pool_samples, pool_aligned, head_convs, head_units, head_dropout, head_ranks,
         head_positive_iou, head_positive_fraction, head_beta, class_agnostic, box_loss_weight,
-        score_threshold, nms_iou, max_detections: see `FasterRCNN`.
+        score_threshold, nms_iou, max_detections, min_box_size: see `FasterRCNN`.
         head_negative_iou: `(low, high)` of background; the paper leaves out what is below 0.1 and above 0.
         head_batch_size: RoIs an image; 64, with 2 images a batch, in the paper.
 

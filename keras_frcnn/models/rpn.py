@@ -21,9 +21,10 @@ class RPN(RegionProposals, Detector):
     proposals; `call` and `detect` give the same as detections.
 
     Args:
-        backbone, backbone_weights, image_size, canvas, preprocessing, frozen_stages, frozen_batch_norm,
-        anchor_sizes, anchor_ratios, anchor_offset, anchor_rounding, objectness, rpn_channels, rpn_pre_nms,
-        rpn_post_nms, rpn_nms_iou, rpn_min_size, rpn_positive_iou, rpn_negative_iou, rpn_batch_size,
+        backbone, backbone_weights, image_size, resize_rounding, canvas, preprocessing, frozen_stages,
+        frozen_batch_norm, batch_norm_epsilon, anchor_sizes, anchor_ratios, anchor_offset, anchor_rounding,
+        anchor_steps, objectness, rpn_channels, rpn_depth, rpn_pre_nms, rpn_post_nms, rpn_nms_iou,
+        rpn_min_size, rpn_score_threshold, rpn_positive_iou, rpn_negative_iou, rpn_batch_size,
         rpn_positive_fraction, rpn_cross_border, rpn_beta: see `FasterRCNN`.
 
     Call arguments, returns: see `Detector.call`; as many rows as proposals.

@@ -145,6 +145,8 @@ def unite(model, rpn, detector):
     for mine, theirs in zip(model.head.dense, detector.head.dense, strict=True):
         for layer, other in zip(mine, theirs, strict=True):
             layer.set_weights(other.get_weights())
+    for mine, theirs in zip(model.head.convs + model.head.norms, detector.head.convs + detector.head.norms):
+        mine.set_weights(theirs.get_weights())
     if model.head.network is not None:
         model.head.network.set_weights(detector.head.network.get_weights())
     model.head.class_dense.set_weights(detector.head.class_dense.get_weights())

@@ -77,3 +77,17 @@ def test_anchors_are_float32_under_mixed_precision():
 def test_bad_arguments_are_refused(arguments):
     with pytest.raises(ValueError):
         AnchorGenerator(**arguments)
+
+
+def test_torchvision_steps_by_whole_quotients():
+    generator = AnchorGenerator((32, 64), (32, 64), offset=0.0, rounding="torchvision", steps="quotient")
+    fine, coarse = generator.per_level([tf.zeros([1, 25, 34, 8]), tf.zeros([1, 13, 17, 8])])
+    # 800 // 13 = 61 and 1088 // 17 = 64: the last cells reach beyond the 800 rows of pixels.
+    centres = (np.reshape(coarse, [13, 17, 3, 4])[..., :2] + np.reshape(coarse, [13, 17, 3, 4])[..., 2:]) / 2
+    np.testing.assert_array_equal(centres[:, 0, 0, 1], 61 * np.arange(13))
+    np.testing.assert_array_equal(centres[0, :, 0, 0], 64 * np.arange(17))
+    assert fine.shape == (25 * 34 * 3, 4)
+    again = AnchorGenerator.from_config(generator.get_config())
+    np.testing.assert_array_equal(again(tf.zeros([1, 4, 4, 8])[:, :, :3]), generator(tf.zeros([1, 4, 3, 8])))
+    with pytest.raises(ValueError, match="Unknown anchor steps 'whole'"):
+        AnchorGenerator((32,), (16,), steps="whole")

@@ -67,3 +67,25 @@ def test_answers_are_float32_under_mixed_precision(policy):
     assert [answer.dtype for answer in answers] == [tf.float32] * 2
     assert [symbol.dtype for symbol in symbols] == ["float32"] * 2
     assert head.dense[0][0](tf.zeros([1, 80])).dtype == policy.removeprefix("mixed_")
+
+
+def test_convolutions_before_the_dense_layers():
+    head = DetectionHead(2, units=(8,), convs=(6, 7))
+    logits, _ = head(POOLED)
+    maps = tf.reshape(POOLED, [6, 4, 4, 5])
+    for conv, norm in zip(head.convs, head.norms, strict=True):
+        maps = tf.nn.relu(norm(conv(maps)))
+    features = head.dense[0][0](tf.reshape(maps, [6, -1]))
+    np.testing.assert_allclose(tf.reshape(logits, [6, 3]), head.class_dense(features), rtol=1e-4, atol=1e-6)
+    again = DetectionHead.from_config(head.get_config())
+    again.build(POOLED.shape)
+    assert [weight.shape for weight in again.weights] == [weight.shape for weight in head.weights]
+
+
+def test_nothing_reads_the_box_of_the_background():
+    head = DetectionHead(2, units=(8,), background_box=True)
+    _, deltas = head(POOLED)
+    assert deltas.shape == (2, 3, 2, 4) and head.box_dense.units == 12
+    kernel, bias = head.box_dense.get_weights()
+    head.box_dense.set_weights([np.concatenate([9 + kernel[:, :4], kernel[:, 4:]], axis=1), bias])
+    np.testing.assert_array_equal(head(POOLED)[1], deltas)

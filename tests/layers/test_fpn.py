@@ -44,3 +44,29 @@ def test_every_level_sends_a_gradient_to_the_coarser_ones():
 def test_pyramid_is_in_the_compute_dtype():
     pyramid = FeaturePyramid(channels=4, dtype="mixed_bfloat16")(some_features([(8, 8), (4, 4)]))
     assert [level.dtype for level in pyramid] == [tf.bfloat16] * 3
+
+
+def test_levels_of_one_size_are_added_as_they_are():
+    features = some_features([(4, 6), (4, 6)])
+    layer = FeaturePyramid(channels=4, extra_levels=0)
+    pyramid = layer(features)
+    fine, coarse = (lateral(feature) for lateral, feature in zip(layer.lateral, features))
+    np.testing.assert_allclose(pyramid[0], layer.output_convs[0](fine + coarse), rtol=1e-5, atol=1e-5)
+
+
+def test_batch_norm_in_place_of_biases():
+    features = some_features([(8, 12), (4, 6)])
+    layer = FeaturePyramid(channels=4, batch_norm=True, epsilon=0.5)
+    layer(features)
+    assert len(layer.norms) == 4 and {norm.epsilon for norm in layer.norms} == {0.5}
+    assert not any("bias" in weight.path for weight in layer.weights)
+    before = layer(features)[0].numpy()
+    trained = layer(features, training=True)[0].numpy()
+    assert not np.allclose(before, trained)
+    for norm in layer.norms:
+        norm.moving_variance.assign(3.5 * tf.ones(4))  # with epsilon: twice the deviation, at both places
+    assert len(FeaturePyramid.from_config(layer.get_config()).get_config()) == len(layer.get_config())
+    np.testing.assert_array_equal(
+        layer(features)[1],
+        layer.output_norms[1](layer.output_convs[1](layer.lateral_norms[1](layer.lateral[1](features[1])))),
+    )

@@ -163,3 +163,32 @@ def test_part_of_a_functional_model_that_is_saved(tmp_path):
 def test_unknown_objectness_is_refused():
     with pytest.raises(ValueError, match="use 'softmax' or 'sigmoid'"):
         RegionProposalNetwork(objectness="relu")
+
+
+def test_more_convolutions_in_a_row():
+    rpn, features = pyramid_rpn(depth=3), pyramid_features()
+    answer = rpn(features)
+    hidden = rpn.conv(features[0])
+    for conv in rpn.further_convs:
+        hidden = conv(hidden)
+    assert len(rpn.further_convs) == 2
+    first = tf.reshape(rpn.class_conv(hidden), [2, -1])
+    np.testing.assert_allclose(answer["objectness"][:, : first.shape[1]], first, rtol=1e-5, atol=1e-6)
+    assert RegionProposalNetwork.from_config(rpn.get_config()).depth == 3
+
+
+def test_proposals_below_the_threshold_are_dropped():
+    features = pyramid_features()
+    rpn = pyramid_rpn()
+    rpn(features)
+    excite(rpn)
+    every = rpn(features)
+    threshold = float(every["scores"][0, 5])
+    strict = pyramid_rpn(score_threshold=threshold)
+    strict(features)
+    excite(strict)
+    best = strict(features)
+    for image in range(2):
+        kept = int(np.sum(every["scores"][image] >= threshold))
+        assert best["count"][image] == kept < every["count"][image]
+        np.testing.assert_array_equal(best["proposals"][image, :kept], every["proposals"][image, :kept])
