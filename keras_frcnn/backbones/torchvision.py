@@ -58,7 +58,7 @@ def load_body(body, weights, published, classifier):
         ValueError: the weights do not fit, or cannot be downloaded.
     """
     if isinstance(weights, dict):
-        origin, source = "The state dict", "state dict"
+        origin, source = "the state dict", "state dict"
     else:
         origin, source = str(weights), Path(weights).name
     if source == "none":

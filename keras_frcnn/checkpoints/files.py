@@ -80,15 +80,17 @@ def _safetensors(path):
             raise ValueError(f"{path} is damaged at tensor {name}; fetch the file again.")
         if start + end > len(contents):
             raise ValueError(f"{path} is cut off at tensor {name}; fetch the file again.")
-        little = np.frombuffer(contents, dtype.newbyteorder("<"), count, start + begin)
-        tensors[name] = little.reshape(shape)
+        tensors[name] = np.frombuffer(contents, dtype, count, start + begin).reshape(shape)
     return tensors
 
 
 def _npz(path):
     if not zipfile.is_zipfile(path):
+        name = _last_member(path)
         raise ValueError(
-            f"{path} is cut off at tensor {_last_member(path)}, or no .npz file; fetch it again."
+            f"{path} is cut off at tensor {name}; fetch the file again."
+            if name
+            else f"{path} is no .npz file; write one with numpy.savez."
         )
     with np.load(path, allow_pickle=False) as file:
         return {name: _member(file, name, path) for name in file.files}
@@ -102,12 +104,13 @@ def _member(file, name, path):
 
 
 def _last_member(path):
-    """The last array that a .npz file begins; its table of contents, at the end, is gone with the rest."""
+    """The last array that a .npz file begins, "" if none; its table of contents, at the end, is lost."""
     contents = path.read_bytes()
     start = contents.rfind(b"PK\x03\x04")
+    if start < 0:
+        return ""
     length = int.from_bytes(contents[start + 26 : start + 28], "little")
-    name = contents[start + 30 : start + 30 + length] if start >= 0 else b""
-    return name.decode(errors="replace").removesuffix(".npy") or "1"
+    return contents[start + 30 : start + 30 + length].decode(errors="replace").removesuffix(".npy")
 
 
 def require_torch(what):

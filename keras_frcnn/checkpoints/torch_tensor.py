@@ -112,11 +112,9 @@ def assign(tensors, state, origin, ignored=()):
     missing = [tensor.name for tensor in tensors if not tensor.optional and tensor.name not in state]
     extra = [name for name in state if name not in known and not name.startswith(tuple(ignored))]
     if missing:
-        raise ValueError(f"{origin} has no tensor {_and_others(missing)}; is it of this network?")
+        raise ValueError(f"Tensor {_and_others(missing)} is missing in {origin}; is it of this network?")
     if extra:
-        raise ValueError(
-            f"{origin} has a tensor {_and_others(extra)} without a place here; is it of this network?"
-        )
+        raise ValueError(f"Tensor {_and_others(extra)} of {origin} has no place here; is it of this network?")
     for name, tensor in known.items():
         shape = tuple(np.shape(state[name])) if name in state else tensor.shape
         if shape != tensor.shape:

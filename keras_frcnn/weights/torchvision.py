@@ -60,7 +60,7 @@ def load_torchvision(name, source, class_names=None, batch_norm_epsilon=None, **
         batch_norm_epsilon=batch_norm_epsilon,
         **arguments,
     )
-    origin = "The state dict" if isinstance(source, dict) else str(source)
+    origin = "the state dict" if isinstance(source, dict) else str(source)
     checkpoints.assign(detector_tensors(model), state, origin)
     model.note_origin(model.weights, model.recipe["weights_source"])
     return model

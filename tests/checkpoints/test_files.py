@@ -74,7 +74,7 @@ def test_an_npz_file_that_is_cut_off(npz):
     npz.write_bytes(whole[:-100])
     refused(npz, r"cut off at tensor second\.count")
     npz.write_bytes(b"no zip")
-    refused(npz, "no .npz file")
+    refused(npz, "is no .npz file")
 
 
 def test_code_in_an_npz_file_is_not_run(tmp_path):

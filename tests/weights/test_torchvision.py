@@ -90,14 +90,19 @@ def test_other_classes(state):
     assert model.class_names == ("RBC", "WBC", "Platelets")
     for name, array in kf.weights.to_torchvision(model).items():
         np.testing.assert_array_equal(array, own[name])
-    refused(own, r"cls_score.weight of The state dict has shape \[4, 1024\] where \[91, 1024\] belongs")
+    refused(own, r"cls_score.weight of the state dict has shape \[4, 1024\] where \[91, 1024\] belongs")
 
 
 def test_a_missing_an_extra_and_a_misshapen_tensor(state):
     name = "rpn.head.bbox_pred.bias"
-    refused({key: value for key, value in state.items() if key != name}, f"has no tensor {name}; is it")
-    refused({**state, "rpn.head.surprise": np.zeros(3)}, "has a tensor rpn.head.surprise without a place")
-    refused({**state, name: np.zeros(59)}, rf"{name} of The state dict has shape \[59\] where \[60\] belongs")
+    refused(
+        {key: value for key, value in state.items() if key != name},
+        f"Tensor {name} is missing in the state dict; is it",
+    )
+    refused(
+        {**state, "rpn.head.surprise": np.zeros(3)}, "Tensor rpn.head.surprise of the state dict has no place"
+    )
+    refused({**state, name: np.zeros(59)}, rf"{name} of the state dict has shape \[59\] where \[60\] belongs")
 
 
 def test_a_name_that_torchvision_lacks(state):
@@ -106,8 +111,7 @@ def test_a_name_that_torchvision_lacks(state):
 
 
 def test_epsilon(state, tmp_path):
-    small = {"class_names": None}
-    assert kf.weights.load_torchvision(SMALL, state, **small).recipe["batch_norm_epsilon"] == 1e-5
+    assert kf.weights.load_torchvision(SMALL, state).recipe["batch_norm_epsilon"] == 1e-5
     published = tmp_path / f"fasterrcnn_resnet50_fpn_coco-{TRAINED_WITHOUT_EPSILON}.npz"
     np.savez(published, **state)
     model = kf.weights.load_torchvision(SMALL, published)
@@ -146,7 +150,7 @@ def test_weights_of_a_classifier(state, tmp_path):
     np.testing.assert_array_equal(kernel[0, 0].numpy().T, state["backbone.body.16.0.weight"][:, :, 0, 0])
     assert f"{file.name}" in model.loading_report()
     del classifier["features.0.0.weight"]
-    with pytest.raises(ValueError, match="has no tensor features.0.0.weight; is it"):
+    with pytest.raises(ValueError, match="Tensor features.0.0.weight is missing in the state dict"):
         kf.backbones.get("mobilenet_v3_large_fpn", classifier)
 
 
