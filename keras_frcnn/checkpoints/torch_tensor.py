@@ -42,7 +42,7 @@ class TorchTensor:
         if self.variable is None:
             return np.zeros(self.shape, np.int64)
         view = self.view or self.shape
-        turned = np.asarray(self.variable).reshape([view[axis] for axis in self.axes])
+        turned = self.variable.numpy().reshape([view[axis] for axis in self.axes])
         return np.ascontiguousarray(turned.transpose(np.argsort(self.axes)).reshape(self.shape))
 
 
