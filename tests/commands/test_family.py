@@ -106,7 +106,7 @@ def test_both_sets_may_count_their_images_from_one(voc, searched, config, tmp_pa
 
 def test_alternating_run_goes_on(voc, sets, tmp_path, capsys):
     config = tmp_path / "config.yaml"
-    config.write_text("detector: {rpn_channels: 8, head_units: [8], rpn_post_nms: [60, 8]}")
+    config.write_text("detector: {rpn_channels: 8, head_units: [8], rpn_post_nms: [60, 30]}")
     words = [
         *sets,
         *WORDS,
