@@ -133,22 +133,24 @@ class StagedTraining(ExternalProposals):
     def _regions_of(self, image, record, proposals):
         objects, ignored = record.boxes[~record.ignore], record.boxes[record.ignore]
         boxes = np.concatenate([objects, proposals]).astype(np.float32)
-        features, pooled = self._regions_function(
-            tf.constant(image[None], tf.float32), self._size(None), tf.constant(boxes[None])
-        )
         overlaps = box_ops.iou(tf.constant(boxes), tf.constant(objects)).numpy()
         cover = box_ops.intersection(tf.constant(boxes), tf.constant(ignored)) / box_ops.area(boxes)[:, None]
         pairs = np.flatnonzero(overlaps.max(axis=1, initial=0.0) >= self.recipe["box_positive_iou"])
-        kept = {"features": features.numpy()} if self.recipe["classifier"] == "svm" else {}
+        # Only SVMs look at the other regions, which are ten times as many.
+        svm = self.recipe["classifier"] == "svm"
+        wanted = boxes if svm else boxes[pairs]
+        features, pooled = self._regions_function(
+            tf.constant(image[None], tf.float32), self._size(None), tf.constant(wanted[None])
+        )
         return {
-            **kept,
+            **({"features": features.numpy()} if svm else {}),
             "boxes": boxes,
             "objects": len(objects),
             "labels": record.labels[~record.ignore],
             "overlaps": overlaps,
             "left_alone": cover.numpy().max(axis=1, initial=0.0) >= IGNORE_COVER,
             "pairs": pairs,
-            "pooled": pooled.numpy()[pairs],
+            "pooled": pooled.numpy()[pairs] if svm else pooled.numpy(),
         }
 
     def _fit_svms(self, files):
