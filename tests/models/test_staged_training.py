@@ -64,6 +64,28 @@ def test_boxes_are_regressed_afterwards(name, dataset, tmp_path):
     assert np.abs(moved - truth).mean() < 0.9 * np.abs(boxes - truth).mean()
 
 
+@pytest.mark.parametrize("classifier", ["softmax", "svm"])
+@pytest.mark.parametrize("name", KINDS)
+def test_an_image_without_objects_takes_part(name, classifier, dataset, tmp_path):
+    pytest.importorskip("sklearn")
+    empty = dataclasses.replace(
+        dataset.records[1],
+        boxes=np.zeros([0, 4], np.float32),
+        labels=np.zeros(0, int),
+        ignore=np.zeros(0, bool),
+    )
+    two = kf.data.DetectionDataset(
+        "two",
+        dataset.class_names,
+        [dataset.records[0], empty],
+        dataset.source,
+        proposals=dataset.proposals[:2],
+    )
+    model = make(name, dataset, classifier=classifier)
+    model.finish_training(two, tmp_path)
+    assert model.head.box_dense.kernel.numpy().any()
+
+
 def test_cache_is_not_made_twice(dataset, tmp_path):
     model = make("spp", dataset)
     files = model.cache_features(dataset, tmp_path)
