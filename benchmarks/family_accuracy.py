@@ -74,6 +74,7 @@ ABLATIONS = {
     "Does the joint loss beat boxes regressed afterwards?": {
         "classes and boxes together": FAST,
         "classes alone, no box moved": CLASSES_ALONE,
+        # The box layer alone learns for as long as the classes did, so this has twice the budget.
         "classes alone, boxes afterwards": {**CLASSES_ALONE, "boxes_afterwards": True},
     },
     "What does the depth of fine-tuning buy?": {
@@ -156,7 +157,7 @@ class Trainings:
         self._temporary = tempfile.TemporaryDirectory()
         self.folder = Path(self._temporary.name)
         self._names = {"data": self._options.data.resolve(), "weights": self._options.weights.resolve()}
-        self._search = self._options.proposals or self.folder / "search"
+        self._search = (self._options.proposals or self.folder / "search").resolve()
         sets = f"--data {BCCD[0]} --data {BCCD[1]} --top 300"
         self._call("-m", "keras_frcnn", "proposals", *self._words(sets), "--output", self._search)
         return self
