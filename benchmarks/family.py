@@ -89,9 +89,8 @@ def costs(options):
     print_table("test", rows, ("Gmult-add", lambda row: f"{row['macs'] / 1e9:.0f}"))
     print_table("training", rows, ("MB on disk", lambda row: f"{row['disk'] / 1e6:.1f}"))
     print("× is against R-CNN, without proposals. Training: a step of one image; of R-CNN and SPPnet")
-    print(
-        "also the pass that caches features for the SVMs; the MB are these features. Convolutions have the RPN and the update."
-    )
+    print("also the pass that caches features for the SVMs, whose MB these are. Convolutions have the RPN")
+    print("and the update of the weights.")
     print(f"\n{rpn_beside(search)}")
     return rows
 
@@ -227,13 +226,9 @@ def training_step(model, proposals):
 def cache_bytes(model, proposals):
     """Bytes of the features that the model keeps of so many regions of an image."""
     shapes, boxes = kf.data.load("shapes@val"), [proposals[0].numpy()]
-    nothing = dataclasses.replace(
-        shapes.records[0],
-        boxes=np.zeros([0, 4], np.float32),
-        labels=np.zeros(0, int),
-        ignore=np.zeros(0, bool),
-    )
-    one = kf.data.DetectionDataset("one", CLASSES, [nothing], shapes.source, proposals=boxes)
+    none = {"boxes": np.zeros([0, 4], np.float32), "labels": np.zeros(0, int), "ignore": np.zeros(0, bool)}
+    record = dataclasses.replace(shapes.records[0], **none)
+    one = kf.data.DetectionDataset("one", CLASSES, [record], shapes.source, proposals=boxes)
     with tempfile.TemporaryDirectory() as folder:
         return sum(Path(file).stat().st_size for file in model.cache_features(one, folder))
 
