@@ -10,6 +10,7 @@ costs the same. R-CNN is timed on a sample of its regions and scaled up. The res
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import os
@@ -88,7 +89,8 @@ def costs(options):
     print_table("test", rows, ("Gmult-add", lambda row: f"{row['macs'] / 1e9:.0f}"))
     print_table("training", rows, ("MB on disk", lambda row: f"{row['disk'] / 1e6:.1f}"))
     print("× is against R-CNN, without proposals. Training: a step of one image; of R-CNN and SPPnet")
-    print("also the pass that caches features for the SVMs. Convolutions have the RPN and the update.")
+    print("also the pass that caches features for the SVMs, whose MB these are. Convolutions have the RPN")
+    print("and the update of the weights.")
     print(f"\n{rpn_beside(search)}")
     return rows
 
@@ -222,9 +224,11 @@ def training_step(model, proposals):
 
 
 def cache_bytes(model, proposals):
-    """Bytes of the file that the model keeps of an image with these proposals."""
+    """Bytes of the features that the model keeps of so many regions of an image."""
     shapes, boxes = kf.data.load("shapes@val"), [proposals[0].numpy()]
-    one = kf.data.DetectionDataset("one", CLASSES, shapes.records[:1], shapes.source, proposals=boxes)
+    none = {"boxes": np.zeros([0, 4], np.float32), "labels": np.zeros(0, int), "ignore": np.zeros(0, bool)}
+    record = dataclasses.replace(shapes.records[0], **none)
+    one = kf.data.DetectionDataset("one", CLASSES, [record], shapes.source, proposals=boxes)
     with tempfile.TemporaryDirectory() as folder:
         return sum(Path(file).stat().st_size for file in model.cache_features(one, folder))
 

@@ -29,16 +29,16 @@ MOBILENET = "{weights}/mobilenet_v2_1.0_coco_ssd_notop.weights.h5"
 COMMON = {
     "backbone": "mobilenet_v2",
     "backbone_weights": MOBILENET,
-    "image_size": [480, 640],
+    "image_size": [360, 480],
     "batch_size": 2,
-    "epochs": 4,
+    "steps": 438,  # three epochs
     "learning_rate": 0.0003,
 }
 EXTERNAL = ("fast_rcnn", "sppnet", "rcnn")
 # The same head for all.
 HEAD = {"head_units": [512, 512], "head_batch_size": 64}
 RPN = {"rpn_post_nms": [600, 300]}
-ANCHORS = {"anchor_sizes": [[16, 32, 64, 128, 256]]}
+ANCHORS = {"anchor_sizes": [[16, 32, 64, 128, 192]]}
 FASTER = {"model": "faster_rcnn", "detector": {**HEAD, **RPN, **ANCHORS}}
 FAST = {"model": "fast_rcnn", "detector": HEAD}
 
@@ -49,10 +49,10 @@ METHODS = {
     "Fast R-CNN": FAST,
     "Faster R-CNN, joint": FASTER,
     # Each of its networks trains twice, half as long: both see as many images as in joint training.
-    "Faster R-CNN, 4 steps": {**FASTER, "schedule": "alternating", "epochs": 2},
+    "Faster R-CNN, 4 steps": {**FASTER, "schedule": "alternating", "steps": COMMON["steps"] // 2},
 }
 CLASSES_ALONE = {**FAST, "detector": {**HEAD, "box_loss_weight": 0.0}}
-SIDES = [320, 400, 480, 560, 640]
+SIDES = [240, 300, 360, 420, 480]
 
 
 def with_detector(variant, **arguments):
@@ -74,6 +74,7 @@ ABLATIONS = {
     "Does the joint loss beat boxes regressed afterwards?": {
         "classes and boxes together": FAST,
         "classes alone, no box moved": CLASSES_ALONE,
+        # The box layer alone learns for as long as the classes did, so this has twice the budget.
         "classes alone, boxes afterwards": {**CLASSES_ALONE, "boxes_afterwards": True},
     },
     "What does the depth of fine-tuning buy?": {
@@ -84,8 +85,8 @@ ABLATIONS = {
     "One scale or the pyramid of images?": {
         "one scale": FAST,
         "five scales": {
-            **with_detector(FAST, pyramid_sides=SIDES, pyramid_limit=960),
-            "image_size": [480, 960],
+            **with_detector(FAST, pyramid_sides=SIDES, pyramid_limit=720),
+            "image_size": [360, 720],
             "short_sides": SIDES,
         },
     },
@@ -97,6 +98,7 @@ VGG16 = {
     "backbone_weights": "{weights}/vgg16_hed_bsds500_notop.weights.h5",
     "image_size": [160, 240],
     "batch_size": 2,
+    "steps": 0,
     "epochs": 5,
     "learning_rate": 0.0001,
     "detector": {"anchor_sizes": [[48, 96, 144]], "head_units": [4096, 4096]},
@@ -155,7 +157,7 @@ class Trainings:
         self._temporary = tempfile.TemporaryDirectory()
         self.folder = Path(self._temporary.name)
         self._names = {"data": self._options.data.resolve(), "weights": self._options.weights.resolve()}
-        self._search = self._options.proposals or self.folder / "search"
+        self._search = (self._options.proposals or self.folder / "search").resolve()
         sets = f"--data {BCCD[0]} --data {BCCD[1]} --top 300"
         self._call("-m", "keras_frcnn", "proposals", *self._words(sets), "--output", self._search)
         return self

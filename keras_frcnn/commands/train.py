@@ -16,8 +16,9 @@ from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.drawing import draw_grid
 from keras_frcnn.training import recipe as recipes
 from keras_frcnn.training.alternating import alternate
-from keras_frcnn.training.fit import fit, write_scores
+from keras_frcnn.training.fit import FITTED, fit, write_scores
 from keras_frcnn.training.progress import clock
+from keras_frcnn.training.run_folder import save
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,7 @@ class _Base:
     recipe: str | None = None
     config: Path | None = None
     epochs: int | None = None
+    steps: int | None = None
     init: Path | None = None
 
 
@@ -78,12 +80,14 @@ def main(arguments=None):
     run = _parse(words, initial)
     recipe = _recipe_of(run)
     _check(run)
-    config = f"# train.py {shlex.join(words)}\n{recipes.to_yaml(recipe)}"
-    folder = _new_folder(run, config)
+    config = f"# sets: {[*run.train]} {[*run.val]} {run.schedule}\n{recipes.to_yaml(recipe)}"
+    folder = _folder(run, config)
     keras.utils.set_random_seed(run.seed)
     train = data.load(list(run.train), default_split="train")
     val = data.load(list(run.val), class_names=train.class_names) if run.val else None
     if run.proposals:
+        if val and not run.val_proposals:
+            _check_ids(train, val)
         train = train.with_proposals(load_proposals(run.proposals))
         val = val and val.with_proposals(load_proposals(run.val_proposals or run.proposals))
     print(f"Training on {train!r}" + (f", validating on {val!r}" if val else ""))
@@ -94,11 +98,11 @@ def main(arguments=None):
         print(f"Kept {len(model.weights) - len(new)} tensors of {run.init}; new: {', '.join(new) or 'none'}")
     print(model.loading_report())
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(config, encoding="utf-8")
+    (folder / "config.yaml").write_text(f"# train.py {shlex.join(words)}\n{config}", encoding="utf-8")
     started = time.monotonic()
     if run.schedule == "alternating":
         model = alternate(recipe, train, val, folder)
-        model.save(folder / "last.keras")
+        save(model, folder / "last.keras")
         results = evaluation.evaluate(model, val) if val else None
         write_scores(results, folder)
     else:
@@ -144,6 +148,8 @@ def _parse(words, initial=None):
     defaults = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
     if first.epochs is not None:
         defaults["steps"] = 0  # or the recipe's number of steps would win
+    if first.epochs is not None or first.steps is not None:
+        defaults |= dict.fromkeys(recipes.ALTERNATING, ())
     if shapes and not first.val:
         defaults["val"] = ("shapes@val",)
     if not first.train:
@@ -183,21 +189,31 @@ def _check(run):
         raise ValueError(f"--schedule alternating is of faster_rcnn, not of {run.model}; use joint.")
 
 
-def _new_folder(run, config):
-    """The run folder; one that is there already only where an alternating run of the same words goes on."""
+def _check_ids(train, val):
+    """Refuse sets whose images have the same ids: the proposals of one would be taken for the other's."""
+    files = {str(record.image_id): record.file for record in train.records}
+    for record in val.records:
+        other = files.get(str(record.image_id), record.file)
+        if other != record.file:
+            raise ValueError(
+                f"Both sets have an image {record.image_id}, {other} and {record.file}: name the proposals "
+                "of --val with --val-proposals."
+            )
+
+
+def _folder(run, config):
+    """The run folder: a new one, or one where a run of several stages or steps was interrupted."""
     folder = run.output or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
     before = folder / "config.yaml"
     # One that stopped before it kept a model may begin anew.
-    kept = before.exists() and any([*folder.glob("*.keras"), *folder.glob("*/*.keras")])
-    if kept and run.schedule != "alternating":
-        raise ValueError(
-            f"Run folder {folder} holds an earlier run; name another with --output, or remove it."
-        )
-    if kept and before.read_text(encoding="utf-8") != config:
-        raise ValueError(
-            f"Run folder {folder} holds a run of another recipe or other data; name another with --output, "
-            "or remove it."
-        )
+    if not before.exists() or not any([*folder.glob("*.keras"), *folder.glob("*/*.keras")]):
+        return folder
+    remedy = "name another with --output, or remove it."
+    staged = getattr(models, recipes.MODELS[run.model]).has_stages
+    if run.schedule != "alternating" and not (staged and (folder / FITTED).exists()):
+        raise ValueError(f"Run folder {folder} holds an earlier run; {remedy}")
+    if before.read_text(encoding="utf-8").partition("\n")[2] != config:
+        raise ValueError(f"Run folder {folder} holds a run of another recipe or other data; {remedy}")
     return folder
 
 
@@ -206,7 +222,11 @@ def _summary(run, folder, minutes, exported):
     print(f"\nTrained for {minutes}. Everything is in {folder}:")
     best = (folder / "best.keras").exists()
     print("  last.keras, best.keras (by validation): models" if best else "  last.keras: the model")
-    print("  log.csv: every epoch; config.yaml: the recipe; detections.png: what it finds")
+    if run.schedule == "alternating":
+        print("  1-rpn to 4-fast-rcnn-shared: the steps, each with its model and its log.csv")
+    else:
+        print("  log.csv: every epoch")
+    print("  config.yaml: the recipe; detections.png: what it finds")
     if run.val:
         print("  metrics.json: the scores of last.keras")
     if exported:

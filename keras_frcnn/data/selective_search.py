@@ -11,7 +11,7 @@ MODES = {"fast": "switchToSelectiveSearchFast", "quality": "switchToSelectiveSea
 REPEATED = 0.8
 
 
-def selective_search(image, mode="fast", top=2000):
+def selective_search(image, mode="fast", top=2000, long_side=1000):
     """Propose boxes by selective search (Uijlings et al. 2013), as OpenCV implements it.
 
     The same image gives the same boxes in the same order, whatever ran before or runs beside it.
@@ -21,9 +21,12 @@ def selective_search(image, mode="fast", top=2000):
         mode: "fast" or "quality", the two settings of the paper; quality takes four times as long and finds
             two to four times as many.
         top: at most so many proposals.
+        long_side: images with a longer side are searched at this size, pixels; a photograph of twelve
+            megapixels would take minutes, and its small regions are texture.
 
     Returns:
-        float32 `[P, 4]` xyxy, whole pixels, different boxes; before the cut the whole image is one of them.
+        float32 `[P, 4]` xyxy, different boxes, in whole pixels of what is searched; before the cut the whole
+        image is one of them.
 
     Raises:
         ValueError: no RGB image, no such mode, or an OpenCV without selective search.
@@ -37,11 +40,18 @@ def selective_search(image, mode="fast", top=2000):
         raise ValueError(f"Selective search wants an RGB image [H, W, 3], not {image.shape}; convert it.")
     if mode not in MODES:
         raise ValueError(f"Selective search has no mode {mode!r}; choose one of {', '.join(MODES)}.")
+    height, width = image.shape[:2]
+    if max(height, width) > long_side:
+        scale = long_side / max(height, width)
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        smaller = cv2.resize(np.asarray(image, np.float32), size, interpolation=cv2.INTER_AREA)
+        return selective_search(smaller, mode, top, long_side) * np.float32(
+            [width, height] * 2 / np.tile(size, 2)
+        )
     search = _segmentation().createSelectiveSearchSegmentation()
     search.setBaseImage(np.clip(np.rint(image[..., ::-1]), 0, 255).astype(np.uint8, order="C"))
     getattr(search, MODES[mode])()
     # OpenCV's answer for very flat images may lack the whole.
-    height, width = image.shape[:2]
     corners, sizes = np.split(np.concatenate([search.process(), [[0, 0, width, height]]]), 2, axis=1)
     return in_order(np.concatenate([corners, corners + sizes], axis=1).astype(np.float32))[:top]
 

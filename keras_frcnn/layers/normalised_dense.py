@@ -9,8 +9,9 @@ import tensorflow as tf
 class NormalisedDense(keras.layers.Dense):
     """A dense layer whose weights live where targets have mean 0 and deviation 1, and whose answer does not.
 
-    Fast R-CNN learns deltas so (section 2.3). Files hold the weights of the plain layer with the same answer;
-    a new or a loaded layer has mean 0 and the usual deviation, until it is told others.
+    Fast R-CNN learns deltas so (section 2.3). Files hold the weights of the plain layer with the same answer,
+    and beside them the statistics, with which a loaded layer trains on as the saved one would. A new layer
+    has mean 0 and the usual deviation, until it is told others.
 
     Args:
         units, kernel_initializer, …: see `keras.layers.Dense`.
@@ -26,10 +27,7 @@ class NormalisedDense(keras.layers.Dense):
         constants = {"shape": (self.units,), "dtype": "float32", "trainable": False, "autocast": False}
         self.mean = self.add_weight(name="mean", initializer="zeros", **constants)
         self.deviation = self.add_weight(name="deviation", initializer="ones", **constants)
-        self.deviation.assign(self._usual())
-
-    def _usual(self):
-        return np.tile(self.USUAL_DEVIATION, self.units // 4).astype(np.float32)
+        self.deviation.assign(np.tile(self.USUAL_DEVIATION, self.units // 4).astype(np.float32))
 
     def call(self, inputs):
         return tf.cast(super().call(inputs), tf.float32) * self.deviation + self.mean
@@ -55,6 +53,7 @@ class NormalisedDense(keras.layers.Dense):
 
     def save_own_variables(self, store):
         store["0"], store["1"] = self.folded()
+        store["2"], store["3"] = self.mean.numpy(), self.deviation.numpy()
 
     def load_own_variables(self, store):
-        self._take(store["0"][...], store["1"][...], np.zeros(self.units, np.float32), self._usual())
+        self._take(*(store[name][...] for name in "0123"))

@@ -27,6 +27,7 @@ class Detector(BackboneFeatures, keras.Model):
     """
 
     needs_proposals = False
+    has_stages = False  # whether `finish_training` has work to do
     only_proposals = False  # whether `detect` answers with regions that may hold anything
     score_name = "val_voc_ap50"  # the log that says which epoch is best
 
@@ -88,11 +89,7 @@ class Detector(BackboneFeatures, keras.Model):
             dataset: `DetectionDataset`, the one that `fit` had.
             folder: for what the stages keep on disk.
             progress: function that hears after each image how many are through, and how many will be.
-
-        Returns:
-            bool, whether the model has changed.
         """
-        return False
 
     # Keras.
 

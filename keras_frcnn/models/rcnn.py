@@ -31,7 +31,8 @@ class RCNN(StagedTraining, Detector):
         context: pixels of the warped region on each side that show what is around the proposal; 16 in the
             paper. What lies outside the image is the mean pixel.
         region_batch: regions that go through the network at once at test.
-        classifier, svm_c, svm_negative_iou, box_positive_iou, box_ridge, seed: see `SPPNet`.
+        classifier, svm_c, svm_negative_iou, seed: see `SPPNet`.
+        box_positive_iou, box_ridge: likewise; 0.6 and 1000 in the paper (appendix C).
         pool_size: bins along a side of what enters the head.
         head_units, head_dropout, head_ranks, head_positive_iou, head_batch_size, head_positive_fraction,
         class_agnostic, score_threshold, nms_iou, max_detections: see `FastRCNN`.

@@ -19,7 +19,8 @@ class SPPNet(StagedTraining, Detector):
     """SPPnet (He et al., 2014): one pass an image, spatial pyramid pooling, training in stages.
 
     The convolutions never train, for the paper's pyramid passes no gradient on. `fit` fine-tunes the fully
-    connected layers; `finish_training` makes the classifiers and the box regressors.
+    connected layers; `finish_training` makes the classifiers and the box regressors. Published weights of
+    fully connected layers do not fit the pyramid's 50 bins, so these layers begin new.
 
     Args:
         class_names: names of the K classes, without background.
@@ -29,7 +30,8 @@ class SPPNet(StagedTraining, Detector):
         pyramid_sides, pyramid_limit: see `FastRCNN`; the paper's five scales are 480, 576, 688, 864, 1200.
         classifier: "softmax", that of the fine-tuned network, or "svm".
         svm_c, svm_negative_iou: cost of the SVMs; a region is a negative of a class below this IoU.
-        box_positive_iou, box_ridge: boxes are regressed from regions above this IoU, with this λ.
+        box_positive_iou, box_ridge: boxes are regressed from regions from this IoU on, with this λ; numbers
+            of the authors' code (github.com/ShaoqingRen/SPP_net).
         seed: of the SVM solver.
         head_units, head_dropout, head_ranks, head_positive_iou, head_negative_iou, head_batch_size,
         head_positive_fraction, class_agnostic, score_threshold, nms_iou, max_detections: see `FastRCNN`.
@@ -52,8 +54,8 @@ class SPPNet(StagedTraining, Detector):
         classifier="softmax",
         svm_c=0.001,
         svm_negative_iou=0.3,
-        box_positive_iou=0.6,
-        box_ridge=1000.0,
+        box_positive_iou=0.5,
+        box_ridge=4000.0,
         seed=0,
         head_units=None,
         head_dropout=None,

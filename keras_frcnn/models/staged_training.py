@@ -5,6 +5,7 @@ Letters: B images, P proposals, R regions of an image, D features, F pooled feat
 
 import hashlib
 import itertools
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -20,6 +21,20 @@ from keras_frcnn.sampling import IGNORE_COVER
 
 CLASSIFIERS = ("softmax", "svm")
 
+# What says nothing of the features of regions.
+NO_FEATURES = (
+    "name",
+    "backbone",
+    "weights_source",
+    "seed",
+    "svm_c",
+    "svm_negative_iou",
+    "box_ridge",
+    "score_threshold",
+    "nms_iou",
+    "max_detections",
+)
+
 # R-CNN scales features to this mean norm, for which its C and λ were chosen.
 TARGET_NORM = 20.0
 
@@ -30,6 +45,8 @@ class StagedTraining(ExternalProposals):
     Boxes are regressed from the pooled features, and only afterwards; classes by the softmax of the
     fine-tuned network or by linear SVMs on its features (R-CNN, section 2.3 and appendices B and C).
     """
+
+    has_stages = True
 
     def check_single_map(self, parts):
         """Refuse a pyramid of features, of which these methods know nothing."""
@@ -83,15 +100,11 @@ class StagedTraining(ExternalProposals):
             dataset: `DetectionDataset` with proposals, the one that `fit` had.
             folder: for the cache, one file an image; a file that this model made is not made again.
             progress: function that hears after each image how many are cached, and how many will be.
-
-        Returns:
-            True.
         """
         files = self.cache_features(dataset, folder, progress)
         if self.recipe["classifier"] == "svm":
             self._fit_svms(files)
         self._fit_boxes(files)
-        return True
 
     def cache_features(self, dataset, folder, progress=lambda done, total: None):
         """Write the features of every region of a set.
@@ -123,9 +136,12 @@ class StagedTraining(ExternalProposals):
 
     def _key(self):
         """Digest of all that features depend on but the image and its proposals."""
-        recipe = sorted((name, value) for name, value in self.recipe.items() if name != "backbone")
-        digest = hashlib.sha256(repr((recipe, self.image_size)).encode())
+        # As JSON, in which a model that was loaded is like the one that was saved.
+        config = {name: value for name, value in self.get_config().items() if name not in NO_FEATURES}
+        digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
         layers = [self.backbone, *itertools.chain(*self.head.dense)]
+        if self.head.network is not None:
+            layers.append(self.head.network)
         for weight in itertools.chain(*(layer.get_weights() for layer in layers)):
             digest.update(np.ascontiguousarray(weight))
         return digest.digest()
@@ -133,22 +149,24 @@ class StagedTraining(ExternalProposals):
     def _regions_of(self, image, record, proposals):
         objects, ignored = record.boxes[~record.ignore], record.boxes[record.ignore]
         boxes = np.concatenate([objects, proposals]).astype(np.float32)
-        features, pooled = self._regions_function(
-            tf.constant(image[None], tf.float32), self._size(None), tf.constant(boxes[None])
-        )
         overlaps = box_ops.iou(tf.constant(boxes), tf.constant(objects)).numpy()
         cover = box_ops.intersection(tf.constant(boxes), tf.constant(ignored)) / box_ops.area(boxes)[:, None]
         pairs = np.flatnonzero(overlaps.max(axis=1, initial=0.0) >= self.recipe["box_positive_iou"])
-        kept = {"features": features.numpy()} if self.recipe["classifier"] == "svm" else {}
+        # Only SVMs look at the other regions, which are ten times as many.
+        svm = self.recipe["classifier"] == "svm"
+        wanted = boxes if svm else boxes[pairs]
+        features, pooled = self._regions_function(
+            tf.constant(image[None], tf.float32), self._size(None), tf.constant(wanted[None])
+        )
         return {
-            **kept,
+            **({"features": features.numpy()} if svm else {}),
             "boxes": boxes,
             "objects": len(objects),
             "labels": record.labels[~record.ignore],
             "overlaps": overlaps,
             "left_alone": cover.numpy().max(axis=1, initial=0.0) >= IGNORE_COVER,
             "pairs": pairs,
-            "pooled": pooled.numpy()[pairs],
+            "pooled": pooled.numpy()[pairs] if svm else pooled.numpy(),
         }
 
     def _fit_svms(self, files):

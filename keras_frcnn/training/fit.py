@@ -7,7 +7,10 @@ import keras
 
 from keras_frcnn import callbacks, evaluation
 from keras_frcnn.training.progress import EpochLines, ImageLines
-from keras_frcnn.training.run_folder import RunFolder
+from keras_frcnn.training.run_folder import RunFolder, save
+
+# The file that says, of a method with stages, that the network is fine-tuned and need not be again.
+FITTED = "fitted"
 
 
 def fit(recipe, model, train, val, folder):
@@ -18,6 +21,7 @@ def fit(recipe, model, train, val, folder):
         model: `Detector`, not compiled.
         train, val: `DetectionDataset`; `val` may be None. With proposals where the model needs them.
         folder: `pathlib.Path` of the run; gets log.csv, last.keras, best.keras and, with `val`, metrics.json.
+            Of a method with stages also the features of regions, in `features`, and no best.keras.
 
     Returns:
         dict of scores of the model after the last stage, as of `evaluation.evaluate`; None without `val`.
@@ -27,12 +31,28 @@ def fit(recipe, model, train, val, folder):
     """
     folder.mkdir(parents=True, exist_ok=True)
     model.prepare_training(train)
+    if not model.has_stages:
+        results = _fit(recipe, model, train, val, folder, callbacks.DetectionMetrics(val) if val else None)
+    else:
+        if (folder / FITTED).exists():
+            model.load_weights(folder / "last.keras")
+        else:
+            # No scores on the way, for there are no classifiers and no box regressors yet.
+            _fit(recipe, model, train, val, folder, None)
+            (folder / FITTED).touch()
+        model.finish_training(train, folder / "features", ImageLines("features"))
+        save(model, folder / "last.keras")
+        (folder / FITTED).unlink()
+        results = evaluation.evaluate(model, val) if val else None
+    write_scores(results, folder)
+    return results
+
+
+def _fit(recipe, model, train, val, folder, metrics):
     batches = recipe.batches(train, model, training=True)
     epochs = recipe.epochs_for(len(batches))
     batches_an_epoch = recipe.batches_an_epoch(len(batches))
     model.compile(recipe.make_optimizer(batches_an_epoch * epochs))
-    metrics = callbacks.DetectionMetrics(val) if val else None
-    saving = RunFolder(folder, monitor=model.score_name)
     history = model.fit(
         batches.repeat() if recipe.steps else batches,
         validation_data=recipe.batches(val, model, training=False) if val else None,
@@ -44,7 +64,7 @@ def fit(recipe, model, train, val, folder):
             *([metrics] if metrics else []),
             EpochLines(),
             keras.callbacks.CSVLogger(folder / "log.csv"),
-            saving,
+            RunFolder(folder, monitor=model.score_name),
             keras.callbacks.TerminateOnNaN(),
         ],
     )
@@ -53,13 +73,7 @@ def fit(recipe, model, train, val, folder):
             f"The loss is no longer a number ({folder / 'log.csv'} tells when; last.keras is from before); "
             "lower --learning-rate."
         )
-    results = metrics.results if metrics else None
-    if model.finish_training(train, folder / "features", ImageLines("features")):
-        saving.save("last.keras")
-        (folder / "best.keras").unlink(missing_ok=True)  # it went through the first stage only
-        results = evaluation.evaluate(model, val) if val else None
-    write_scores(results, folder)
-    return results
+    return metrics.results if metrics else None
 
 
 def write_scores(results, folder):

@@ -24,6 +24,10 @@ MODELS = {
 }
 
 
+# Fields that would overrule a length that is asked for.
+ALTERNATING = ("alternating_steps", "alternating_rate_steps")
+
+
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """How to train a detector; the defaults fine-tune a pretrained network on hundreds of images or more."""
@@ -78,7 +82,7 @@ class Recipe:
     flip: float = 0.5
     """Probability of mirroring a training image."""
     short_sides: tuple[int, ...] = ()
-    """Short sides to choose from in training; by default the one of image_size."""
+    """Short sides to choose from in training; by default the image pyramid's or the one of image_size."""
     photometric: float = 0.0
     """Probability of distorting the colours of a training image."""
     crop: float = 0.0
@@ -96,7 +100,7 @@ class Recipe:
         for name in ("epochs", "batch_size", "accumulate", "learning_rate", "rate_factor"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0.")
-        for name in ("alternating_steps", "alternating_rate_steps"):
+        for name in ALTERNATING:
             if len(getattr(self, name)) not in (0, 4):
                 raise ValueError(
                     f"{name} is {getattr(self, name)}; give one number for each of the four steps."
@@ -145,7 +149,8 @@ class Recipe:
     def batches(self, dataset, model, training):
         """Batches of a data set as this recipe wants them; see `DetectionDataset.batches`."""
         short, long = model.image_size
-        if training and self.short_sides and model.recipe.get("pyramid_sides"):
+        sides = model.recipe.get("pyramid_sides")
+        if training and sides:
             long = model.recipe["pyramid_limit"]
         return dataset.batches(
             self.batch_size,
@@ -153,7 +158,7 @@ class Recipe:
             training=training,
             seed=self.seed,
             flip=self.flip,
-            short_sides=self.short_sides or None,
+            short_sides=self.short_sides or sides or None,
             canvas=self.canvas,
             photometric=self.photometric,
             crop=self.crop,
@@ -296,6 +301,8 @@ def from_yaml(text, origin, base=None):
     values = {name: _typed(value, known[name], f"{name} in {origin}") for name, value in values.items()}
     if "epochs" in values:
         values.setdefault("steps", 0)  # else those of the base would still decide
+    if "epochs" in values or "steps" in values:
+        values = {**dict.fromkeys(ALTERNATING, ()), **values}
     return dataclasses.replace(base or Recipe(), **values)
 
 

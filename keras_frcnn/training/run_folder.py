@@ -28,14 +28,20 @@ class RunFolder(keras.callbacks.Callback):
         logs = logs or {}
         if not math.isfinite(logs.get("loss", 0.0)):
             return  # the file of the epoch before is worth more than weights that are not numbers
-        self.save("last.keras")
+        save(self.model, self.folder / "last.keras")
         score = logs.get(self.monitor)
         if score is not None and score > self.best:
             self.best = score
-            self.save("best.keras")
+            save(self.model, self.folder / "best.keras")
 
-    def save(self, name):
-        """Write the model as it is to the file `name` of the folder."""
-        partial = self.folder / f".{name.removesuffix('.keras')}.partial.keras"
-        self.model.save(partial)
-        os.replace(partial, self.folder / name)
+
+def save(model, path):
+    """Write a model as it is; a file of this name is replaced at once, or not at all.
+
+    Args:
+        model: `keras.Model`.
+        path: `pathlib.Path` that ends in .keras.
+    """
+    partial = path.with_name(f".{path.stem}.partial.keras")
+    model.save(partial)
+    os.replace(partial, path)

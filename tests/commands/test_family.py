@@ -1,6 +1,8 @@
 """The commands with the methods before Faster R-CNN: proposals, train, evaluate."""
 
 import json
+import shutil
+from unittest.mock import Mock
 
 import keras
 import pytest
@@ -104,9 +106,37 @@ def test_both_sets_may_count_their_images_from_one(voc, searched, config, tmp_pa
     assert (folder / "detections.png").is_file()
 
 
+def test_refuses_proposals_of_other_images_with_the_same_ids(voc, searched, config, capsys, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(voc, other)
+    words = ["--train", f"voc:{voc}@train", "--val", f"voc:{other}@train", *WORDS, *config()]
+    with pytest.raises(SystemExit):
+        train.main([*words, "--model", "fast_rcnn", "--proposals", str(searched)])
+    assert "with --val-proposals" in capsys.readouterr().err
+
+
+def test_a_staged_run_goes_on_after_its_fine_tuning(sets, searched, config, tmp_path, monkeypatch, capsys):
+    words = [*sets, *WORDS, *config(pool_levels=[1, 2]), "--model", "sppnet", "--proposals", str(searched)]
+    words += ["--output", str(tmp_path / "run")]
+    with monkeypatch.context() as patch:
+        patch.setattr(kf.SPPNet, "_fit_boxes", Mock(side_effect=MemoryError))
+        with pytest.raises(MemoryError):
+            train.main(words)
+    capsys.readouterr()
+    features = sorted((tmp_path / "run" / "features").glob("*.npz"))
+    times = [file.stat().st_mtime_ns for file in features]
+    folder = train.main([*words, "--export", str(tmp_path / "served")])
+    assert "epoch 1" not in capsys.readouterr().out
+    assert times and [file.stat().st_mtime_ns for file in features] == times
+    assert (folder / "metrics.json").is_file() and not (folder / "best.keras").exists()
+    with pytest.raises(SystemExit):
+        train.main(words)
+    assert "holds an earlier run" in capsys.readouterr().err
+
+
 def test_alternating_run_goes_on(voc, sets, tmp_path, capsys):
     config = tmp_path / "config.yaml"
-    config.write_text("detector: {rpn_channels: 8, head_units: [8], rpn_post_nms: [60, 8]}")
+    config.write_text("detector: {rpn_channels: 8, head_units: [8], rpn_post_nms: [60, 30]}")
     words = [
         *sets,
         *WORDS,

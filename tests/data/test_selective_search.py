@@ -52,6 +52,13 @@ def test_opencv_threads_have_no_say():
     np.testing.assert_array_equal(*found)
 
 
+def test_large_images_are_searched_smaller():
+    image = data.load("shapes@val").image(0)
+    large = np.repeat(np.repeat(image, 2, axis=0), 2, axis=1)
+    found = selective_search(large, long_side=max(image.shape))
+    np.testing.assert_array_equal(found, 2 * selective_search(image))
+
+
 def test_quality_finds_more():
     image, _ = scene()
     assert len(selective_search(image, "quality", 10**6)) > len(selective_search(image, "fast", 10**6))

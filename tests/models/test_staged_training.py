@@ -48,7 +48,7 @@ def test_boxes_are_regressed_afterwards(name, dataset, tmp_path):
     model = make(name, dataset, box_ridge=0.01)
     image, proposals = dataset.image(0), dataset.proposals[0]
     assert not model.head.box_dense.kernel.numpy().any()
-    assert model.finish_training(dataset, tmp_path)
+    model.finish_training(dataset, tmp_path)
 
     record, near = dataset.records[0], len(dataset.records[0].boxes) * 6
     boxes = proposals[:near]
@@ -62,6 +62,28 @@ def test_boxes_are_regressed_afterwards(name, dataset, tmp_path):
     truth = np.repeat(record.boxes, 6, axis=0)
     # Not far, for regions that quantised bins cannot tell apart are moved alike.
     assert np.abs(moved - truth).mean() < 0.9 * np.abs(boxes - truth).mean()
+
+
+@pytest.mark.parametrize("classifier", ["softmax", "svm"])
+@pytest.mark.parametrize("name", KINDS)
+def test_an_image_without_objects_takes_part(name, classifier, dataset, tmp_path):
+    pytest.importorskip("sklearn")
+    empty = dataclasses.replace(
+        dataset.records[1],
+        boxes=np.zeros([0, 4], np.float32),
+        labels=np.zeros(0, int),
+        ignore=np.zeros(0, bool),
+    )
+    two = kf.data.DetectionDataset(
+        "two",
+        dataset.class_names,
+        [dataset.records[0], empty],
+        dataset.source,
+        proposals=dataset.proposals[:2],
+    )
+    model = make(name, dataset, classifier=classifier)
+    model.finish_training(two, tmp_path)
+    assert model.head.box_dense.kernel.numpy().any()
 
 
 def test_cache_is_not_made_twice(dataset, tmp_path):
@@ -78,10 +100,15 @@ def test_cache_is_not_made_twice(dataset, tmp_path):
     layer.bias.assign(layer.bias + 1.0)
     model.cache_features(dataset, tmp_path)
     assert all(file.stat().st_mtime_ns != time for file, time in zip(files, after))
+    # A model that was saved and loaded knows its files again.
+    times = [file.stat().st_mtime_ns for file in files]
+    model.save(tmp_path / "model.keras")
+    keras.saving.load_model(tmp_path / "model.keras").cache_features(dataset, tmp_path)
+    assert [file.stat().st_mtime_ns for file in files] == times
     with np.load(files[0]) as cache:
         assert "features" not in cache  # softmax needs none
         assert len(cache["pooled"]) == len(cache["pairs"]) > 0
-        assert np.all(cache["overlaps"][cache["pairs"]].max(1) >= 0.6)
+        assert np.all(cache["overlaps"][cache["pairs"]].max(1) >= 0.5)
 
 
 def test_svms(dataset, tmp_path):

@@ -244,6 +244,14 @@ def test_the_limit_of_an_image_pyramid_holds_in_training_too():
     assert given == [(64, 256), (64, 96)]
 
 
+def test_a_length_of_ones_own_holds_in_every_step():
+    base = Recipe(steps=9, alternating_steps=(8, 4, 8, 4), alternating_rate_steps=(6, 3, 6, 3))
+    for text in ("epochs: 2", "steps: 5"):
+        mine = from_yaml(text, "mine", base)
+        assert mine.alternating_steps == mine.alternating_rate_steps == ()
+    assert from_yaml("learning_rate: 0.1", "mine", base).alternating_steps == (8, 4, 8, 4)
+
+
 def test_refuses_a_value_of_the_wrong_kind():
     with pytest.raises(ValueError, match="`detector` has a value of the wrong kind"):
         Recipe(backbone_weights="none", detector={"head_units": 8}).build(["a"])
