@@ -34,8 +34,8 @@ class Pictures:
         self._answers, self._skipped = [], []
 
     def begin(self, class_names):
-        """Make the folders; from now on `add` and `skip`."""
-        self._class_names = list(class_names)
+        """Make the folders; from now on `add` and `skip`. `class_names` is a list, which may still grow."""
+        self._class_names = class_names
         for folder in [self._output, *([self._json.parent] if self._json else [])]:
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -68,7 +68,7 @@ class Pictures:
         Raises:
             ValueError: images were skipped.
         """
-        results = {"class_names": self._class_names, "images": self._answers, "skipped": self._skipped}
+        results = {"class_names": list(self._class_names), "images": self._answers, "skipped": self._skipped}
         if self._json:
             self._json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
         print(f"{len(self._answers)} of {len(self.files)} images, drawn into {self._output}")
