@@ -112,7 +112,7 @@ def test_gone(folder, capsys, url):
 
 @WAYS
 def test_slow(server, folder, capsys, monkeypatch, way):
-    monkeypatch.setattr(server.stand_in, "delay", 3.0)
+    monkeypatch.setattr(server.stand_in, "delay", 1.5)
     url = getattr(server, way)
     said = refused(capsys, folder / "a.png", "--url", url, "--timeout", 0.2, "--output", folder / "out")
     assert said.err == (
