@@ -19,8 +19,8 @@ def connect(url, timeout):
     """The way that a URL names.
 
     Args:
-        url: "http://HOST:8501/v1/models/NAME" (or https) for REST, "grpc://HOST:8500/NAME" for gRPC; both
-            may end in "/versions/NUMBER" or "/labels/LABEL".
+        url: "http://HOST:8501/v1/models/NAME" (or https) for REST, "grpc://HOST:8500/NAME" for gRPC, with or
+            without "v1/models"; both may end in "/versions/NUMBER" or "/labels/LABEL".
         timeout: seconds to wait for an answer.
 
     Returns:
@@ -29,10 +29,13 @@ def connect(url, timeout):
     Raises:
         ValueError: the URL is of neither kind, or gRPC's package is not installed.
     """
+    url = url.rstrip("/").removesuffix(":predict")
     parts = urllib.parse.urlsplit(url)
     way, place = parts.scheme, parts.path.strip("/").split("/")
-    if way in ("http", "https"):
-        place = place[2:] if place[:2] == ["v1", "models"] else []
+    if place[:2] == ["v1", "models"]:
+        place = place[2:]
+    elif way != "grpc":
+        place = []
     name, kind, which = [*place, "", ""] if len(place) == 1 else place if len(place) == 3 else ["", "", ""]
     known = kind == "" or (kind == "labels" and which) or (kind == "versions" and which.isdecimal())
     if way not in ("http", "https", "grpc") or not parts.netloc or not name or not known:
@@ -41,7 +44,7 @@ def connect(url, timeout):
         )
     if way == "grpc":
         return _over_grpc(url, parts.netloc, name, kind, which, timeout)
-    return _over_rest(url.rstrip("/"), timeout)
+    return _over_rest(url, timeout)
 
 
 def _over_rest(url, timeout):

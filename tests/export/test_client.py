@@ -68,8 +68,14 @@ def test_classes_without_labels_are_numbers(server, folder, capsys):
 
 
 @WAYS
-def test_a_version_by_number(server, way):
-    answer = ServingClient(getattr(server, way) + "/versions/1").predict("serving_bytes", IMAGE)
+@pytest.mark.parametrize("end", ["/", "/versions/1", ":predict", "/versions/1:predict"])
+def test_urls(server, way, end):
+    answer = ServingClient(getattr(server, way) + end).predict("serving_bytes", IMAGE)
+    assert answer["image_ok"].tolist() == [0]
+
+
+def test_one_path_for_both_ways(server):
+    answer = ServingClient(server.grpc.replace("/cells", "/v1/models/cells")).predict("serving_bytes", IMAGE)
     assert answer["image_ok"].tolist() == [0]
 
 

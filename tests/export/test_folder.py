@@ -178,7 +178,7 @@ def test_refuses_settings(exported_cells, tmp_path, settings, sentence):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("precision", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
 def test_precision(exported_cells, tmp_path, image_of, precision):
     model = export.with_settings(exported_cells.model, precision)
     assert all(new.dtype == "float32" for new in model.weights if "float" in str(new.dtype))
