@@ -7,12 +7,17 @@ arrays, which says in one sentence what went wrong.
 import base64
 import http.client
 import json
+import re
 import urllib.error
-import urllib.parse
 import urllib.request
 
 import numpy as np
 import tensorflow as tf
+
+_URL = re.compile(
+    r"(?P<way>https?|grpc)://(?P<target>[^/]+)/(?P<path>v1/models/)?(?P<name>[^/:]+)"
+    r"(/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+)
 
 
 def connect(url, timeout):
@@ -30,21 +35,12 @@ def connect(url, timeout):
         ValueError: the URL is of neither kind, or gRPC's package is not installed.
     """
     url = url.rstrip("/").removesuffix(":predict")
-    parts = urllib.parse.urlsplit(url)
-    way, place = parts.scheme, parts.path.strip("/").split("/")
-    if place[:2] == ["v1", "models"]:
-        place = place[2:]
-    elif way != "grpc":
-        place = []
-    name, kind, which = [*place, "", ""] if len(place) == 1 else place if len(place) == 3 else ["", "", ""]
-    known = kind == "" or (kind == "labels" and which) or (kind == "versions" and which.isdecimal())
-    if way not in ("http", "https", "grpc") or not parts.netloc or not name or not known:
+    parts = _URL.fullmatch(url)
+    if not parts or (parts["way"] != "grpc" and not parts["path"]):
         raise ValueError(
             f"{url} names no model of a server; give http://HOST:8501/v1/models/NAME or grpc://HOST:8500/NAME."
         )
-    if way == "grpc":
-        return _over_grpc(url, parts.netloc, name, kind, which, timeout)
-    return _over_rest(url, timeout)
+    return _over_grpc(url, parts, timeout) if parts["way"] == "grpc" else _over_rest(url, timeout)
 
 
 def _over_rest(url, timeout):
@@ -54,7 +50,7 @@ def _over_rest(url, timeout):
         request = urllib.request.Request(f"{url}:predict", body, {"Content-Type": "application/json"})
         try:
             with urllib.request.urlopen(request, timeout=timeout) as reply:
-                answer = json.load(reply)["outputs"]
+                return {name: np.array(value) for name, value in json.load(reply)["outputs"].items()}
         except urllib.error.HTTPError as error:
             raise ValueError(_refused(url, _rest_reason(error))) from error
         except (OSError, http.client.HTTPException) as error:
@@ -62,14 +58,13 @@ def _over_rest(url, timeout):
             if isinstance(reason, TimeoutError):
                 raise TimeoutError(_slow(url, timeout)) from error
             raise ConnectionError(_gone(url, getattr(reason, "strerror", None) or reason)) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ValueError(f"{url} does not answer as TF-Serving does; check the URL.") from error
-        return {name: np.array(value) for name, value in answer.items()}
 
     return predict
 
 
-def _over_grpc(url, target, name, kind, which, timeout):
+def _over_grpc(url, parts, timeout):
     try:
         import grpc
         from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -78,15 +73,17 @@ def _over_grpc(url, target, name, kind, which, timeout):
             f'gRPC needs a package ({error}); pip install "keras_frcnn[serving]", or use an http:// URL.'
         ) from None
     any_size = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-    stub = prediction_service_pb2_grpc.PredictionServiceStub(grpc.insecure_channel(target, options=any_size))
+    channel = grpc.insecure_channel(parts["target"], options=any_size)
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
     def predict(signature, inputs):
         request = predict_pb2.PredictRequest()
-        request.model_spec.name, request.model_spec.signature_name = name, signature
-        if kind == "versions":
-            request.model_spec.version.value = int(which)
-        elif kind == "labels":
-            request.model_spec.version_label = which
+        spec = request.model_spec
+        spec.name, spec.signature_name = parts["name"], signature
+        if parts["version"]:
+            spec.version.value = int(parts["version"])
+        elif parts["label"]:
+            spec.version_label = parts["label"]
         for key, value in inputs.items():
             request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
         try:
