@@ -13,6 +13,8 @@ _ORIENTATION_TAG = 0x0112
 # Of a GIF: where the table of colours begins, and the bytes that begin an extension, a frame and the end.
 _GIF_TABLE, _EXTENSION, _FRAME, _TRAILER = 13, 0x21, 0x2C, b";"
 _BMP_HEADER = 14
+# A file with more of them before what is looked for was made to keep the reader busy.
+_MOST_SEGMENTS = 1000
 
 
 def starts_with(contents, prefix):
@@ -70,23 +72,25 @@ def first_frame(contents):
         value = tf.cast(data[tf.minimum(position, size - 1)], tf.int32)
         return tf.where(position < size, value, 0)
 
-    def after_blocks(position):
-        (last,) = tf.while_loop(
-            lambda at: byte(at) > 0, lambda at: [at + 1 + byte(at)], [position], parallel_iterations=1
-        )
-        return last + 1
-
     def table_size(flags):
         return tf.where(flags >= 128, 3 * tf.bitwise.left_shift(2, flags % 8), 0)
 
-    (frame,) = tf.while_loop(
-        lambda at: byte(at) == _EXTENSION,
-        lambda at: [after_blocks(at + 2)],
-        [_GIF_TABLE + table_size(byte(10))],
-        parallel_iterations=1,
-    )
-    end = after_blocks(frame + 11 + table_size(byte(frame + 9)))
-    whole = (byte(frame) == _FRAME) & (end <= size)
+    def step(at, inside):
+        # Either a piece of data, of which a length of 0 is the last, or the beginning of an extension.
+        length = byte(at)
+        return at + tf.where(inside, 1 + length, 2), ~inside | (length > 0)
+
+    def walk(at, inside, through_extensions):
+        def goes_on(at, inside):
+            return inside | (through_extensions & (byte(at) == _EXTENSION))
+
+        # Pieces have 255 bytes or half of that. Much smaller ones would keep a server busy for minutes.
+        most = size // 64 + _MOST_SEGMENTS
+        return tf.while_loop(goes_on, step, [at, tf.constant(inside)], maximum_iterations=most)
+
+    frame, in_extension = walk(_GIF_TABLE + table_size(byte(10)), False, True)
+    end, in_frame = walk(frame + 11 + table_size(byte(frame + 9)), True, False)
+    whole = (byte(frame) == _FRAME) & ~in_extension & ~in_frame & (end <= size)
     cut = tf.where(whole, tf.strings.join([tf.strings.substr(contents, 0, end), _TRAILER]), "")
 
     def area(at):
@@ -103,7 +107,8 @@ def orientation(contents):
         contents: scalar string tensor, the bytes of a JPEG file.
 
     Returns:
-        Scalar int32, 1 (upright) to 8; 1 where the file says nothing or nonsense.
+        Scalar int32, 1 (upright) to 8; 1 where the file says nothing or nonsense, or only behind a thousand
+        other segments.
     """
     data = tf.io.decode_raw(contents, tf.uint8)
     size = tf.size(data)
@@ -142,7 +147,9 @@ def orientation(contents):
         known = (tags == _ORIENTATION_TAG) & (values <= 8)
         return tf.reduce_max(tf.concat([[1], tf.where(known, values, 1)], 0))
 
-    (start,) = tf.while_loop(is_segment_before_exif, following, [tf.constant(2)])
+    (start,) = tf.while_loop(
+        is_segment_before_exif, following, [tf.constant(2)], maximum_iterations=_MOST_SEGMENTS
+    )
     return tf.cond(is_exif(start), lambda: from_tiff(start + 10), lambda: 1)
 
 

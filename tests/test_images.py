@@ -306,6 +306,18 @@ def test_palette_of_a_bmp():
     )
 
 
+def test_a_header_made_to_keep_the_reader_busy():
+    """Millions of pieces of one byte, millions of empty extensions or segments: minutes, if all were read."""
+    film = gif(picture())
+    frame = film.index(b",", 13)
+    for begin, piece, end in ((b"!\xfe", b"\1x", b"\0"), (b"", b"!\xfe\0", b"")):
+        many, few = (film[:frame] + begin + piece * count + end + film[frame:] for count in (10**6, 100))
+        assert first_frame(many)[0] == b"" and first_frame(few) == (few, 24 * 40)
+    for segment in (b"\xff", b"\xff\xe5\0\2"):
+        assert in_graph(image_headers.orientation)(jpeg_with(segment * 10**6 + exif(6))) == 1
+        assert in_graph(image_headers.orientation)(jpeg_with(segment * 900 + exif(6))) == 6
+
+
 def claiming(suffix, width, height):
     """An image of 40 × 24 pixels whose header claims another size."""
     if suffix == ".gif":
