@@ -42,7 +42,9 @@ def check(measured):
     assert not measured["wrong"]
     assert 0.05 < measured["broken"] / measured["rows"] < 0.15
     files, threads = zip(*measured["handles"])
-    assert max(files) <= files[0] and max(threads) <= threads[0]
+    assert max(files) <= files[0]
+    # TensorFlow's pool starts a thread when all are busy; one left behind by each call would be hundreds.
+    assert max(threads) <= threads[0] + 8
 
 
 def test_a_hundred_calls(hammer):
