@@ -9,6 +9,8 @@ COMMANDS = {
     "predict": "draw and list what a detector finds in image files",
     "convert": "make a detector of another library's weights, such as torchvision's",
     "proposals": "write the proposals of selective search or an RPN, and their recall",
+    "export": "write a model as the next version of a folder that TF-Serving watches",
+    "serve-client": "send image files to TF-Serving, draw and list what it finds",
 }
 PROGRAM = "python -m keras_frcnn"
 
@@ -25,7 +27,7 @@ def main(arguments):
     name, *rest = arguments or [None]
     if name in COMMANDS:
         sys.argv = [f"{PROGRAM} {name}", *rest]
-        importlib.import_module(f"keras_frcnn.commands.{name}").main()
+        importlib.import_module(f"keras_frcnn.commands.{name.replace('-', '_')}").main()
         return 0
     if name in ("-h", "--help"):
         print(_help())

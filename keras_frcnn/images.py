@@ -1,33 +1,33 @@
 """The only decode, EXIF turn, resize and pad of the package.
 
 `decode`, `resized_shape`, `resize` and `pad` are made of stock TensorFlow operations and run alike eagerly,
-inside tf.data and inside an exported SavedModel. `header`, `read` and `as_image` are for plain Python.
+inside tf.data and inside an exported SavedModel. `read` and `as_image` are for plain Python.
 
 Shape letters: B images, H height, W width, in pixels.
 """
 
 import functools
-import struct
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-JPEG, PNG, GIF, BMP = b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM"
+from keras_frcnn import image_headers
+
 # Sides are padded to multiples of this: the usual networks halve them five times.
 SIDE_MULTIPLE = 32
-_ORIENTATION_TAG = 0x0112
 # What each EXIF orientation needs after the transposition that 5 to 8 start with.
 _MIRRORED = (2, 3, 6, 7)
 _UPSIDE_DOWN = (3, 4, 7, 8)
 
 
-def decode(contents):
+def decode(contents, max_pixels=None):
     """Decode an encoded image and turn it upright.
 
     Args:
         contents: scalar string tensor, the bytes of a JPEG, PNG, GIF (its first frame) or BMP file. Grey
             images get three equal channels, an alpha channel is dropped and 16 bits become 8.
+        max_pixels: an image whose header claims more counts as none, before anything of it is decoded.
 
     Returns:
         uint8 `[H, W, 3]` RGB, turned as the EXIF orientation of a JPEG says.
@@ -40,87 +40,68 @@ def decode(contents):
         TensorShape([2, 5, 3])
     """
 
+    def within(contents, count_pixels):
+        if max_pixels is None:
+            return contents
+        return tf.where(count_pixels(contents) <= max_pixels, contents, "")
+
     def jpeg():
-        image = tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
-        return turn_upright(image, orientation(contents))
+        checked = within(contents, image_headers.jpeg_pixels)
+        image = tf.io.decode_jpeg(checked, channels=3, dct_method="INTEGER_ACCURATE")
+        return turn_upright(image, image_headers.orientation(contents))
+
+    def png():
+        return tf.io.decode_png(within(contents, image_headers.png_pixels), channels=3)
+
+    def gif():
+        # Without its other frames, which would all be unpacked first, however many and large they are.
+        frame, pixels = image_headers.first_frame(contents)
+        checked = within(frame, lambda _: pixels)
+        return tf.io.decode_image(checked, channels=3, expand_animations=False)
 
     def bmp():
         # Unlike the other decoders this one refuses to change the number of channels.
-        image = tf.io.decode_bmp(contents)
-        return tf.cond(tf.shape(image)[-1] == 1, lambda: tf.repeat(image, 3, -1), lambda: image[..., :3])
+        image = tf.io.decode_bmp(within(contents, image_headers.bmp_pixels))
 
-    def other():
-        return tf.io.decode_image(contents, channels=3, expand_animations=False)
+        def coloured():
+            return tf.gather(image_headers.bmp_palette(contents), tf.cast(image[..., 0], tf.int32))
 
-    image = tf.case([(_starts_with(contents, JPEG), jpeg), (_starts_with(contents, BMP), bmp)], default=other)
+        return tf.cond(tf.shape(image)[-1] == 1, coloured, lambda: image[..., :3])
+
+    formats = {
+        image_headers.JPEG: jpeg,
+        image_headers.PNG: png,
+        image_headers.GIF: gif,
+        image_headers.BMP: bmp,
+    }
+    # TensorFlow's decoders look at the bytes, not at their own name: they would open formats whose size is
+    # not known beforehand.
+    image = tf.case(
+        [(image_headers.starts_with(contents, prefix), decoder) for prefix, decoder in formats.items()],
+        default=lambda: tf.io.decode_png("", channels=3),
+    )
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def decode_or_empty(contents):
+def decode_or_empty(contents, max_bytes=None, max_pixels=None):
     """Decode as `decode` does; bytes that are no image give one without pixels instead of an error.
 
     Args:
         contents: scalar string tensor, the bytes of an image file.
+        max_bytes: longer contents count as no image.
+        max_pixels: as of `decode`.
 
     Returns:
         uint8 `[H, W, 3]`, `[0, 0, 3]` where the bytes cannot be decoded.
     """
+    if max_bytes is not None:
+        contents = tf.where(tf.strings.length(contents) <= max_bytes, contents, "")
     # A graph cannot catch an error, but a data set can skip an element: what follows it then comes first.
     # (Taking a single element costs 0.3 ms; `reduce` would optimise the little data set anew each time, for
     # 100 ms.)
     nothing = tf.data.Dataset.from_tensors(tf.zeros([0, 0, 3], tf.uint8))
-    decoded = tf.data.Dataset.from_tensors(contents).map(decode).ignore_errors()
-    return decoded.concatenate(nothing).take(1).get_single_element()
-
-
-def orientation(contents):
-    """Read the EXIF orientation of a JPEG.
-
-    Args:
-        contents: scalar string tensor, the bytes of a JPEG file.
-
-    Returns:
-        Scalar int32, 1 (upright) to 8; 1 where the file says nothing or nonsense.
-    """
-    data = tf.io.decode_raw(contents, tf.uint8)
-    size = tf.size(data)
-
-    def bytes_at(start, count):
-        # Zeros stand for what lies beyond the end, so a truncated header reads as "no orientation".
-        position = start + tf.range(count)
-        inside = (position >= 0) & (position < size)
-        values = tf.gather(data, tf.clip_by_value(position, 0, size - 1))
-        return tf.where(inside, tf.cast(values, tf.int32), 0)
-
-    def number(start, count, little=False):
-        digits = bytes_at(start, count)
-        digits = tf.where(little, digits, digits[::-1])
-        return tf.reduce_sum(tf.bitwise.left_shift(digits, 8 * tf.range(count)))
-
-    def is_exif(start):
-        return tf.reduce_all(bytes_at(start, 10)[4:] == list(b"Exif\0\0")) & (number(start, 2) == 0xFFE1)
-
-    def is_segment_before_exif(start):
-        marker = number(start, 2)
-        return (start < size) & (marker >= 0xFFC0) & (marker != 0xFFDA) & ~is_exif(start)
-
-    def following(start):
-        # A marker may be preceded by any number of fill bytes.
-        return [start + tf.where(number(start, 2) == 0xFFFF, 1, 2 + number(start + 2, 2))]
-
-    def from_tiff(start):
-        little = number(start, 2) == 0x4949
-        directory = start + number(start + 4, 4, little)
-        entries = tf.minimum(number(directory, 2, little), size // 12)
-        table = tf.reshape(bytes_at(directory + 2, 12 * entries), [entries, 12])
-        pair = tf.where(little, [1, 256], [256, 1])
-        tags = tf.reduce_sum(table[:, 0:2] * pair, -1)
-        values = tf.reduce_sum(table[:, 8:10] * pair, -1)
-        known = (tags == _ORIENTATION_TAG) & (values <= 8)
-        return tf.reduce_max(tf.concat([[1], tf.where(known, values, 1)], 0))
-
-    (start,) = tf.while_loop(is_segment_before_exif, following, [tf.constant(2)])
-    return tf.cond(is_exif(start), lambda: from_tiff(start + 10), lambda: 1)
+    decoded = tf.data.Dataset.from_tensors(contents).map(lambda contents: decode(contents, max_pixels))
+    return decoded.ignore_errors().concatenate(nothing).take(1).get_single_element()
 
 
 def turn_upright(image, orientation):
@@ -322,71 +303,9 @@ def undecodable(name):
     return f"{name} cannot be decoded as an image; replace it with an intact JPEG, PNG, GIF or BMP file."
 
 
-def header(contents):
-    """Read size and orientation from the first bytes of an image file.
-
-    Args:
-        contents: bytes, the beginning of the file or all of it.
-
-    Returns:
-        `(height, width, orientation)`: the size as stored (not turned) and the EXIF orientation, 1 to 8; None
-        where the bytes hold no size (no image, or the header is longer than `contents`).
-    """
-    try:
-        if contents.startswith(JPEG):
-            return _jpeg_header(contents)
-        if contents.startswith(PNG):
-            width, height = struct.unpack_from(">II", contents, 16)
-        elif contents.startswith(GIF):
-            width, height = struct.unpack_from("<HH", contents, 6)
-        elif contents.startswith(BMP):
-            width, height = struct.unpack_from("<ii", contents, 18)
-        else:
-            return None
-    except struct.error:
-        return None
-    return abs(height), width, 1
-
-
-def _jpeg_header(contents):
-    turn, start = None, 2
-    while True:
-        marker, length = struct.unpack_from(">HH", contents, start)
-        if marker == 0xFFFF:
-            start += 1
-            continue
-        if marker < 0xFFC0 or marker == 0xFFDA:
-            return None
-        if 0xFFC0 <= marker <= 0xFFCF and marker not in (0xFFC4, 0xFFC8, 0xFFCC):
-            height, width = struct.unpack_from(">HH", contents, start + 5)
-            return height, width, turn or 1
-        if marker == 0xFFE1 and contents[start + 4 : start + 10] == b"Exif\0\0" and turn is None:
-            turn = _tiff_orientation(contents[start + 10 : start + 2 + length])
-        start += 2 + length
-
-
-def _tiff_orientation(tiff):
-    order = "<" if tiff[:2] == b"II" else ">"
-    try:
-        (directory,) = struct.unpack_from(order + "I", tiff, 4)
-        (entries,) = struct.unpack_from(order + "H", tiff, directory)
-        for entry in range(directory + 2, directory + 2 + 12 * entries, 12):
-            tag, value = struct.unpack_from(order + "H6xH", tiff, entry)
-            if tag == _ORIENTATION_TAG and 1 <= value <= 8:
-                return value
-    except struct.error:
-        pass
-    return 1
-
-
 @functools.cache
 def _decode_in_graph():
     return tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])
-
-
-def _starts_with(contents, prefix):
-    # A file shorter than the prefix must not make substr fail.
-    return tf.strings.substr(tf.strings.join([contents, "\0" * len(prefix)]), 0, len(prefix)) == prefix
 
 
 def _is_any(value, choices):

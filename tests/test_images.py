@@ -1,15 +1,18 @@
+import io
 import math
 import struct
+import zlib
 from fractions import Fraction
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_frcnn import images
+from keras_frcnn import image_headers, images
 
 # The turns as NumPy has them, from the wording of the EXIF standard.
 TURNS = {
@@ -58,7 +61,7 @@ def test_upright(orientation, order):
     other = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     assert image.shape == other.shape
     assert np.abs(image.astype(int) - other).mean() < 3
-    assert images.header(contents) == (24, 40, orientation)
+    assert image_headers.header(contents) == (24, 40, orientation)
 
 
 @pytest.mark.parametrize(
@@ -74,14 +77,14 @@ def test_upright(orientation, order):
 )
 def test_exif_is_found(segments):
     contents = jpeg_with(segments)
-    assert images.orientation(contents) == 6
-    assert images.header(contents) == (24, 40, 6)
+    assert image_headers.orientation(contents) == 6
+    assert image_headers.header(contents) == (24, 40, 6)
 
 
 @pytest.mark.parametrize("segments", [b"", exif(0), exif(9)], ids=["none", "0", "9"])
 def test_nonsense_is_upright(segments):
-    assert images.orientation(jpeg_with(segments)) == 1
-    assert images.header(jpeg_with(segments)) == (24, 40, 1)
+    assert image_headers.orientation(jpeg_with(segments)) == 1
+    assert image_headers.header(jpeg_with(segments)) == (24, 40, 1)
 
 
 @settings(max_examples=60, deadline=None)
@@ -89,13 +92,13 @@ def test_nonsense_is_upright(segments):
 def test_damaged_headers(noise, cut, with_exif):
     contents = b"\xff\xd8" + (exif(6)[:cut] if with_exif else b"\xff\xe1") + noise
     assert 1 <= orientation_in_graph(tf.constant(contents)) <= 8
-    found = images.header(contents)
+    found = image_headers.header(contents)
     assert found is None or 1 <= found[2] <= 8
 
 
 @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
 def orientation_in_graph(contents):
-    return images.orientation(contents)
+    return image_headers.orientation(contents)
 
 
 def test_formats():
@@ -127,15 +130,15 @@ def test_gif_gives_its_first_frame():
     ]
     contents = head + b"".join(frames) + b";"
     np.testing.assert_array_equal(images.from_bytes(contents, "gif"), [[[255, 0, 0]]])
-    assert images.header(contents) == (1, 1, 1)
+    assert image_headers.header(contents) == (1, 1, 1)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
 def test_header_of_a_prefix(suffix):
     contents = encode(picture(), suffix)
-    assert images.header(contents) == (24, 40, 1)
-    assert images.header(contents[: len(contents) - 20]) == (24, 40, 1)
-    assert images.header(contents[:12]) is None
+    assert image_headers.header(contents) == (24, 40, 1)
+    assert image_headers.header(contents[: len(contents) - 20]) == (24, 40, 1)
+    assert image_headers.header(contents[:12]) is None
 
 
 def test_decode_is_stock_operations():
@@ -275,3 +278,105 @@ def test_resized_shape_by_64_bit_floats():
     assert lost > 0
     with pytest.raises(ValueError, match="Unknown resize_rounding 'up'"):
         images.resized_shape(3, 4, (800, 1333), "up")
+
+
+def gif(*frames, comment=b"", claims=None):
+    """A GIF that Pillow wrote, of uint8 images; `claims` overwrites the size of its screen."""
+    pictures = [PIL.Image.fromarray(frame).quantize(16) for frame in frames]
+    file = io.BytesIO()
+    pictures[0].save(file, "GIF", save_all=True, append_images=pictures[1:], comment=comment)
+    contents = file.getvalue()
+    return contents if claims is None else contents[:6] + struct.pack("<HH", *claims) + contents[10:]
+
+
+def first_frame(contents):
+    cut, pixels = in_graph(image_headers.first_frame)(contents)
+    return cut.numpy(), int(pixels)
+
+
+def in_graph(function):
+    return tf.function(function, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+
+
+def test_first_frame_of_a_gif():
+    noise = np.random.default_rng(0).integers(0, 256, [40, 60, 3], np.uint8)
+    alone, film = gif(noise), gif(noise, noise[::-1], comment=b"x" * 600)
+    cut, pixels = first_frame(film)
+    assert pixels == 40 * 60 and len(cut) < len(film) * 0.6 and cut.endswith(b"\0;")
+    assert first_frame(alone)[0] == alone
+    expected = np.array(PIL.Image.open(io.BytesIO(alone)).convert("RGB"))
+    for contents in (alone, film, cut, film[: len(cut)], film[:-100]):
+        np.testing.assert_array_equal(images.from_bytes(contents, "gif"), expected)
+    for length in (8, 13, 60, 400, 700, 900, len(cut) - 2):
+        assert first_frame(film[:length])[0] == b""
+        assert images.decode_or_empty(film[:length]).shape == (0, 0, 3)
+
+
+def test_palette_of_a_bmp():
+    picture_ = PIL.Image.fromarray(picture()).quantize(200)
+    file = io.BytesIO()
+    picture_.save(file, "BMP")
+    np.testing.assert_array_equal(
+        images.from_bytes(file.getvalue(), "bmp"), np.array(picture_.convert("RGB"))
+    )
+
+
+def test_a_header_made_to_keep_the_reader_busy():
+    """Millions of pieces of one byte, millions of empty extensions or segments: minutes, if all were read."""
+    film = gif(picture())
+    frame = film.index(b",", 13)
+    for begin, piece, end in ((b"!\xfe", b"\1x", b"\0"), (b"", b"!\xfe\0", b"")):
+        many, few = (film[:frame] + begin + piece * count + end + film[frame:] for count in (10**6, 100))
+        assert first_frame(many)[0] == b"" and first_frame(few) == (few, 24 * 40)
+    for segment in (b"\xff", b"\xff\xe5\0\2"):
+        assert in_graph(image_headers.orientation)(jpeg_with(segment * 10**6 + exif(6))) == 1
+        assert in_graph(image_headers.orientation)(jpeg_with(segment * 900 + exif(6))) == 6
+
+
+def claiming(suffix, width, height):
+    """An image of 40 × 24 pixels whose header claims another size."""
+    if suffix == ".gif":
+        return gif(picture(), claims=(width, height))
+    contents = bytearray(encode(picture(), suffix))
+    if suffix == ".jpg":
+        struct.pack_into(">HH", contents, contents.index(b"\xff\xc0") + 5, height, width)
+    elif suffix == ".png":
+        struct.pack_into(">II", contents, 16, width, height)
+        struct.pack_into(">I", contents, 29, zlib.crc32(contents[12:29]))
+    else:
+        struct.pack_into("<ii", contents, 18, width, height)
+    return bytes(contents)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".gif", ".bmp"])
+def test_pixels_that_a_header_claims(suffix):
+    count = {
+        ".jpg": image_headers.jpeg_pixels,
+        ".png": image_headers.png_pixels,
+        ".gif": lambda contents: image_headers.first_frame(contents)[1],
+        ".bmp": image_headers.bmp_pixels,
+    }[suffix]
+    for width, height in ((40, 24), (10_000, 6_000), (65_000, 65_000)):
+        assert int(in_graph(count)(claiming(suffix, width, height))) == width * height
+    if suffix == ".bmp":
+        assert int(in_graph(count)(claiming(suffix, 40, -24))) == 40 * 24
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".gif", ".bmp"])
+def test_limits(suffix):
+    contents = claiming(suffix, 40, 24)
+    decode = in_graph(lambda contents: images.decode_or_empty(contents, 100_000, 40 * 24))
+    assert decode(contents).shape == (24, 40, 3)
+    assert images.decode_or_empty(contents, max_bytes=len(contents)).shape == (24, 40, 3)
+    assert images.decode_or_empty(contents, max_bytes=len(contents) - 1).shape == (0, 0, 3)
+    assert images.decode_or_empty(contents, max_pixels=40 * 24 - 1).shape == (0, 0, 3)
+    assert decode(claiming(suffix, 10_000, 6_000)).shape == (0, 0, 3)
+
+
+def test_a_format_without_limits_is_no_image():
+    """TensorFlow would open WebP, whose size nobody has read."""
+    file = io.BytesIO()
+    PIL.Image.fromarray(picture()).save(file, "WEBP")
+    assert tf.io.decode_image(file.getvalue(), expand_animations=False).shape == (24, 40, 3)
+    with pytest.raises(ValueError, match="cannot be decoded as an image"):
+        images.from_bytes(file.getvalue(), "picture.webp")

@@ -13,6 +13,7 @@ import tyro
 from keras_frcnn import data, evaluation, export, models
 from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.commands.provenance import provenance
 from keras_frcnn.drawing import draw_grid
 from keras_frcnn.training import recipe as recipes
 from keras_frcnn.training.alternating import alternate
@@ -113,7 +114,7 @@ def main(arguments=None):
         print(evaluation.report(results))
     exported = export.next_version(run.export) if run.export else None
     if exported:
-        export.saved_model(model, exported)
+        export.saved_model(model, exported, **provenance(folder / "last.keras"))
     draw_grid(model, val or train, folder / "detections.png")
     _summary(run, folder, minutes, exported)
     return folder

@@ -1,6 +1,6 @@
 """Bringing stated sizes and boxes in line with the image files, of which only the header is read."""
 
-from keras_frcnn import images
+from keras_frcnn import image_headers, images
 
 # Enough for nearly every header; a longer one costs a second look at the file.
 _PREFIX = 65536
@@ -13,16 +13,16 @@ def read_header(path):
         path: the file.
 
     Returns:
-        `(height, width, orientation)` as `images.header` gives them.
+        `(height, width, orientation)` as `image_headers.header` gives them.
 
     Raises:
         ValueError: the file is no image.
     """
     with open(path, "rb") as file:
         contents = file.read(_PREFIX)
-        found = images.header(contents)
+        found = image_headers.header(contents)
         if found is None and len(contents) == _PREFIX:
-            found = images.header(contents + file.read())
+            found = image_headers.header(contents + file.read())
     if found is None:
         raise ValueError(images.undecodable(path))
     return found

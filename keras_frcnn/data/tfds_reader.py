@@ -6,7 +6,7 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
-from keras_frcnn import images
+from keras_frcnn import image_headers, images
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.data.sources import decode_or_name
@@ -96,7 +96,7 @@ def _library():
 
 
 def _record(example, index, file, check):
-    found = images.header(example["image"])
+    found = image_headers.header(example["image"])
     if found is None:
         raise ValueError(images.undecodable(file))
     height, width, orientation = found

@@ -1,8 +1,9 @@
 """Write a detector as a SavedModel that speaks the TF Object Detection API contract.
 
-Letters: B images, H height, W width, N detections.
+Letters: B images, H height, W width, P proposals, N detections.
 """
 
+import hashlib
 import json
 import os
 import tempfile
@@ -11,15 +12,31 @@ from pathlib import Path
 import tensorflow as tf
 
 import keras_frcnn
-from keras_frcnn import boxes as box_ops
-from keras_frcnn import images as image_ops
+from keras_frcnn.export import companions
+from keras_frcnn.export.model_card import model_card
+from keras_frcnn.export.settings import with_settings
+from keras_frcnn.export.signatures import signatures
+from keras_frcnn.export.warm_up import write_warm_up
 
-IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="input_tensor")
-PROPOSALS = tf.TensorSpec([None, None, 4], tf.float32, name="proposals")
-BYTES = tf.TensorSpec([None], tf.string, name="image_bytes")
+# Of one encoded image: what a request may bring, and what decoding it may take, 150 MB.
+MAX_BYTES = 32 * 2**20
+MAX_PIXELS = 50_000_000
 
 
-def saved_model(model, path):
+def saved_model(
+    model,
+    path,
+    *,
+    image_size=None,
+    max_detections=None,
+    score_threshold=None,
+    nms_iou=None,
+    precision=None,
+    max_bytes=MAX_BYTES,
+    max_pixels=MAX_PIXELS,
+    data=None,
+    metrics=None,
+):
     """Write a detector with all its pre- and post-processing as a SavedModel of stock TensorFlow operations.
 
     TF-Serving takes the folder as it is. It has two signatures:
@@ -33,16 +50,27 @@ def saved_model(model, path):
     Both answer in float32: `detection_boxes` `[B, N, 4]` (ymin, xmin, ymax, xmax as fractions of the
     image), `detection_scores` `[B, N]`, `detection_classes` `[B, N]` counted from 1 and
     `num_detections` `[B]`; padding rows are box 0, score 0, class 1. `serving_bytes` also answers
-    `image_ok` `[B]`: 0 for bytes that cannot be decoded, which have no detections and leave their
-    neighbours alone. `assets/labels.txt` has a class a line, `assets/model.json` what a client may want
-    to know.
+    `image_ok` `[B]`: 0 for bytes that cannot be decoded or exceed a limit, which have no detections and
+    leave their neighbours alone.
+
+    Beside the SavedModel proper the folder has `assets/labels.txt` (a class a line), `assets/label_map.pbtxt`
+    (the same for clients of the TF Object Detection API), `assets/model.json` (what a client may want to
+    know), `model_card.md`, and under `assets.extra/` the requests that TF-Serving warms up with and examples
+    of its configuration files.
 
     Args:
-        model: `Detector`.
+        model: `Detector`; it is not changed.
         path: folder to make; for TF-Serving its name is a version number.
+        image_size, max_detections, score_threshold, nms_iou, precision: in place of the model's own; see
+            `with_settings`.
+        max_bytes: `serving_bytes` takes no longer encoded image.
+        max_pixels: nor one whose header claims more pixels; it is read before anything is decoded.
+        data: str for the model card, what the model was trained on.
+        metrics: str for the model card, its scores and the protocol behind them.
 
     Raises:
         FileExistsError: there is something at `path` already.
+        ValueError: a setting cannot be met.
 
     Example:
         >>> saved_model(keras_frcnn.FasterRCNN(["cell"], image_size=(96, 128)), "saved_models/cells/1")
@@ -54,31 +82,47 @@ def saved_model(model, path):
         raise FileExistsError(
             f"{path} exists already; export to a new folder, such as the next version number."
         )
+    if min(max_bytes, max_pixels) < 1:
+        raise ValueError(f"max_bytes is {max_bytes} and max_pixels {max_pixels}; both are at least 1.")
+    model = with_settings(
+        model,
+        precision,
+        image_size=image_size,
+        max_detections=max_detections,
+        score_threshold=score_threshold,
+        nms_iou=nms_iou,
+    )
+    description = {**_description(model), "max_bytes": max_bytes, "max_pixels": max_pixels}
     path.parent.mkdir(parents=True, exist_ok=True)
     # Written beside its place and renamed, so that a server that watches the folder never sees half a model.
     with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
         folder = Path(folder)
-        (folder / "labels.txt").write_text(
-            "".join(f"{name}\n" for name in model.class_names), encoding="utf-8"
-        )
-        (folder / "model.json").write_text(json.dumps(_description(model), indent=2) + "\n", encoding="utf-8")
+        served = folder / "saved_model"
+        assets = {
+            "labels.txt": companions.labels(model.class_names),
+            "label_map.pbtxt": companions.label_map(model.class_names),
+            "model.json": json.dumps(description, indent=2) + "\n",
+        }
+        for name, text in assets.items():
+            (folder / name).write_text(text, encoding="utf-8")
         module = tf.Module()
         # `weights` leaves out the optimizer, the metrics and the random generators.
         module.weights = [weight.value for weight in model.weights]
-        module.assets = [tf.saved_model.Asset(str(folder / name)) for name in ("labels.txt", "model.json")]
+        module.assets = [tf.saved_model.Asset(str(folder / name)) for name in assets]
         tf.saved_model.save(
             module,
-            str(folder / "saved_model"),
-            signatures=_signatures(model),
+            str(served),
+            signatures=signatures(model, max_bytes, max_pixels),
             options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
         )
-        os.rename(folder / "saved_model", path)
-
-
-def _signatures(model):
-    if model.needs_proposals:
-        return {"serving_default": _from_images(model, PROPOSALS)}
-    return {"serving_default": _from_images(model), "serving_bytes": _from_bytes(model)}
+        extra = served / "assets.extra"
+        extra.mkdir()
+        write_warm_up(extra / "tf_serving_warmup_requests", model, path.parent.name)
+        (extra / "models.config").write_text(companions.models_config(path), encoding="utf-8")
+        (extra / "batching.config").write_text(companions.BATCHING_CONFIG, encoding="utf-8")
+        card = model_card(path, description, _checksums(served), data, metrics)
+        (served / "model_card.md").write_text(card, encoding="utf-8")
+        os.rename(served, path)
 
 
 def _description(model):
@@ -90,89 +134,21 @@ def _description(model):
         "backbone": backbone if isinstance(backbone, str) else backbone.name,
         "weights_source": recipe["weights_source"],
         "class_names": list(model.class_names),
+        "needs_proposals": model.needs_proposals,
         "image_size": list(model.image_size),
         "canvas": model.canvas,
         "preprocessing": recipe["preprocessing"],
+        "precision": model.dtype_policy.compute_dtype,
         "score_threshold": recipe.get("score_threshold", 0.0),
         "nms_iou": recipe.get("nms_iou", recipe.get("rpn_nms_iou")),
         "max_detections": model.max_detections,
     }
 
 
-def _from_images(model, *further):
-    @tf.function(input_signature=[IMAGES, *further], autograph=False)
-    def serve(images, *proposals):
-        batch, shape = tf.shape(images)[0], tf.shape(images)[1:3]
-        answer = tf.cond(
-            batch > 0, lambda: model.detect_batch(images, None, *proposals), lambda: _nothing(model, 0)
-        )
-        return _contract(answer, tf.tile(shape[None], [batch, 1]))
-
-    return serve
-
-
-def _from_bytes(model):
-    side = model.canvas_side
-
-    def load(contents):
-        # Every image is padded alike, for a stack needs one size; the model cuts the padding off again.
-        def prepared():
-            pixels, shape = model.prepare(image)
-            return image_ops.pad(pixels, side, side), shape, tf.shape(image)[:2]
-
-        def blank():
-            return tf.zeros([side, side, 3]), tf.ones([2], tf.int32), tf.ones([2], tf.int32)
-
-        # An operation that fails would fail the whole batch.
-        image = image_ops.decode_or_empty(contents)
-        ok = tf.size(image) > 0
-        return ok, *tf.cond(ok, prepared, blank)
-
-    size = tf.TensorSpec([2], tf.int32)
-    loaded = tf.TensorSpec([], tf.bool), tf.TensorSpec([side, side, 3], tf.float32), size, size
-
-    @tf.function(input_signature=[BYTES], autograph=False)
-    def serve(contents):
-        ok, pixels, shapes, originals = tf.map_fn(load, contents, fn_output_signature=loaded)
-
-        def detect():
-            good = {"images": tf.boolean_mask(pixels, ok), "image_shapes": tf.boolean_mask(shapes, ok)}
-            return model.restore(model(good), good["image_shapes"], tf.boolean_mask(originals, ok))
-
-        answer = tf.cond(tf.reduce_any(ok), detect, lambda: _nothing(model, 0))
-        # The good rows lie close together, followed by one empty row that stands for all the others.
-        count = tf.cast(ok, tf.int32)
-        row = tf.where(ok, tf.cumsum(count, exclusive=True), tf.reduce_sum(count))
-        empty = _nothing(model, 1)
-        answer = {name: tf.gather(tf.concat([answer[name], empty[name]], 0), row) for name in answer}
-        return {**_contract(answer, originals), "image_ok": tf.cast(ok, tf.float32)}
-
-    return serve
-
-
-def _nothing(model, batch):
-    """The answer of `Detector.call` to images without detections."""
-    rows = [batch, model.max_detections]
-    return {
-        "boxes": tf.fill([*rows, 4], -1.0),
-        "scores": tf.fill(rows, -1.0),
-        "labels": tf.fill(rows, -1),
-        "num_detections": tf.zeros([batch], tf.int32),
-    }
-
-
-def _contract(answer, originals):
-    """Detections as the TF Object Detection API words them.
-
-    Args:
-        answer: dict as from `Detector.detect_batch`.
-        originals: int32 `[B, 2]`, height and width of the images as given.
-    """
-    filled = answer["labels"] >= 0
-    boxes = box_ops.yxyx_normalised(answer["boxes"], originals)
-    return {
-        "detection_boxes": tf.where(filled[:, :, None], boxes, 0.0),
-        "detection_scores": tf.where(filled, answer["scores"], 0.0),
-        "detection_classes": tf.cast(tf.where(filled, answer["labels"] + 1, 1), tf.float32),
-        "num_detections": tf.cast(answer["num_detections"], tf.float32),
-    }
+def _checksums(served):
+    """SHA-256 in hexadecimal of the files that hold the weights, by their path in the export."""
+    checksums = {}
+    for file in sorted((served / "variables").glob("variables.data-*")):
+        with open(file, "rb") as contents:
+            checksums[f"variables/{file.name}"] = hashlib.file_digest(contents, "sha256").hexdigest()
+    return checksums

@@ -320,15 +320,16 @@ class Detector(BackboneFeatures, keras.Model):
         filled = (answer["labels"] >= 0)[:, :, None]
         return {**answer, "boxes": tf.where(filled, boxes, -1.0)}
 
-    def export(self, path):
+    def export(self, path, **settings):
         """Write a SavedModel for TF-Serving; the same as `keras_frcnn.export.saved_model(self, path)`.
 
         Args:
             path: folder to make, such as "saved_models/cells/1".
+            settings: see `keras_frcnn.export.saved_model`.
         """
         from keras_frcnn.export import saved_model  # here, because imports go from export to models
 
-        saved_model(self, path)
+        saved_model(self, path, **settings)
 
     @property
     def has_one_size(self):

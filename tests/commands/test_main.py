@@ -20,7 +20,8 @@ def test_help_lists_exactly_the_commands_there_are(capsys):
         name: importlib.import_module(f"keras_frcnn.commands.{name}")
         for _, name, _ in pkgutil.iter_modules(commands.__path__)
     }
-    assert sorted(listed) == sorted(name for name, module in modules.items() if hasattr(module, "main"))
+    programs = [name.replace("_", "-") for name, module in modules.items() if hasattr(module, "main")]
+    assert sorted(listed) == sorted(programs)
 
 
 def test_a_command_runs_as_a_program():

@@ -223,12 +223,16 @@ def test_assets(exported):
         "backbone": "tiny_fpn",
         "weights_source": "none",
         "class_names": CLASS_NAMES,
+        "needs_proposals": False,
         "image_size": [96, 128],
         "canvas": model.canvas,
         "preprocessing": "tf",
+        "precision": "float32",
         "score_threshold": 0.05,
         "nms_iou": 0.5,
         "max_detections": ROWS,
+        "max_bytes": 2**25,
+        "max_pixels": 50_000_000,
     }
 
 

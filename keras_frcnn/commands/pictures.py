@@ -1,0 +1,140 @@
+"""What the commands share that look for objects in image files: the pictures, the lines, the JSON."""
+
+import collections
+import json
+import sys
+
+from keras_frcnn import drawing
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
+
+
+class Pictures:
+    """The answers to a list of image files: a picture and a line each, and all of them as JSON.
+
+    Args:
+        paths: image files, or folders of them.
+        output: folder that gets the pictures.
+        score_threshold: detections below are neither drawn nor counted, 0 to 1.
+        json: file that gets all detections, or None.
+
+    Attributes:
+        files: list of `Path`, the images.
+
+    Raises:
+        ValueError: there is no image, or a picture would replace one.
+    """
+
+    def __init__(self, paths, output, score_threshold, json=None):
+        if not 0 <= score_threshold <= 1:
+            raise ValueError(f"--score-threshold is between 0 and 1, not {score_threshold}.")
+        self.files = list(dict.fromkeys(_files(paths)))
+        self._targets = dict(zip(self.files, _targets(self.files, output)))
+        self._output, self._score_threshold, self._json = output, score_threshold, json
+        self._answers, self._skipped = [], []
+
+    def begin(self, class_names):
+        """Make the folders; from now on `add` and `skip`. `class_names` is a list, which may still grow."""
+        self._class_names = class_names
+        for folder in [self._output, *([self._json.parent] if self._json else [])]:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def add(self, file, image, found):
+        """Draw and count what was found.
+
+        Args:
+            file: one of `files`.
+            image: uint8 `[H, W, 3]`.
+            found: dict as from `detect`.
+        """
+        target, names, threshold = self._targets[file], self._class_names, self._score_threshold
+        drawing.write(target, drawing.draw(image, found, names, threshold))
+        print(f"{file}: {_count(found, names, threshold)}", flush=True)
+        self._answers.append(_answer(file, target, image, found, names))
+
+    def skip(self, file, reason):
+        """Name an image that could not be read, and why."""
+        print(reason, file=sys.stderr)
+        self._skipped.append({"image": str(file), "reason": str(reason)})
+
+    def finish(self):
+        """Write the JSON and sum up.
+
+        Returns:
+            dict of "class_names"; "images", a list of dicts "image", "height", "width", "drawn" (the picture)
+            and "detections" (dicts "box" xyxy in pixels, "score", "label", "class"); and "skipped", a list of
+            dicts "image" and "reason".
+
+        Raises:
+            ValueError: images were skipped.
+        """
+        results = {"class_names": list(self._class_names), "images": self._answers, "skipped": self._skipped}
+        if self._json:
+            self._json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        print(f"{len(self._answers)} of {len(self.files)} images, drawn into {self._output}")
+        if self._skipped:
+            raise ValueError(
+                f"{len(self._skipped)} of {len(self.files)} images were skipped, for the reasons above."
+            )
+        return results
+
+
+def _files(paths):
+    """The files named, and those of the folders named that end as images do."""
+    files = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        found = [
+            file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES and file.is_file()
+        ]
+        if not found:
+            raise ValueError(f"Folder {path} holds no image ({', '.join(SUFFIXES)}); name the one that does.")
+        files += found
+    if not files:
+        raise ValueError("No image is named; give image files or folders of them.")
+    return files
+
+
+def _targets(files, output):
+    """A file for every image: JPEG for JPEG, PNG for all else; equal names are numbered."""
+    targets, sources = [], {file.resolve() for file in files}
+    for file in files:
+        suffix = file.suffix if file.suffix.lower() in (".jpg", ".jpeg") else ".png"
+        target, number = output / f"{file.stem}{suffix}", 1
+        while target in targets:
+            number += 1
+            target = output / f"{file.stem}-{number}{suffix}"
+        if target.resolve() in sources:
+            raise ValueError(
+                f"The picture of {file} would replace the image {target}; name another folder with --output."
+            )
+        targets.append(target)
+    return targets
+
+
+def _count(found, class_names, score_threshold):
+    labels = [
+        int(label) for label, score in zip(found["labels"], found["scores"]) if score >= score_threshold
+    ]
+    counts = collections.Counter(labels)
+    return ", ".join(f"{counts[label]} {class_names[label]}" for label in sorted(counts)) or "nothing"
+
+
+def _answer(file, target, image, found, class_names):
+    return {
+        "image": str(file),
+        "height": image.shape[0],
+        "width": image.shape[1],
+        "drawn": str(target),
+        "detections": [
+            {
+                "box": [float(side) for side in box],
+                "score": float(score),
+                "label": int(label),
+                "class": class_names[label],
+            }
+            for box, score, label in zip(found["boxes"], found["scores"], found["labels"])
+        ],
+    }

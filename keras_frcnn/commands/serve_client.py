@@ -1,0 +1,84 @@
+"""`python -m keras_frcnn serve-client`: draw and list what a server finds in image files."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from keras_frcnn import images
+from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.commands.pictures import Pictures
+from keras_frcnn.export.client import ServingClient
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """Send image files to TF-Serving: pictures with the detections drawn in, and a line for each image."""
+
+    images: tyro.conf.Positional[tuple[Path, ...]]
+    """Image files, or folders of them."""
+    url: str
+    """http://HOST:8501/v1/models/NAME for REST, grpc://HOST:8500/NAME for gRPC; both may end in
+    /versions/NUMBER or /labels/LABEL."""
+    labels: Path | None = None
+    """labels.txt of the export, for the names of the classes; without it they are numbers."""
+    output: Path = Path("predictions")
+    """Folder that gets the pictures."""
+    score_threshold: float = 0.5
+    """Detections below are neither drawn nor counted, 0 to 1."""
+    batch_size: int = 1
+    """Images a request."""
+    timeout: float = 30.0
+    """Seconds to wait for an answer."""
+    json: Path | None = None
+    """File that gets all detections, those below the threshold too."""
+
+
+@in_one_sentence
+def main(arguments=None):
+    """Run the command.
+
+    An image that the server cannot read is named and skipped; the process then ends with status 1.
+
+    Args:
+        arguments: list of words; by default those of the process.
+
+    Returns:
+        The dict that `--json` writes, see `Pictures.finish`.
+    """
+    run = tyro.cli(Request, args=sys.argv[1:] if arguments is None else list(arguments))
+    for name in ("batch_size", "timeout"):
+        if getattr(run, name) <= 0:
+            raise ValueError(f"--{name.replace('_', '-')} is {getattr(run, name)}; it must be above 0.")
+    pictures = Pictures(run.images, run.output, run.score_threshold, run.json)
+    names = run.labels.read_text(encoding="utf-8").splitlines() if run.labels else []
+    client = ServingClient(run.url, run.timeout)
+    pictures.begin(names)
+    for start in range(0, len(pictures.files), run.batch_size):
+        contents = _read(pictures, pictures.files[start : start + run.batch_size])
+        answers = client.detect(list(contents.values())) if contents else []
+        for (file, encoded), found in zip(contents.items(), answers, strict=True):
+            if found is None:
+                pictures.skip(file, f"{file} is no image that the server can read, or a too large one.")
+                continue
+            image = images.from_bytes(encoded, file)
+            height, width = image.shape[:2]
+            found["boxes"] = found["boxes"] * np.float32([width, height, width, height])
+            names += [
+                f"class {number + 1}" for number in range(len(names), found["labels"].max(initial=-1) + 1)
+            ]
+            pictures.add(file, image, found)
+    return pictures.finish()
+
+
+def _read(pictures, files):
+    """The bytes of those files that there are."""
+    contents = {}
+    for file in files:
+        try:
+            contents[file] = file.read_bytes()
+        except OSError as error:
+            pictures.skip(file, f"{file} cannot be read ({error.strerror}); check the path.")
+    return contents

@@ -1,0 +1,56 @@
+"""The small text files that travel with an export."""
+
+import json
+
+# For the signature `serving_bytes`. Numbers to start from: more rows a batch and more threads for a machine
+# with more cores, a longer wait for one with a GPU.
+BATCHING_CONFIG = """\
+# tensorflow_model_server --enable_batching --batching_parameters_file=FILE
+# Batches of `image_bytes` may be of any images. `input_tensor` is merged only where the shapes are equal,
+# and other requests that meet fail: leave batching off for them. Never pad variable lengths: the padding
+# would count as part of the image.
+max_batch_size { value: 8 }
+batch_timeout_micros { value: 2000 }
+num_batch_threads { value: 2 }
+max_enqueued_batches { value: 64 }
+"""
+
+_MODELS_CONFIG = """\
+# tensorflow_model_server --model_config_file=FILE --model_config_file_poll_wait_seconds=60
+# Without model_version_policy the highest version is served. To roll back, name the one before.
+model_config_list {{
+  config {{
+    name: {name}
+    base_path: {base_path}
+    model_platform: "tensorflow"
+    model_version_policy {{ specific {{ versions: {version} }} }}
+    version_labels {{ key: "stable" value: {version} }}
+  }}
+}}
+"""
+
+
+def labels(class_names):
+    """labels.txt: a class a line, in the order of the labels."""
+    return "".join(f"{name}\n" for name in class_names)
+
+
+def label_map(class_names):
+    """label_map.pbtxt: the classes as the TF Object Detection API numbers them, from 1."""
+    # JSON quotes as the text format of protocol buffers does.
+    names = (json.dumps(name, ensure_ascii=False) for name in class_names)
+    return "".join(f"item {{\n  id: {number}\n  name: {name}\n}}\n" for number, name in enumerate(names, 1))
+
+
+def models_config(path):
+    """models.config: an example for the command line of TF-Serving.
+
+    Args:
+        path: `pathlib.Path` of the export; its name is the version, that of its folder the model's.
+    """
+    name, version = path.parent.name, path.name if path.name.isdecimal() else "1"
+    return _MODELS_CONFIG.format(
+        name=json.dumps(name, ensure_ascii=False),
+        base_path=json.dumps(f"/models/{name}", ensure_ascii=False),
+        version=version,
+    )

@@ -1,0 +1,110 @@
+"""The model card: what somebody needs to know who finds the export without its maker."""
+
+import datetime
+import platform
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+PREPROCESSING = {
+    "tf": "scaled to −1…1",
+    "torch": "scaled to 0…1, less the mean of ImageNet, over its deviation",
+    "caffe": "as BGR, less the mean of ImageNet",
+}
+
+_TEXT = """\
+# {name}, version {version}
+
+A {model} over {backbone} that finds {count}: {classes}. Written by keras_frcnn {keras_frcnn} on {date}.
+
+## Data
+
+{data}
+
+## Metrics
+
+{metrics}
+
+## Settings
+
+| setting | value |
+|---|---|
+| detections score above | {score_threshold} |
+| boxes of a class that overlap a better one by more are dropped (IoU) | {nms_iou} |
+| detections an image, at most | {max_detections} |
+| the network computes in | {precision} |
+| bytes of an encoded image, at most | {max_bytes:,} |
+| pixels of an encoded image, at most | {max_pixels:,} |
+
+## Preprocessing
+
+All of it is in the graph. Clients send images as they are: RGB, 0…255, any size, with or without an EXIF
+orientation. {resize} Pixels are then {pixels}.
+
+## Contract
+
+`serving_default` takes `input_tensor`, uint8 [B, H, W, 3]{more}
+Answers are float32: `detection_boxes` [B, {max_detections}, 4] (ymin, xmin, ymax, xmax as fractions of the
+image), `detection_scores`, `detection_classes` counted from 1 as in `assets/label_map.pbtxt`,
+`num_detections`.
+
+## Versions
+
+Python {python}, TensorFlow {tensorflow}, Keras {keras}, NumPy {numpy}, keras_frcnn {keras_frcnn}.
+
+## Weights
+
+The network began with weights from: {weights_source}. SHA-256, for `sha256sum --check`:
+
+```
+{checksums}
+```
+"""
+
+
+def model_card(path, description, checksums, data=None, metrics=None):
+    """The card as Markdown.
+
+    Args:
+        path: `pathlib.Path` of the export; its name is the version, that of its folder the model's.
+        description: dict, the contents of `assets/model.json`.
+        checksums: dict of SHA-256 sums by file.
+        data: str, what the model was trained on.
+        metrics: str, its scores and the protocol behind them.
+
+    Returns:
+        str.
+    """
+    names = description["class_names"]
+    short, long = description["image_size"]
+    resize = (
+        f"The short side becomes {short} pixels, or the long side {long} where it would become longer "
+        "(bilinear, half-pixel centres)."
+    )
+    if description["canvas"]:
+        resize += " Every image is then padded to one square."
+    bytes_too = (
+        ", images of one shape; `serving_bytes` takes `image_bytes`, encoded\nimages (JPEG, PNG, GIF, "
+        "BMP) of any sizes, and also answers `image_ok`: 0 for one that cannot be read."
+    )
+    proposals_too = ", and `proposals`, float32 [B, P, 4], xyxy in pixels, padded with −1."
+    return _TEXT.format(
+        **description,
+        name=path.parent.name,
+        version=path.name,
+        count="one class" if len(names) == 1 else f"{len(names)} classes",
+        classes=", ".join(names),
+        date=datetime.datetime.now(datetime.UTC).date(),
+        data=data or "Not recorded.",
+        metrics=f"```\n{metrics.rstrip()}\n```" if metrics else "Not recorded.",
+        resize=resize,
+        pixels=PREPROCESSING[description["preprocessing"]],
+        more=proposals_too if description["needs_proposals"] else bytes_too,
+        python=platform.python_version(),
+        tensorflow=tf.__version__,
+        keras=keras.__version__,
+        numpy=np.__version__,
+        keras_frcnn=description["keras_frcnn_version"],
+        checksums="\n".join(f"{checksum}  {file}" for file, checksum in checksums.items()),
+    )

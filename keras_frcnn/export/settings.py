@@ -1,0 +1,47 @@
+"""A detector with other settings and the same weights."""
+
+import keras
+
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+def with_settings(model, precision=None, **settings):
+    """The same detector with some numbers of its recipe changed; None keeps the detector's own.
+
+    Args:
+        model: `Detector`; it is not changed.
+        precision: "float32", "bfloat16" or "float16", the dtype that the network computes in. Box arithmetic
+            and scores stay float32.
+        settings: `image_size`, `max_detections`, `score_threshold`, `nms_iou`.
+
+    Returns:
+        `Detector`; `model` itself where nothing changes.
+
+    Raises:
+        ValueError: a setting is out of range, or the detector has none of this name.
+
+    Example:
+        >>> quick = with_settings(model, image_size=(300, 500), score_threshold=0.3)
+    """
+    settings = {name: value for name, value in settings.items() if value is not None}
+    if precision is None and not settings:
+        return model
+    config = model.get_config()
+    for name, value in settings.items():
+        if name not in config:
+            raise ValueError(f"{type(model).__name__} has no {name}; leave it out.")
+        if name == "max_detections" and value < 1:
+            raise ValueError(f"max_detections is {value}; give at least 1.")
+        if name in ("score_threshold", "nms_iou") and not 0 <= value <= 1:
+            raise ValueError(f"{name} is {value}; it is between 0 and 1.")
+    if precision is not None:
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision is {precision!r}; use one of {', '.join(PRECISIONS)}.")
+        if isinstance(model.recipe["backbone"], keras.Model):
+            raise ValueError("A backbone given as a keras.Model has its own precision; leave precision out.")
+        config["dtype"] = PRECISIONS[precision]
+    other = type(model).from_config({**config, **settings})
+    for new, old in zip(other.weights, model.weights, strict=True):
+        new.assign(old)
+    other.restored = True
+    return other

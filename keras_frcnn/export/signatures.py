@@ -1,0 +1,108 @@
+"""The two functions that a server calls, in the words of the TF Object Detection API.
+
+Letters: B images, H height, W width, P proposals, N detections.
+"""
+
+import tensorflow as tf
+
+from keras_frcnn import boxes as box_ops
+from keras_frcnn import images as image_ops
+
+IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="input_tensor")
+PROPOSALS = tf.TensorSpec([None, None, 4], tf.float32, name="proposals")
+BYTES = tf.TensorSpec([None], tf.string, name="image_bytes")
+
+
+def signatures(model, max_bytes, max_pixels):
+    """The functions that `saved_model` writes, by name.
+
+    Args:
+        model: `Detector`.
+        max_bytes, max_pixels: what an encoded image may have.
+
+    Returns:
+        dict of `tf.function`; a model on external proposals has no "serving_bytes".
+    """
+    if model.needs_proposals:
+        return {"serving_default": _from_images(model, PROPOSALS)}
+    from_bytes = _from_bytes(model, max_bytes, max_pixels)
+    return {"serving_default": _from_images(model), "serving_bytes": from_bytes}
+
+
+def _from_images(model, *further):
+    @tf.function(input_signature=[IMAGES, *further], autograph=False)
+    def serve(images, *proposals):
+        batch, shape = tf.shape(images)[0], tf.shape(images)[1:3]
+        answer = tf.cond(
+            batch > 0, lambda: model.detect_batch(images, None, *proposals), lambda: _nothing(model, 0)
+        )
+        return _contract(answer, tf.tile(shape[None], [batch, 1]))
+
+    return serve
+
+
+def _from_bytes(model, max_bytes, max_pixels):
+    side = model.canvas_side
+
+    def load(contents):
+        # Every image is padded alike, for a stack needs one size; the model cuts the padding off again.
+        def prepared():
+            pixels, shape = model.prepare(image)
+            return image_ops.pad(pixels, side, side), shape, tf.shape(image)[:2]
+
+        def blank():
+            return tf.zeros([side, side, 3]), tf.ones([2], tf.int32), tf.ones([2], tf.int32)
+
+        # An operation that fails would fail the whole batch.
+        image = image_ops.decode_or_empty(contents, max_bytes, max_pixels)
+        ok = tf.size(image) > 0
+        return ok, *tf.cond(ok, prepared, blank)
+
+    size = tf.TensorSpec([2], tf.int32)
+    loaded = tf.TensorSpec([], tf.bool), tf.TensorSpec([side, side, 3], tf.float32), size, size
+
+    @tf.function(input_signature=[BYTES], autograph=False)
+    def serve(contents):
+        ok, pixels, shapes, originals = tf.map_fn(load, contents, fn_output_signature=loaded)
+
+        def detect():
+            good = {"images": tf.boolean_mask(pixels, ok), "image_shapes": tf.boolean_mask(shapes, ok)}
+            return model.restore(model(good), good["image_shapes"], tf.boolean_mask(originals, ok))
+
+        answer = tf.cond(tf.reduce_any(ok), detect, lambda: _nothing(model, 0))
+        # The good rows lie close together, followed by one empty row that stands for all the others.
+        count = tf.cast(ok, tf.int32)
+        row = tf.where(ok, tf.cumsum(count, exclusive=True), tf.reduce_sum(count))
+        empty = _nothing(model, 1)
+        answer = {name: tf.gather(tf.concat([answer[name], empty[name]], 0), row) for name in answer}
+        return {**_contract(answer, originals), "image_ok": tf.cast(ok, tf.float32)}
+
+    return serve
+
+
+def _nothing(model, batch):
+    """The answer of `Detector.call` to images without detections."""
+    rows = [batch, model.max_detections]
+    return {
+        "boxes": tf.fill([*rows, 4], -1.0),
+        "scores": tf.fill(rows, -1.0),
+        "labels": tf.fill(rows, -1),
+        "num_detections": tf.zeros([batch], tf.int32),
+    }
+
+
+def _contract(answer, originals):
+    """Detections as the TF Object Detection API words them.
+
+    Args:
+        answer: dict as from `Detector.detect_batch`.
+        originals: int32 `[B, 2]`, height and width of the images as given.
+    """
+    filled = answer["labels"] >= 0
+    boxes = box_ops.yxyx_normalised(answer["boxes"], originals)
+    return {
+        "detection_boxes": tf.where(filled[:, :, None], boxes, 0.0),
+        "detection_scores": tf.where(filled, answer["scores"], 0.0),
+        "detection_classes": tf.cast(tf.where(filled, answer["labels"] + 1, 1), tf.float32),
+        "num_detections": tf.cast(answer["num_detections"], tf.float32),
+    }

@@ -1,0 +1,132 @@
+"""The two ways to TF-Serving's Predict: REST and gRPC.
+
+Each gives a function `predict(signature, inputs)` from a dict of arrays (bytes as dtype object) to a dict of
+arrays, which says in one sentence what went wrong.
+"""
+
+import base64
+import http.client
+import json
+import re
+import urllib.error
+import urllib.request
+
+import numpy as np
+import tensorflow as tf
+
+_URL = re.compile(
+    r"(?P<way>https?|grpc)://(?P<target>[^/]+)/(?P<path>v1/models/)?(?P<name>[^/:]+)"
+    r"(/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+)
+
+
+def connect(url, timeout):
+    """The way that a URL names.
+
+    Args:
+        url: "http://HOST:8501/v1/models/NAME" (or https) for REST, "grpc://HOST:8500/NAME" for gRPC, with or
+            without "v1/models"; both may end in "/versions/NUMBER" or "/labels/LABEL".
+        timeout: seconds to wait for an answer.
+
+    Returns:
+        The function `predict`, see above.
+
+    Raises:
+        ValueError: the URL is of neither kind, or gRPC's package is not installed.
+    """
+    url = url.rstrip("/").removesuffix(":predict")
+    parts = _URL.fullmatch(url)
+    if not parts or (parts["way"] != "grpc" and not parts["path"]):
+        raise ValueError(
+            f"{url} names no model of a server; give http://HOST:8501/v1/models/NAME or grpc://HOST:8500/NAME."
+        )
+    return _over_grpc(url, parts, timeout) if parts["way"] == "grpc" else _over_rest(url, timeout)
+
+
+def _over_rest(url, timeout):
+    def predict(signature, inputs):
+        columns = {name: _as_json(value) for name, value in inputs.items()}
+        body = json.dumps({"signature_name": signature, "inputs": columns}).encode()
+        request = urllib.request.Request(f"{url}:predict", body, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as reply:
+                return {name: np.array(value) for name, value in json.load(reply)["outputs"].items()}
+        except urllib.error.HTTPError as error:
+            raise ValueError(_refused(url, _rest_reason(error))) from error
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", error)
+            if isinstance(reason, TimeoutError):
+                raise TimeoutError(_slow(url, timeout)) from error
+            raise ConnectionError(_gone(url, getattr(reason, "strerror", None) or reason)) from error
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ValueError(f"{url} does not answer as TF-Serving does; check the URL.") from error
+
+    return predict
+
+
+def _over_grpc(url, parts, timeout):
+    try:
+        import grpc
+        from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+    except ImportError as error:
+        raise ValueError(
+            f'gRPC needs a package ({error}); pip install "keras_frcnn[serving]", or use an http:// URL.'
+        ) from None
+    any_size = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+    channel = grpc.insecure_channel(parts["target"], options=any_size)
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+    def predict(signature, inputs):
+        request = predict_pb2.PredictRequest()
+        spec = request.model_spec
+        spec.name, spec.signature_name = parts["name"], signature
+        if parts["version"]:
+            spec.version.value = int(parts["version"])
+        elif parts["label"]:
+            spec.version_label = parts["label"]
+        for key, value in inputs.items():
+            request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+        try:
+            reply = stub.Predict(request, timeout)
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise TimeoutError(_slow(url, timeout)) from error
+            if error.code() == grpc.StatusCode.UNAVAILABLE:
+                raise ConnectionError(_gone(url, error.details())) from error
+            raise ValueError(_refused(url, error.details())) from error
+        return {key: tf.make_ndarray(value) for key, value in reply.outputs.items()}
+
+    return predict
+
+
+def _as_json(array):
+    array = np.asarray(array)
+    if array.dtype != object:
+        return array.tolist()
+    # TF-Serving wants bytes in an object of their own.
+    return [{"b64": base64.b64encode(value).decode()} for value in array]
+
+
+def _rest_reason(error):
+    try:
+        return json.load(error)["error"]
+    except (ValueError, KeyError, TypeError, OSError):
+        return f"{error.code} {error.reason}"
+
+
+def _refused(url, reason):
+    return (
+        f"{url} refused the request ({_one_line(reason)}); check the model's name and what it was made from."
+    )
+
+
+def _gone(url, reason):
+    return f"{url} cannot be reached ({_one_line(reason)}); start the server, or name another with --url."
+
+
+def _slow(url, timeout):
+    return f"{url} has not answered within {timeout:g} seconds; wait longer with --timeout, or relieve it."
+
+
+def _one_line(reason):
+    return " ".join(str(reason).split()).rstrip(".")

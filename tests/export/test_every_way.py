@@ -1,0 +1,129 @@
+"""Real images of mixed sizes and formats get the same detections whatever way they come in."""
+
+import io
+import pathlib
+import shutil
+import subprocess
+
+import cv2
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+
+from keras_frcnn import export, images
+
+OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "image_ok", "num_detections")
+
+
+@pytest.fixture(scope="module")
+def pictures(shared, tmp_path_factory):
+    """Ten image files: JPEG as they came, turned by EXIF, progressive, grey; PNG, 16 bits, RGBA; GIF; BMP."""
+    found = sorted((shared / "data" / "raccoon" / "JPEGImages").iterdir())[:5]
+    found += sorted((shared / "data" / "bccd" / "JPEGImages").iterdir())[:2]
+    found += sorted((shared / "data" / "voc2012_sample" / "JPEGImages").iterdir())[:3]
+    colour = [PIL.Image.open(path).convert("RGB") for path in found]
+    turned = PIL.Image.Exif()
+    turned[0x0112] = 6
+    deep = np.asarray(colour[5]).astype(np.uint16)[..., ::-1] * 257
+    alpha = colour[6].copy()
+    alpha.putalpha(colour[6].convert("L"))
+    files = {
+        "plain.jpg": found[0].read_bytes(),
+        "plain.jpeg": found[7].read_bytes(),
+        "turned.jpg": encoded(colour[1], "JPEG", exif=turned),
+        "progressive.jpg": encoded(colour[2], "JPEG", progressive=True),
+        "grey.jpg": encoded(colour[3].convert("L"), "JPEG"),
+        "colour.png": encoded(colour[4], "PNG"),
+        "deep.png": cv2.imencode(".png", deep)[1].tobytes(),
+        "alpha.png": encoded(alpha, "PNG"),
+        "film.gif": encoded(colour[8], "GIF", save_all=True, append_images=[colour[9]]),
+        "bitmap.bmp": encoded(colour[9], "BMP"),
+    }
+    folder = tmp_path_factory.mktemp("pictures")
+    for name, contents in files.items():
+        (folder / name).write_bytes(contents)
+    return [folder / name for name in files]
+
+
+def encoded(picture, kind, **options):
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def expected(exported_cells, pictures):
+    """What the model itself finds, and the shape of each image."""
+    shapes = [images.read(path).shape[:2] for path in pictures]
+    assert len(set(shapes)) > 5
+    found = exported_cells.model.detect(pictures)
+    assert min(len(one["scores"]) for one in found) > 0
+    return found, shapes
+
+
+def test_both_signatures(exported_cells, pictures, expected, assert_same, from_contract):
+    signatures = tf.saved_model.load(str(exported_cells.path)).signatures
+    contents = tf.constant([path.read_bytes() for path in pictures])
+    together = signatures["serving_bytes"](image_bytes=contents)
+    assert together["image_ok"].numpy().all()
+    for row, (path, wanted, shape) in enumerate(zip(pictures, *expected)):
+        assert_same(from_contract(together, row, shape), wanted)
+        pixels = tf.constant(images.read(path)[None])
+        assert_same(from_contract(signatures["serving_default"](input_tensor=pixels), 0, shape), wanted)
+
+
+@pytest.mark.parametrize("way", ["rest", "grpc"])
+def test_over_the_network(server, pictures, expected, assert_same, way):
+    client = export.ServingClient(getattr(server, way))
+    answers = client.detect([*(path.read_bytes() for path in pictures), b"no image"])
+    assert answers.pop() is None
+    for answer, wanted, (height, width) in zip(answers, *expected, strict=True):
+        assert_same({**answer, "boxes": answer["boxes"] * [width, height, width, height]}, wanted)
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """serve.c, built against the TensorFlow that is installed."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        pytest.skip("there is no C compiler to build the program with")
+    libraries = pathlib.Path(tf.sysconfig.get_lib())
+    names = [path.name for path in sorted(libraries.glob("libtensorflow_[cf]*.so.2"))]
+    if len(names) != 2:
+        pytest.skip("this TensorFlow brings no libraries to link with")
+    target = tmp_path_factory.mktemp("built") / "serve"
+    source = pathlib.Path(__file__).with_name("serve.c")
+    links = [f"-L{libraries}", *(f"-l:{name}" for name in names), f"-Wl,-rpath,{libraries}"]
+    words = [compiler, "-Wall", "-Werror", source, "-o", target, f"-I{tf.sysconfig.get_include()}", *links]
+    subprocess.run(words, check=True)
+    return target
+
+
+def test_a_c_program_without_python(
+    exported_cells, program, pictures, expected, assert_same, from_contract, tmp_path
+):
+    function = tf.saved_model.load(str(exported_cells.path)).signatures["serving_bytes"]
+    names = operations(exported_cells.path)
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(pictures[0].read_bytes()[:2000])
+    words = [program, exported_cells.path, *names, "--", *pictures, broken]
+    done = subprocess.run(
+        words, check=True, capture_output=True, text=True, env={"TF_CPP_MIN_LOG_LEVEL": "3"}
+    )
+    lines = [np.array(line.split()[1:], np.float32) for line in done.stdout.splitlines()]
+    shapes = {name: [-1, *spec.shape[1:]] for name, spec in function.structured_outputs.items()}
+    answer = {name: values.reshape(shapes[name]) for name, values in zip(OUTPUTS, lines, strict=True)}
+    np.testing.assert_array_equal(answer["image_ok"], [1] * len(pictures) + [0])
+    for row, (wanted, shape) in enumerate(zip(*expected)):
+        assert_same(from_contract(answer, row, shape), wanted)
+
+
+def operations(path):
+    """Input and outputs of serving_bytes as the graph names them."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString((path / "saved_model.pb").read_bytes())
+    signature = saved.meta_graphs[0].signature_def["serving_bytes"]
+    return [signature.inputs["image_bytes"].name, *(signature.outputs[name].name for name in OUTPUTS)]
