@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import keras_frcnn
 from keras_frcnn.export import companions
+from keras_frcnn.export.folding import fold_batch_norm
 from keras_frcnn.export.model_card import model_card
 from keras_frcnn.export.settings import with_settings
 from keras_frcnn.export.signatures import signatures
@@ -39,7 +40,8 @@ def saved_model(
 ):
     """Write a detector with all its pre- and post-processing as a SavedModel of stock TensorFlow operations.
 
-    TF-Serving takes the folder as it is. It has two signatures:
+    TF-Serving takes the folder as it is. Batch normalisation is folded into the convolutions before it.
+    There are two signatures:
 
     - `serving_default`: `input_tensor` uint8 `[B, H, W, 3]`, RGB, images of one shape;
     - `serving_bytes`: `image_bytes` string `[B]`, encoded images (JPEG, PNG, GIF, BMP) of any sizes.
@@ -92,6 +94,7 @@ def saved_model(
         score_threshold=score_threshold,
         nms_iou=nms_iou,
     )
+    fold_batch_norm(model)
     description = {**_description(model), "max_bytes": max_bytes, "max_pixels": max_pixels}
     path.parent.mkdir(parents=True, exist_ok=True)
     # Written beside its place and renamed, so that a server that watches the folder never sees half a model.
@@ -106,13 +109,16 @@ def saved_model(
         for name, text in assets.items():
             (folder / name).write_text(text, encoding="utf-8")
         module = tf.Module()
-        # `weights` leaves out the optimizer, the metrics and the random generators.
-        module.weights = [weight.value for weight in model.weights]
+        functions = signatures(model, max_bytes, max_pixels)
+        # What they read is neither the optimizer's nor of the normalisation that is folded away.
+        module.weights = [
+            weight for serve in functions.values() for weight in serve.get_concrete_function().variables
+        ]
         module.assets = [tf.saved_model.Asset(str(folder / name)) for name in assets]
         tf.saved_model.save(
             module,
             str(served),
-            signatures=signatures(model, max_bytes, max_pixels),
+            signatures=functions,
             options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
         )
         extra = served / "assets.extra"

@@ -6,7 +6,7 @@ PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mi
 
 
 def with_settings(model, precision=None, **settings):
-    """The same detector with some numbers of its recipe changed; None keeps the detector's own.
+    """A copy of a detector with some numbers of its recipe changed; None keeps the detector's own.
 
     Args:
         model: `Detector`; it is not changed.
@@ -15,7 +15,7 @@ def with_settings(model, precision=None, **settings):
         settings: `image_size`, `max_detections`, `score_threshold`, `nms_iou`.
 
     Returns:
-        `Detector`; `model` itself where nothing changes.
+        `Detector`.
 
     Raises:
         ValueError: a setting is out of range, or the detector has none of this name.
@@ -24,8 +24,6 @@ def with_settings(model, precision=None, **settings):
         >>> quick = with_settings(model, image_size=(300, 500), score_threshold=0.3)
     """
     settings = {name: value for name, value in settings.items() if value is not None}
-    if precision is None and not settings:
-        return model
     config = model.get_config()
     for name, value in settings.items():
         if name not in config:

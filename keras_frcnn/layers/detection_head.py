@@ -30,8 +30,9 @@ class DetectionHead(keras.layers.Layer):
             `normalise_boxes` sets; files hold them folded into the weights.
         boxes_from: "dense", deltas from the same features as the classes; or "pooled", from what enters the
             first fully connected layer, as R-CNN and SPPnet have it.
-        convs: widths of 3×3 convolutions before the fully connected layers, each with batch normalisation;
-            (256, 256, 256, 256) in torchvision's v2, none in the papers.
+        convs: widths of 3×3 convolutions before the fully connected layers; (256, 256, 256, 256) in
+            torchvision's v2, none in the papers.
+        batch_norm: whether batch normalisation follows each of them, in place of its bias.
         epsilon: of that batch normalisation.
         background_box: whether the box layer has a row of outputs for the background too, which nothing
             reads; Caffe's and torchvision's have.
@@ -56,6 +57,7 @@ class DetectionHead(keras.layers.Layer):
         normalised=False,
         boxes_from="dense",
         convs=(),
+        batch_norm=True,
         epsilon=1e-5,
         background_box=False,
         **kwargs,
@@ -76,10 +78,11 @@ class DetectionHead(keras.layers.Layer):
             raise ValueError(f"Unknown boxes_from {boxes_from!r}; use 'dense' or 'pooled'.")
         self.boxes_from = boxes_from
         self.widths = tuple(convs)
+        self.batch_norm = bool(batch_norm)
         self.epsilon = float(epsilon)
         self.background_box = bool(background_box)
         self.convs = [self._convolution(width, f"conv{index}") for index, width in enumerate(self.widths, 1)]
-        self.norms = [self._norm(f"norm{index}") for index in range(1, len(self.convs) + 1)]
+        self.norms = [self._norm(f"norm{index}") for index in range(1, len(self.convs) + 1) if batch_norm]
         # One list of layers for each of fc6, fc7 …: the layer, or its two factors.
         self.dense = []
         if network is None:
@@ -100,7 +103,7 @@ class DetectionHead(keras.layers.Layer):
             width,
             3,
             padding="same",
-            use_bias=False,
+            use_bias=not self.batch_norm,
             kernel_initializer="he_normal",
             dtype=self.dtype_policy,
             name=name,
@@ -128,11 +131,12 @@ class DetectionHead(keras.layers.Layer):
         )
 
     def build(self, pooled_shape):
-        shape = tuple(pooled_shape[2:])
-        for conv, norm in zip(self.convs, self.norms):
+        shape = self.roi_shape = tuple(pooled_shape[2:])
+        for conv in self.convs:
             conv.build((None, *shape))
             shape = (*shape[:-1], conv.filters)
-            norm.build((None, *shape))
+        for norm, width in zip(self.norms, self.widths):
+            norm.build((None, *shape[:-1], width))
         if self.network is None:
             features = math.prod(shape)
             for layer in itertools.chain(*self.dense):
@@ -171,8 +175,9 @@ class DetectionHead(keras.layers.Layer):
             axes = list(range(1, features.shape.rank - 1))
             features = tf.reduce_mean(features, axis=axes) if axes else features
             return features, features
-        for conv, norm in zip(self.convs, self.norms):
-            rois = tf.nn.relu(norm(conv(rois), training=training))
+        for conv, norm in itertools.zip_longest(self.convs, self.norms):
+            rois = conv(rois) if norm is None else norm(conv(rois), training=training)
+            rois = tf.nn.relu(rois)
         features = flat = tf.reshape(rois, [-1, math.prod(rois.shape[1:])])
         for layers in self.dense:
             for layer in layers:
@@ -226,6 +231,7 @@ class DetectionHead(keras.layers.Layer):
             "normalised": self.normalised,
             "boxes_from": self.boxes_from,
             "convs": self.widths,
+            "batch_norm": self.batch_norm,
             "epsilon": self.epsilon,
             "background_box": self.background_box,
         }

@@ -1,0 +1,96 @@
+"""Batch normalisation folded into the convolutions before it.
+
+At inference the normalisation of a convolution's output is a scale and a shift for each channel, so both are
+as well a convolution with other weights and a bias.
+"""
+
+import keras
+import numpy as np
+
+from keras_frcnn.layers import DetectionHead, FeaturePyramid
+
+CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+
+
+def fold_batch_norm(model):
+    """Replace the networks of a detector by ones without batch normalisation that answer the same.
+
+    Args:
+        model: `Detector`, which is changed; it is not fit for training afterwards.
+    """
+    model.backbone = _folded_network(model.backbone)
+    head = getattr(model, "head", None)
+    if head is not None and (head.norms or head.network is not None):
+        model.head = _folded_head(head)
+
+
+def _folded_network(network):
+    """A functional network whose convolutions do what the normalisation after them did."""
+    norms = _norms_by_convolution(network)
+    folded = {}
+
+    def clone(layer):
+        config = layer.get_config()
+        if layer in norms:
+            folded[layer] = type(layer).from_config({**config, "use_bias": True})
+        elif isinstance(layer, FeaturePyramid) and layer.batch_norm:
+            folded[layer] = FeaturePyramid.from_config({**config, "batch_norm": False})
+        return folded.get(layer, layer)
+
+    def call(layer, *inputs, **arguments):
+        return inputs[0] if layer in norms.values() else layer(*inputs, **arguments)
+
+    network = keras.models.clone_model(network, clone_function=clone, call_function=call)
+    for old, new in folded.items():
+        new.set_weights(_folded_pyramid(old) if isinstance(old, FeaturePyramid) else _folded(old, norms[old]))
+    return network
+
+
+def _norms_by_convolution(network):
+    """The batch normalisation that alone reads a convolution, by that convolution."""
+    readers = {}
+    for operation in network.operations:
+        for tensor in keras.tree.flatten(operation.input):
+            readers.setdefault(id(tensor), []).append(operation)
+    after = {layer: readers.get(id(layer.output), []) for layer in network.layers if _is_linear(layer)}
+    return {
+        conv: norms[0]
+        for conv, norms in after.items()
+        if len(norms) == 1 and isinstance(norms[0], keras.layers.BatchNormalization)
+    }
+
+
+def _is_linear(layer):
+    return isinstance(layer, CONVOLUTIONS) and layer.activation is keras.activations.linear
+
+
+def _folded(conv, norm):
+    """Kernel and bias of a convolution with the normalisation after it."""
+    mean, variance = (np.asarray(weight) for weight in (norm.moving_mean, norm.moving_variance))
+    scale = (np.asarray(norm.gamma) if norm.scale else 1.0) / np.sqrt(variance + norm.epsilon)
+    shift = (np.asarray(norm.beta) if norm.center else 0.0) - mean * scale
+    if conv.use_bias:
+        shift = shift + np.asarray(conv.bias) * scale
+    # The last axis of a kernel is its outputs; a depthwise one has those in its last two.
+    depthwise = isinstance(conv, keras.layers.DepthwiseConv2D)
+    scale = scale.reshape(conv.kernel.shape[-2:] if depthwise else -1)
+    return [np.asarray(conv.kernel) * scale, shift]
+
+
+def _folded_pyramid(pyramid):
+    convs = [*pyramid.lateral, *pyramid.output_convs]
+    return [weight for pair in zip(convs, pyramid.norms, strict=True) for weight in _folded(*pair)]
+
+
+def _folded_head(head):
+    network = head.network and _folded_network(head.network)
+    folded = DetectionHead.from_config({**head.get_config(), "batch_norm": False, "network": network})
+    folded.build((None, None, *head.roi_shape))
+    for new, old, norm in zip(folded.convs, head.convs, head.norms):
+        new.set_weights(_folded(old, norm))
+    for new, old in zip(folded.dense, head.dense, strict=True):
+        for layer, other in zip(new, old, strict=True):
+            layer.set_weights(other.get_weights())
+    for name in ("class_dense", "box_dense"):
+        getattr(folded, name).set_weights(getattr(head, name).get_weights())
+    return folded
