@@ -52,7 +52,7 @@ class RoISampling(RoILayer):
         A border of repeated cells lets samples within one cell of the map read its edge, as RoIAlign defines
         it; farther out they are 0. crop_and_resize wants the outer samples as fractions of the last index.
         """
-        feature = tf.pad(tf.cast(feature, tf.float32), [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
+        feature = _with_border(tf.cast(feature, tf.float32))
         last = tf.cast(tf.shape(feature)[1:3] - 1, tf.float32)
         grid = self.pool_size * self.samples
         x1, y1, x2, y2 = tf.unstack(boxes / float(stride), axis=-1)
@@ -77,3 +77,27 @@ class RoISampling(RoILayer):
             "samples": self.samples,
             "aligned": self.aligned,
         }
+
+
+@tf.custom_gradient
+def _with_border(feature):
+    """Repeat the outer cells of `[B, H, W, C]`; TensorFlow's own gradient of that takes many times longer."""
+
+    def gradient(upstream):
+        return _without_border(_without_border(upstream, 1), 2)
+
+    return tf.pad(feature, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC"), gradient
+
+
+def _without_border(upstream, axis):
+    """Add the first and the last slice along an axis to those beside them."""
+    size = tf.shape(upstream)[axis]
+
+    def cut(start, stop):
+        return upstream[:, start:stop] if axis == 1 else upstream[:, :, start:stop]
+
+    def ends_apart():
+        first, last = (tf.reduce_sum(cut(*end), axis, keepdims=True) for end in ((0, 2), (size - 2, size)))
+        return tf.concat([first, cut(2, size - 2), last], axis)
+
+    return tf.cond(size > 3, ends_apart, lambda: tf.reduce_sum(upstream, axis, keepdims=True))

@@ -1,6 +1,6 @@
 """The region proposal network.
 
-Letters: B images, L levels, k anchors a cell, A anchors of all levels, R proposals.
+Letters: B images, L levels, k anchors a cell, A anchors of all levels, S chosen ones, R proposals.
 """
 
 import keras
@@ -123,13 +123,78 @@ class RegionProposalNetwork(keras.layers.Layer):
         for conv in self.further_convs:
             hidden = conv(hidden)
         batch = tf.shape(feature)[0]
+        logits, deltas = self._outputs(hidden)
+        return tf.reshape(logits, [batch, -1]), tf.reshape(deltas, [batch, -1, 4])
+
+    def _outputs(self, hidden):
+        """Logits `[..., k]` and deltas `[..., 4k]` of cells."""
         logits = tf.cast(self.class_conv(hidden), tf.float32)
         if self.objectness == "softmax":
             # A softmax over (background, object) is the sigmoid of the difference of its logits.
             background, foreground = tf.split(logits, 2, axis=-1)
             logits = foreground - background
-        deltas = tf.cast(self.box_conv(hidden), tf.float32)
-        return tf.reshape(logits, [batch, -1]), tf.reshape(deltas, [batch, -1, 4])
+        return logits, tf.cast(self.box_conv(hidden), tf.float32)
+
+    def at(self, features, index):
+        """What the network says of some anchors alone, computed from the patch of the map that each sees.
+
+        The numbers are those of the call. But a loss over a minibatch of them has its gradient in a few
+        hundred patches, where that of the call runs through all the maps.
+
+        Args:
+            features: as of the call.
+            index: int32 `[B, S]`, rows of "anchors".
+
+        Returns:
+            objectness float32 `[B, S]`, logits; deltas float32 `[B, S, 4]`.
+        """
+        features = features if isinstance(features, (list, tuple)) else [features]
+        shape, k = tf.shape(index), self.anchors.anchors_per_cell
+        hidden, inside = self._patches(features, index // k)
+        for conv in (self.conv, *self.further_convs):
+            kernel, bias = (tf.cast(weight, conv.compute_dtype) for weight in (conv.kernel, conv.bias))
+            hidden = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(hidden, kernel, 1, "VALID"), bias))
+            # Beyond its border a map is 0 before every convolution.
+            inside = inside[:, 1:-1, 1:-1]
+            hidden = tf.where(inside, hidden, tf.zeros([], hidden.dtype))
+        logits, deltas = self._outputs(hidden)
+        anchor = index % k
+        return (
+            tf.gather(tf.reshape(logits, [*tf.unstack(shape), k]), anchor, batch_dims=2),
+            tf.gather(tf.reshape(deltas, [*tf.unstack(shape), k, 4]), anchor, batch_dims=2),
+        )
+
+    def _patches(self, features, cell):
+        """The surroundings of cells, counted through all levels.
+
+        Args:
+            features: list of L maps `[B, H, W, C]`.
+            cell: int `[B, S]`.
+
+        Returns:
+            `[B·S, 2d + 1, 2d + 1, C]` in the compute dtype, d the depth, 0 beyond the map; and bool
+            `[B·S, 2d + 1, 2d + 1, 1]`, whether it is within.
+        """
+        window = tf.range(-self.depth, self.depth + 1)
+        patches, inside, start = [], [], 0
+        for feature in features:
+            batch, height, width, channels = tf.unstack(tf.shape(feature))
+            own = cell - start
+            y, x = (
+                ((own // width)[..., None] + window)[..., None],
+                ((own % width)[..., None] + window)[..., None, :],
+            )
+            here = (own >= 0) & (own < height * width)
+            within = here[..., None, None] & (y >= 0) & (y < height) & (x >= 0) & (x < width)
+            place = (tf.range(batch)[:, None, None, None] * height + y) * width + x
+            rows = tf.gather(tf.reshape(feature, [-1, feature.shape[-1]]), tf.where(within, place, 0))
+            patches.append(tf.where(within[..., None], rows, tf.zeros([], rows.dtype)))
+            inside.append(within)
+            start += height * width
+        side = 2 * self.depth + 1
+        patches = tf.reshape(tf.add_n(patches), [-1, side, side, features[0].shape[-1]])
+        inside = tf.reshape(tf.reduce_any(tf.stack(inside), axis=0), [-1, side, side, 1])
+        return tf.cast(patches, self.compute_dtype), inside
 
     def _propose(self, objectness, deltas, anchors, image_shapes, training):
         """Decode, clip, drop small boxes, keep the best of each level, suppress within each level."""

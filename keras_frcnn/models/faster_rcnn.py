@@ -164,7 +164,7 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
         proposals = rpn["proposals"]
         proposed = tf.sequence_mask(rpn["count"], tf.shape(proposals)[1])
         losses = {
-            **self.rpn_losses(rpn, image_shapes, y, training),
+            **self.rpn_losses(rpn, features, image_shapes, y, training),
             **self.head_losses(features, proposals, proposed, y, training),
         }
         return losses, {"proposal_recall": recall(proposals, proposed, y)}

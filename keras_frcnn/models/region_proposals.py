@@ -89,11 +89,12 @@ class RegionProposals:
             for phase in (False, True)
         }
 
-    def rpn_losses(self, rpn, image_shapes, y, training):
+    def rpn_losses(self, rpn, features, image_shapes, y, training):
         """The two terms of the loss over a minibatch of anchors.
 
         Args:
             rpn: what the network answered.
+            features: list of the maps that it saw.
             image_shapes: int32 `[B, 2]`.
             y: dict as in `training_losses`.
             training: bool; false draws the same minibatch every time.
@@ -104,8 +105,7 @@ class RegionProposals:
         index, targets, positive, valid = self.anchor_targets(
             rpn["anchors"], image_shapes, y, self.sampling_seed(training)
         )
-        objectness = tf.gather(rpn["objectness"], index, axis=1, batch_dims=1)
-        deltas = tf.gather(rpn["deltas"], index, axis=1, batch_dims=1)
+        objectness, deltas = self.rpn.at(features, index)
         class_loss, box_loss = rpn_loss(objectness, deltas, targets, positive, valid, self.recipe["rpn_beta"])
         return {"rpn_class_loss": class_loss, "rpn_box_loss": box_loss}
 

@@ -106,7 +106,7 @@ class RPN(RegionProposals, Detector):
         features = self.features(x["images"], x["image_shapes"], training)
         rpn = self.rpn(features, x["image_shapes"], training=True)
         proposed = tf.sequence_mask(rpn["count"], tf.shape(rpn["proposals"])[1])
-        losses = self.rpn_losses(rpn, x["image_shapes"], y, training)
+        losses = self.rpn_losses(rpn, features, x["image_shapes"], y, training)
         return losses, {"proposal_recall": recall(rpn["proposals"], proposed, y)}
 
     def get_config(self):

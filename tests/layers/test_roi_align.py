@@ -38,3 +38,19 @@ def test_a_ramp_is_read_at_the_middles_of_the_bins():
     ramp = tf.reshape(tf.range(25.0), [1, 5, 5, 1])
     pooled = RoIAlign(pool_size=2, strides=(1,))(ramp, tf.constant([[[1.0, 1, 3, 3]]]))
     np.testing.assert_allclose(pooled[0, 0, :, :, 0], [[6, 7], [11, 12]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("height", [1, 2, 3, 4])
+@pytest.mark.parametrize("width", [1, 3])
+def test_gradient_on_small_maps(height, width):
+    """RoIAlign is linear in the features: its gradient at a cell is its answer to that cell alone."""
+    align = RoIAlign(pool_size=2, strides=(1,))
+    boxes = tf.constant([[[-0.5, -0.5, width + 0.5, height + 0.5], [0, 0, 1, 1]]])
+    weights = tf.reshape(tf.range(1.0, 9.0), [1, 2, 2, 2, 1])
+    feature = tf.Variable(tf.ones([1, height, width, 1]))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(align(feature, boxes) * weights)
+    gradient = tape.gradient(loss, feature).numpy().ravel()
+    for cell, found in enumerate(gradient):
+        alone = tf.reshape(tf.one_hot(cell, height * width), feature.shape)
+        assert found == pytest.approx(float(tf.reduce_sum(align(alone, boxes) * weights)), abs=1e-5)

@@ -192,3 +192,35 @@ def test_proposals_below_the_threshold_are_dropped():
         kept = int(np.sum(every["scores"][image] >= threshold))
         assert best["count"][image] == kept < every["count"][image]
         np.testing.assert_array_equal(best["proposals"][image, :kept], every["proposals"][image, :kept])
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("objectness", ["softmax", "sigmoid"])
+def test_chosen_anchors_alone(objectness, depth):
+    """The values of the call at those anchors, and the gradients that it gives."""
+    anchors = AnchorGenerator(((16, 32), (64, 128)), (8, 16))
+    rpn = RegionProposalNetwork(anchors, 12, objectness, depth=depth)
+    features = [tf.Variable(tf.random.stateless_normal([2, *side, 6], [0, 1])) for side in ((9, 7), (5, 4))]
+    rpn.build([feature.shape for feature in features])
+    for weight in rpn.weights:
+        weight.assign(tf.random.stateless_normal(weight.shape, [1, 2], stddev=0.3))
+    total = 6 * (9 * 7 + 5 * 4)
+    # The corners of both maps, the seam between them, one anchor twice, and some more.
+    some = np.random.default_rng(0).integers(0, total, [2, 40])
+    index = np.concatenate([some, [[0, 5, 41, 377, 378, total - 1, 7, 7]] * 2], axis=1).astype(np.int32)
+    sources = [*features, *(weight.value for weight in rpn.weights)]
+
+    def loss(logits, deltas):
+        return tf.reduce_sum(tf.sin(logits)) + tf.reduce_sum(tf.cos(deltas))
+
+    with tf.GradientTape() as tape:
+        every = rpn(features)
+        expected = [tf.gather(every[name], index, axis=1, batch_dims=1) for name in ("objectness", "deltas")]
+        slow = loss(*expected)
+    slow = tape.gradient(slow, sources)
+    with tf.GradientTape() as tape:
+        found = rpn.at(features, tf.constant(index))
+        fast = loss(*found)
+    fast = tape.gradient(fast, sources)
+    for one, two in zip([*expected, *slow], [*found, *fast], strict=True):
+        np.testing.assert_allclose(two, one, rtol=1e-4, atol=2e-5 * np.abs(one).max())
