@@ -4,6 +4,8 @@ At inference the normalisation of a convolution's output is a scale and a shift 
 as well a convolution with other weights and a bias.
 """
 
+import itertools
+
 import keras
 import numpy as np
 
@@ -12,19 +14,20 @@ from keras_frcnn.layers import DetectionHead, FeaturePyramid
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
-def fold_batch_norm(model):
+def fold_batch_norm(model, source):
     """Replace the networks of a detector by ones without batch normalisation that answer the same.
 
     Args:
         model: `Detector`, which is changed; it is not fit for training afterwards.
+        source: the same detector, whose weights may have more digits.
     """
-    model.backbone = _folded_network(model.backbone)
+    model.backbone = _folded_network(model.backbone, source.backbone)
     head = getattr(model, "head", None)
     if head is not None and (head.norms or head.network is not None):
-        model.head = _folded_head(head)
+        model.head = _folded_head(head, source.head)
 
 
-def _folded_network(network):
+def _folded_network(network, source):
     """A functional network whose convolutions do what the normalisation after them did."""
     norms = _norms_by_convolution(network)
     folded = {}
@@ -42,7 +45,11 @@ def _folded_network(network):
 
     network = keras.models.clone_model(network, clone_function=clone, call_function=call)
     for old, new in folded.items():
-        new.set_weights(_folded_pyramid(old) if isinstance(old, FeaturePyramid) else _folded(old, norms[old]))
+        layer = source.get_layer(old.name)
+        if old in norms:
+            new.set_weights(_folded(layer, source.get_layer(norms[old].name)))
+        else:
+            new.set_weights(_folded_pyramid(layer))
     return network
 
 
@@ -82,15 +89,14 @@ def _folded_pyramid(pyramid):
     return [weight for pair in zip(convs, pyramid.norms, strict=True) for weight in _folded(*pair)]
 
 
-def _folded_head(head):
-    network = head.network and _folded_network(head.network)
+def _folded_head(head, source):
+    network = head.network and _folded_network(head.network, source.network)
     folded = DetectionHead.from_config({**head.get_config(), "batch_norm": False, "network": network})
     folded.build((None, None, *head.roi_shape))
-    for new, old, norm in zip(folded.convs, head.convs, head.norms):
-        new.set_weights(_folded(old, norm))
-    for new, old in zip(folded.dense, head.dense, strict=True):
-        for layer, other in zip(new, old, strict=True):
-            layer.set_weights(other.get_weights())
-    for name in ("class_dense", "box_dense"):
-        getattr(folded, name).set_weights(getattr(head, name).get_weights())
+    for conv, other, norm in zip(folded.convs, source.convs, source.norms):
+        conv.set_weights(_folded(other, norm))
+    pairs = [*zip(itertools.chain(*folded.dense), itertools.chain(*source.dense), strict=True)]
+    pairs += [(folded.class_dense, source.class_dense), (folded.box_dense, source.box_dense)]
+    for layer, other in pairs:
+        layer.set_weights(other.get_weights())
     return folded

@@ -86,15 +86,16 @@ def saved_model(
         )
     if min(max_bytes, max_pixels) < 1:
         raise ValueError(f"max_bytes is {max_bytes} and max_pixels {max_pixels}; both are at least 1.")
+    trained = model
     model = with_settings(
-        model,
+        trained,
         precision,
         image_size=image_size,
         max_detections=max_detections,
         score_threshold=score_threshold,
         nms_iou=nms_iou,
     )
-    fold_batch_norm(model)
+    fold_batch_norm(model, trained)
     description = {**_description(model), "max_bytes": max_bytes, "max_pixels": max_pixels}
     path.parent.mkdir(parents=True, exist_ok=True)
     # Written beside its place and renamed, so that a server that watches the folder never sees half a model.

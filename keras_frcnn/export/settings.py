@@ -2,7 +2,7 @@
 
 import keras
 
-PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 def with_settings(model, precision=None, **settings):
@@ -10,8 +10,8 @@ def with_settings(model, precision=None, **settings):
 
     Args:
         model: `Detector`; it is not changed.
-        precision: "float32", "bfloat16" or "float16", the dtype that the network computes in. Box arithmetic
-            and scores stay float32.
+        precision: "float32", "bfloat16" or "float16", the dtype that the network computes in and that its
+            weights are kept in. Box arithmetic and scores stay float32.
         settings: `image_size`, `max_detections`, `score_threshold`, `nms_iou`.
 
     Returns:
@@ -37,7 +37,9 @@ def with_settings(model, precision=None, **settings):
             raise ValueError(f"precision is {precision!r}; use one of {', '.join(PRECISIONS)}.")
         if isinstance(model.recipe["backbone"], keras.Model):
             raise ValueError("A backbone given as a keras.Model has its own precision; leave precision out.")
-        config["dtype"] = PRECISIONS[precision]
+    if not isinstance(model.recipe["backbone"], keras.Model):
+        # Only training wants weights of more digits than the network computes in.
+        config["dtype"] = precision or model.dtype_policy.compute_dtype
     other = type(model).from_config({**config, **settings})
     for new, old in zip(other.weights, model.weights, strict=True):
         new.assign(old)

@@ -35,7 +35,7 @@ def test_features_and_head_stay_the_same(name):
     model = kf.FasterRCNN(["a", "b"], backbone=name, image_size=(64, 96))
     spread(model)
     folded = with_settings(model)
-    fold_batch_norm(folded)
+    fold_batch_norm(folded, model)
     assert normalised(model) and not normalised(folded)
 
     images = tf.random.stateless_uniform([1, 64, 96, 3], [0, 1], maxval=255.0)
@@ -58,7 +58,7 @@ def test_what_is_read_elsewhere_too_is_left_alone():
     model = kf.FasterRCNN(["a"], backbone=network, image_size=(64, 96))
     spread(model)
     folded = with_settings(model)
-    fold_batch_norm(folded)
+    fold_batch_norm(folded, model)
     assert len(normalised(folded)) == 1 and len(normalised(model)) == 2
     images, shapes = (
         tf.random.stateless_uniform([1, 64, 96, 3], [0, 1], maxval=255.0),
