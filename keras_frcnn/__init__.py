@@ -1,6 +1,6 @@
 """R-CNN, Fast R-CNN and Faster R-CNN for Keras 3 on TensorFlow."""
 
-from keras_frcnn import boxes, callbacks, data, evaluation, export, layers, models, weights
+from keras_frcnn import boxes, callbacks, data, evaluation, export, kernels, layers, models, weights
 from keras_frcnn.models import RCNN, RPN, FasterRCNN, FastRCNN, SPPNet
 
 __version__ = "0.1.0"
@@ -16,6 +16,7 @@ __all__ = [
     "data",
     "evaluation",
     "export",
+    "kernels",
     "layers",
     "models",
     "weights",

@@ -95,7 +95,8 @@ class BalancedSampler:
         """
         missing = tf.maximum(self.size - tf.shape(verdict)[1], 0)
         verdict = tf.pad(verdict, [[0, 0], [0, missing]], constant_values=NEITHER)
-        lottery = tf.random.stateless_uniform(tf.shape(verdict), seed)
+        # Named, because XLA would choose another generator and draw another minibatch.
+        lottery = tf.random.stateless_uniform(tf.shape(verdict), seed, alg="philox")
 
         quota = int(self.size * self.positive_fraction)
         tickets = tf.where(verdict == POSITIVE, lottery, -1.0)

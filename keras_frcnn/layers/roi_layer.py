@@ -8,6 +8,8 @@ import math
 import keras
 import tensorflow as tf
 
+from keras_frcnn import kernels
+
 
 class RoILayer(keras.layers.Layer):
     """Base of the RoI layers; a subclass says how RoIs are pooled from one map and what shape that has.
@@ -31,7 +33,6 @@ class RoILayer(keras.layers.Layer):
         self.canonical_size = float(canonical_size)
         self.canonical_level = int(canonical_level)
         self.built = True
-        self.supports_jit = len(self.strides) == 1  # how many RoIs a level gets is no static shape
 
     def roi_shape(self, channels):
         """Shape of one pooled RoI."""
@@ -50,6 +51,15 @@ class RoILayer(keras.layers.Layer):
             `[N, ...]`, any float dtype.
         """
         raise NotImplementedError
+
+    def gather_static(self, features, boxes, image, level, strides):
+        """The same from all maps in static shapes, arguments as of `pool`: every map is read for all RoIs."""
+        gathered = self.gather(features[0], boxes[0], image, strides[0])
+        for index in range(1, len(features)):
+            own = tf.reshape(level == index, [-1] + [1] * (gathered.shape.rank - 1))
+            further = self.gather(features[index], boxes[index], image, strides[index])
+            gathered = tf.where(own, further, gathered)
+        return gathered
 
     def reduce(self, gathered):
         """Reduce what `gather` read, of all levels together, to `[N, *roi_shape]`."""
@@ -83,7 +93,9 @@ class RoILayer(keras.layers.Layer):
         if len(features) != len(strides):
             raise ValueError(f"{self.name} has {len(strides)} strides and got {len(features)} feature maps.")
         boxes = [tf.stop_gradient(tf.cast(one, tf.float32)) for one in boxes]
-        if len(features) == 1:
+        if kernels.for_xla():
+            pooled = self.reduce(self.gather_static(features, boxes, image, level, strides))
+        elif len(features) == 1:
             pooled = self.reduce(self.gather(features[0], boxes[0], image, strides[0]))
         else:
             rows = [tf.where(level == index)[:, 0] for index in range(len(features))]

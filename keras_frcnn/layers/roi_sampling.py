@@ -5,6 +5,7 @@ Letters: B images, R RoIs an image, N RoIs, P bins a side, S samples a bin and s
 
 import tensorflow as tf
 
+from keras_frcnn.layers.bilinear_reads import bilinear_reads
 from keras_frcnn.layers.roi_layer import RoILayer
 
 
@@ -41,7 +42,6 @@ class RoISampling(RoILayer):
         self.pool_size = int(pool_size)
         self.samples = int(samples)
         self.aligned = bool(aligned)
-        self.supports_jit = False  # crop_and_resize has no XLA kernel
 
     def roi_shape(self, channels):
         return (self.pool_size, self.pool_size, channels)
@@ -65,6 +65,21 @@ class RoISampling(RoILayer):
         right, bottom = x1 + shift + width - half_x, y1 + shift + height - half_y
         corners = tf.stack([top / last[0], left / last[1], bottom / last[0], right / last[1]], axis=-1)
         return tf.image.crop_and_resize(feature, corners, image, [grid, grid])
+
+    def gather_static(self, features, boxes, image, level, strides):
+        """The same samples by plain reads of all maps together, so that no RoI moves to its level."""
+        own = tf.gather(tf.stack(boxes, axis=1), level, axis=1, batch_dims=1)
+        stride = tf.gather(tf.constant(strides, tf.float32), level)
+        x1, y1, x2, y2 = tf.unstack(own / stride[:, None], axis=-1)
+        width, height = x2 - x1, y2 - y1
+        if not self.aligned:
+            width, height = tf.maximum(width, 1.0), tf.maximum(height, 1.0)
+        grid = self.pool_size * self.samples
+        middles = (tf.range(grid, dtype=tf.float32) + 0.5) / grid
+        shift = 0.5 if self.aligned else 0.0
+        x = x1[:, None] + width[:, None] * middles - shift
+        y = y1[:, None] + height[:, None] * middles - shift
+        return bilinear_reads(features, y, x, image, level)
 
     def reduce(self, samples):
         """Reduce `[N, P·S, P·S, C]` samples to `[N, P, P, C]` bins."""

@@ -59,7 +59,6 @@ class RegionProposalNetwork(keras.layers.Layer):
         if isinstance(anchors, dict):
             anchors = keras.saving.deserialize_keras_object(anchors)
         self.anchors = anchors or AnchorGenerator(sizes=((128, 256, 512),), strides=(16,), name="anchors")
-        self.supports_jit = False  # the NMS kernel is none of XLA's
         self.channels = int(channels)
         self.objectness = objectness
         self.pre_nms = tuple(pre_nms)

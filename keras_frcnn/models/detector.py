@@ -39,7 +39,7 @@ class Detector(BackboneFeatures, keras.Model):
         self.restored = False
         self.weight_origins = {}
         self.built = True  # the constructor of a subclass makes and builds every part
-        self.supports_jit = False  # also without `compile`: "auto" would try XLA on the first GPU
+        self.jit_compile = False  # also without `compile`: "auto" would take XLA on the first GPU
         self.sampling_seeds = keras.random.SeedGenerator(name="sampling_seeds")
         self._figures = [keras.metrics.Mean(name=name) for name in ("loss", *loss_names)]
         # AutoGraph would read the source files when first called, which may have changed since the import.
@@ -168,7 +168,8 @@ class Detector(BackboneFeatures, keras.Model):
         Args:
             optimizer: any Keras optimizer; by default SGD with rate 0.01, momentum 0.9, global clip norm 10.
             run_eagerly, steps_per_execution, auto_scale_loss: as in `keras.Model.compile`.
-            jit_compile: off, for crop_and_resize and the NMS kernel have no XLA implementation.
+            jit_compile: whether XLA compiles the steps of `fit`, anew for each shape of a batch;
+                see `keras_frcnn.kernels`.
         """
         if optimizer is None:
             optimizer = keras.optimizers.SGD(0.01, momentum=0.9, global_clipnorm=10.0)
@@ -179,6 +180,14 @@ class Detector(BackboneFeatures, keras.Model):
             jit_compile=jit_compile,
             auto_scale_loss=auto_scale_loss,
         )
+
+    def make_predict_function(self, force=False):
+        # `call` groups images by their shapes, which XLA would have to know beforehand.
+        compiled, self.jit_compile = self.jit_compile, False
+        try:
+            return super().make_predict_function(force)
+        finally:
+            self.jit_compile = compiled
 
     def compile_from_config(self, config):
         config = keras.saving.deserialize_keras_object(config)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_frcnn import kernels
 from keras_frcnn.layers import ExactRoIPooling, RoIAlign, RoIPooling, SpatialPyramidPooling
 
 LAYERS = pytest.mark.parametrize(
@@ -19,6 +20,12 @@ LAYERS = pytest.mark.parametrize(
     ],
 )
 BOXES = tf.constant([[[0.0, 0, 20, 30], [500, 500, 560, 590], [10, 5, 400, 590]]])
+
+
+@pytest.fixture(autouse=True, params=["stock", "xla"])
+def kernels_in_use(request):
+    with kernels.use(request.param):
+        yield
 
 
 def features(dtype="float32"):
@@ -72,6 +79,35 @@ def test_each_roi_comes_from_its_level_of_an_image_pyramid(kind):
         scaled = boxes[row] * (1 + level[row])
         alone = layer(maps[level[row]][image[row]][None], scaled[None, None])
         np.testing.assert_allclose(pooled[row], alone[0, 0], rtol=0, atol=1e-6)
+
+
+@LAYERS
+@pytest.mark.parametrize("count", [3, 0])
+def test_xla_compiles_the_same(kind, count):
+    """Values and gradient, traced for maps and RoIs of any size."""
+    layer = kind((8, 16))
+
+    def pool(fine, coarse, boxes):
+        with tf.GradientTape() as tape:
+            tape.watch([fine, coarse])
+            pooled = layer([fine, coarse], boxes)
+            loss = tf.reduce_sum(tf.square(pooled))
+        return pooled, tape.gradient(loss, [fine, coarse])
+
+    signature = [tf.TensorSpec([1, None, None, 4])] * 2 + [tf.TensorSpec([1, None, 4])]
+    arguments = *features(), BOXES[:, :count]
+    with kernels.use("auto"):
+        compiled = tf.function(pool, input_signature=signature, jit_compile=True)(*arguments)
+    with kernels.use("stock"):
+        plain = tf.function(pool)(*arguments)
+    for answer, expected in zip(tf.nest.flatten(compiled), tf.nest.flatten(plain)):
+        np.testing.assert_allclose(answer, expected, rtol=1e-4, atol=1e-4)
+
+
+@LAYERS
+def test_a_box_that_is_no_number_reads_nothing(kind):
+    pooled = kind((8, 16))(features(), tf.fill([1, 1, 4], np.nan))
+    assert np.all(np.isfinite(pooled))
 
 
 @LAYERS

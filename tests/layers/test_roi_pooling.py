@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_frcnn import kernels
 from keras_frcnn.layers import RoIPooling
+
+
+@pytest.fixture(autouse=True, params=["stock", "xla"])
+def kernels_in_use(request):
+    with kernels.use(request.param):
+        yield
 
 
 def read(feature, y, x):
