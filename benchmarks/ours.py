@@ -3,6 +3,7 @@
 Letters: B images, H height, W width, N detections, M objects of an image, K classes.
 """
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -18,13 +19,21 @@ from arithmetic import counted
 from subject import Subject, serve
 
 import keras_frcnn as kf
+from keras_frcnn import boxes as box_ops
 from keras_frcnn import images
 from keras_frcnn.data import shapes
 from keras_frcnn.weights.coco import TORCHVISION_CLASS_NAMES
 
 POLICIES = {"none": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
+# Of the five stages of a ResNet and the six of a MobileNetV3; three train.
+FROZEN = {
+    "resnet50_fpn": 2,
+    "resnet50_fpn_v2": 2,
+    "mobilenet_v3_large_fpn": 3,
+    "mobilenet_v3_large_320_fpn": 3,
+}
 RATE = 1e-4
-OBJECTS = 8
+OBJECTS = 4
 
 
 def detector(model, state=None, **arguments):
@@ -50,8 +59,8 @@ def pictures(file, count, size):
         count: B.
         size: H and W, pixels.
     """
-    dataset = shapes.load("val", 4 * count)
-    chosen = [index for index, record in enumerate(dataset.records) if len(record.boxes) >= OBJECTS // 2]
+    dataset = shapes.load("val", 8 * count)
+    chosen = [index for index, record in enumerate(dataset.records) if len(record.boxes) >= OBJECTS]
     chosen = chosen[:count]
     scale = np.float32([size[1] / shapes.WIDTH, size[0] / shapes.HEIGHT] * 2)
     drawn = [images.resize(dataset.image(index), size).numpy().round().astype(np.uint8) for index in chosen]
@@ -59,8 +68,8 @@ def pictures(file, count, size):
     np.savez(
         file,
         images=np.stack(drawn),
-        boxes=np.stack([record.boxes[: OBJECTS // 2] * scale for record in records]),
-        labels=np.stack([record.labels[: OBJECTS // 2] for record in records]),
+        boxes=np.stack([record.boxes[:OBJECTS] * scale for record in records]),
+        labels=np.stack([record.labels[:OBJECTS] for record in records]),
     )
 
 
@@ -118,8 +127,52 @@ def detect(model, state, file):
     return Subject(run)
 
 
-def training(model, state, file, precision="none", jit=False):
-    """A step of `train_on_batch`, with the resizing that torchvision's model does inside."""
+def training(model, state, file, precision="none", jit=False, **arguments):
+    """A step as `fit` makes it, with the resizing that torchvision's model does inside."""
+    if model in FROZEN:
+        frozen = {"frozen_stages": FROZEN[model], "frozen_batch_norm": True}
+        arguments = {**arguments, **frozen, "dtype": POLICIES[precision]}
+    model = detector(model, state, **arguments)
+    for norm in model.head.norms:
+        norm.trainable = False
+    model.compile(keras.optimizers.SGD(RATE, momentum=0.9), jit_compile=jit)
+    given = {name: tf.constant(array) for name, array in np.load(file).items()}
+
+    def prepared():
+        x, originals = model.prepare_batch(tf.cast(given["images"], tf.float32))
+        boxes = box_ops.rescale(given["boxes"], originals, x["image_shapes"])
+        return x, {"boxes": boxes, "labels": given["labels"], "ignore": given["labels"] < 0}
+
+    batches = iter(tf.data.Dataset.from_tensors(0).repeat().map(lambda _: prepared()))
+    model.make_train_function()
+
+    def run():
+        return {name: float(value) for name, value in model.train_function(batches).items()}
+
+    def work():
+        """Floating-point operations of a step."""
+        with counted() as arithmetic:
+            model.training_losses(*prepared(), True)
+        return arithmetic.step
+
+    def facts():
+        """What the other side must have in common with this one."""
+        norms = [layer for layer in model.backbone_parts.norms() if layer.trainable]
+        return {
+            "trainable parameters": sum(math.prod(weight.shape) for weight in model.trainable_weights),
+            "trainable normalisation": len(norms),
+            "trainable stages": len(model.backbone_parts.stages) - model.recipe["frozen_stages"],
+            "sampled RoIs": model.recipe["head_batch_size"],
+            "proposals": model.recipe["rpn_post_nms"][0],
+            "objects": int(given["labels"].shape[1]),
+        }
+
+    def write_stablehlo(path):
+        import stablehlo  # here, because lowering is only for those who ask
+
+        stablehlo.write(model, prepared(), path)
+
+    return Subject(run, work=work, facts=facts, stablehlo=write_stablehlo)
 
 
 if __name__ == "__main__":
@@ -129,6 +182,7 @@ if __name__ == "__main__":
             "preparation": (tensorflow, preparation),
             "saved_model": (tensorflow, saved_model),
             "detect": (tensorflow, detect),
+            "training": (tensorflow, training),
             "profile": (
                 tensorflow,
                 lambda folder, file: Subject(profile=lambda: profiling.by_operation(folder, file)),

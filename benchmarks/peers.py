@@ -11,12 +11,19 @@ from subject import Subject, serve
 
 CORES = int(os.environ["OMP_NUM_THREADS"])
 CLASSES = 91
+RATE = 1e-4
+OUR_NAMES = {
+    "loss_objectness": "rpn_class_loss",
+    "loss_rpn_box_reg": "rpn_box_loss",
+    "loss_classifier": "class_loss",
+    "loss_box_reg": "box_loss",
+}
 # How far logits and deltas of the random detectors spread: enough for a hundred detections.
-SPREAD = {"cls_logits": 2.0, "cls_score": 2.5, "bbox_pred": 0.5}
+SPREAD = {"cls_logits": 2.0, "cls_score": 1.5, "bbox_pred": 0.5}
 
 
 def build(model, state):
-    """torchvision's detector with the weights of a `.npz` file, for detecting."""
+    """torchvision's detector, with the weights of a `.npz` file for detecting, or new for training."""
     import torch
     from torchvision.models import detection
 
@@ -24,10 +31,16 @@ def build(model, state):
     network = getattr(detection, f"fasterrcnn_{model}")(
         weights=None, weights_backbone=None, num_classes=CLASSES
     )
-    if state:
-        with np.load(state) as arrays:
-            network.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays})
-    return network.eval()
+    return load(network, state).eval() if state else network
+
+
+def load(network, state):
+    """Fill a detector with the state dict of a `.npz` file."""
+    import torch
+
+    with np.load(state) as arrays:
+        network.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays})
+    return network
 
 
 def picture(file):
@@ -40,8 +53,8 @@ def picture(file):
 def weights(model, file, state):
     """Draw the weights of a detector and write them as its state dict.
 
-    Batch normalisation takes the statistics of the image, and the predictors are scaled to it, so that
-    objectness and scores spread as those of a trained detector do, and near ties are few.
+    The predictors are scaled to the image, so that objectness and scores spread as those of a trained detector
+    do. Small gains of batch normalisation, with biases, keep rounding errors from growing on their way up.
 
     Args:
         model: torchvision's name without `fasterrcnn_`.
@@ -51,14 +64,12 @@ def weights(model, file, state):
     import torch
 
     torch.manual_seed(0)
-    network, image = build(model, None), picture(file)
-    for layer in network.modules():
-        if isinstance(layer, torch.nn.BatchNorm2d):
-            layer.momentum = 1.0
-            layer.train()
+    network, image = build(model, None).eval(), picture(file)
     with torch.no_grad():
-        network([image])
-        network.eval()
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.BatchNorm2d):
+                layer.weight.fill_(0.5)
+                layer.bias.normal_(0.0, 0.5)
         for name, layer in network.named_modules():
             spread = SPREAD.get(name.rpartition(".")[2])
             if spread:
@@ -93,6 +104,61 @@ def eager(model, state, file, precision="float32"):
         return {name: value.float().numpy() for name, value in answer.items()}
 
     return Subject(run)
+
+
+def training(model, state, file, precision="float32"):
+    """A step of torchvision with FrozenBatchNorm2d and three trainable stages of the backbone."""
+    import torch
+    from torchvision.models.detection import backbone_utils
+    from torchvision.ops import FrozenBatchNorm2d
+
+    network, wanted = (
+        build(model, None),
+        {"weights": None, "norm_layer": FrozenBatchNorm2d, "trainable_layers": 3},
+    )
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, torch.nn.BatchNorm2d):
+                setattr(parent, name, FrozenBatchNorm2d(child.num_features, child.eps))
+    if model.startswith("resnet50"):
+        frozen = backbone_utils.resnet_fpn_backbone(backbone_name="resnet50", **wanted)
+    else:
+        frozen = backbone_utils.mobilenet_backbone(backbone_name="mobilenet_v3_large", fpn=True, **wanted)
+    trains = {name: parameter.requires_grad for name, parameter in frozen.named_parameters()}
+    for name, parameter in network.backbone.named_parameters():
+        parameter.requires_grad_(trains.get(name, True))
+    load(network, state).train()
+
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.SGD(parameters, RATE, momentum=0.9)
+    with np.load(file) as arrays:
+        images = [torch.from_numpy(image).permute(2, 0, 1).float() / 255.0 for image in arrays["images"]]
+        targets = [
+            {"boxes": torch.from_numpy(boxes), "labels": torch.from_numpy(labels).long() + 1}
+            for boxes, labels in zip(arrays["boxes"], arrays["labels"])
+        ]
+
+    def run():
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            losses = network(images, targets)
+        sum(losses.values()).backward()
+        optimizer.step()
+        return {OUR_NAMES[name]: loss.item() for name, loss in losses.items()}
+
+    def facts():
+        """What the other side must have in common with this one."""
+        norms = [layer for layer in network.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+        return {
+            "trainable parameters": sum(parameter.numel() for parameter in parameters),
+            "trainable normalisation": len(norms),
+            "trainable stages": wanted["trainable_layers"],
+            "sampled RoIs": network.roi_heads.fg_bg_sampler.batch_size_per_image,
+            "proposals": network.rpn.post_nms_top_n(),
+            "objects": len(targets[0]["labels"]),
+        }
+
+    return Subject(run, facts=facts)
 
 
 def compiled(model, state, file):
@@ -169,6 +235,7 @@ if __name__ == "__main__":
         {
             "weights": (torchvision, weights),
             "eager": (torchvision, eager),
+            "training": (torchvision, training),
             "compiled": (torchvision, compiled),
             "graph": ((*torchvision, "onnx"), graph),
             "onnx_runtime": (("onnxruntime",), onnx_runtime),
