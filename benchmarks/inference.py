@@ -36,6 +36,7 @@ def main(arguments=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_common(parser)
+    parser.add_argument("--sizes", action="store_true", help="cost against number and size of images")
     parser.add_argument("--precision", choices=PEERS, default="float32", help="what the networks compute in")
     parser.add_argument("--image", type=Path, help="image file; by default a scene of the shapes set")
     options = parser.parse_args(arguments)
@@ -48,7 +49,7 @@ def main(arguments=None):
     report.write(options.json)
 
 
-def add_common(parser):
+def add_common(parser, rounds=7):
     """Options that the benchmarks of whole models share."""
     parser.add_argument(
         "--model", default=MODELS[0], help=f"{', '.join(MODELS)}, or a .keras file, which has no peers"
@@ -57,8 +58,7 @@ def add_common(parser):
         "--peer-python", default=sys.executable, help="interpreter of the environment with the extra `peers`"
     )
     parser.add_argument("--peers", nargs="*", help="names of the peers that take part; by default all")
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each side")
-    parser.add_argument("--sizes", action="store_true", help="cost against number and size of images")
+    parser.add_argument("--rounds", type=int, default=rounds, help="turns of each side")
     parser.add_argument("--json", type=Path, help="file that gets the figures")
 
 

@@ -53,8 +53,8 @@ def picture(file):
 def weights(model, file, state):
     """Draw the weights of a detector and write them as its state dict.
 
-    The predictors are scaled to the image, so that objectness and scores spread as those of a trained detector
-    do. Small gains of batch normalisation, with biases, keep rounding errors from growing on their way up.
+    The predictors are scaled to the image, so that objectness and scores spread as those of a trained
+    detector do. Small gains of batch normalisation, with biases, keep rounding errors from growing.
 
     Args:
         model: torchvision's name without `fasterrcnn_`.

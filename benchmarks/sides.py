@@ -31,9 +31,9 @@ class Sides:
         for worker in self.workers.values():
             worker.close()
 
-    def ours(self, name, subject, **arguments):
+    def ours(self, name, subject, script="ours.py", **arguments):
         """Start a process of this package; arguments as of `Worker`."""
-        self.workers[name] = Worker(sys.executable, "ours.py", subject, **arguments)
+        self.workers[name] = Worker(sys.executable, script, subject, **arguments)
         return self.workers[name]
 
     def peer(self, name, script, subject, **arguments):

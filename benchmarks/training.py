@@ -33,6 +33,7 @@ def main(arguments=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_common(parser)
+    parser.add_argument("--sizes", action="store_true", help="cost against number and size of images")
     parser.add_argument(
         "--mixed-precision", choices=("none", "float16", "bfloat16"), default="none", help="of the networks"
     )
