@@ -41,7 +41,8 @@ def main(arguments=None):
     parser.add_argument("--image", type=Path, help="image file; by default a scene of the shapes set")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder, Sides(options.peer_python) as sides:
-        report = Report(f"Inference of {options.model}, {options.precision}", vars(options) | {"json": None})
+        settings = {name: getattr(options, name) for name in ("model", "precision", "rounds")}
+        report = Report(f"Inference of {options.model}, {options.precision}", settings)
         try:
             (sizes if options.sizes else compare)(options, sides, Path(folder), report)
         except SideFailed as error:

@@ -25,7 +25,7 @@ class Report:
     def __init__(self, title, settings):
         self.figures = {"title": title, "settings": settings, "machine": machine()}
         described = self.figures["machine"]
-        print(title)
+        print(title, flush=True)
         print(
             f"{described['processor']}, {described['cores']} cores, {described['memory'] / 2**30:.0f} GiB, "
             f"{described['system']}, load {described['load']:.1f}"
@@ -34,7 +34,7 @@ class Report:
     def say(self, name, figure, text):
         """Keep a figure and print a line about it."""
         self.figures[name] = figure
-        print(text)
+        print(text, flush=True)
 
     def table(self, name, rows, *formats):
         """Print rows under their headings, and keep them.
@@ -45,13 +45,13 @@ class Report:
             formats: of the numbers, one a heading after the first, such as ".3f".
         """
         self.figures[name] = rows
-        print("\n" + table(rows, formats) + "\n")
+        print("\n" + table(rows, formats) + "\n", flush=True)
 
     def skipped(self, sides):
         """Tell why peers take no part."""
         self.figures["skipped"] = sides.skipped
         for name, reason in sides.skipped.items():
-            print(f"without {name}: {reason}")
+            print(f"without {name}: {reason}", flush=True)
 
     def write(self, file):
         """Write everything to a JSON file; nothing where `file` is None."""

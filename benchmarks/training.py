@@ -43,7 +43,8 @@ def main(arguments=None):
     title = f"Training of {options.model}, mixed precision {options.mixed_precision}"
     with tempfile.TemporaryDirectory() as folder, Sides(options.peer_python) as sides:
         folder = Path(folder)
-        report = Report(title, vars(options) | {"json": None})
+        names = ("model", "mixed_precision", "jit", "rounds")
+        report = Report(title, {name: getattr(options, name) for name in names})
         try:
             preparation = sides.ours("preparation", "preparation")
             if options.sizes:

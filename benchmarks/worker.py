@@ -1,8 +1,10 @@
 """The end that asks a worker process for work; `subject.py` is the end that does it."""
 
+import contextlib
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -33,11 +35,14 @@ class Worker:
     def __init__(self, python, script, subject, **arguments):
         environment = {"TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": str(cores()), **os.environ}
         command = [str(python), str(HERE / script), subject, json.dumps(arguments)]
+        # What libraries say while they start interests only where they fail.
+        self.log = tempfile.TemporaryFile()
         try:
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=self.log,
                 env=environment,
                 encoding="utf-8",
             )
@@ -59,10 +64,8 @@ class Worker:
         Raises:
             SideFailed: it raised, or the process is gone.
         """
-        try:
+        with contextlib.suppress(BrokenPipeError):  # the reply says so
             print(json.dumps({"call": name, "arguments": arguments}), file=self.process.stdin, flush=True)
-        except BrokenPipeError:
-            pass  # the reply says so
         return self._hear()
 
     def cpu_seconds(self):
@@ -76,14 +79,20 @@ class Worker:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self):
-        self.process.stdin.close()
+        """End the process."""
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
         self.process.stdout.close()
+        self.log.close()
 
     def _hear(self):
         line = self.process.stdout.readline()
         if not line:
-            raise SideFailed(f"its process ended with status {self.process.wait()}")
+            self.log.seek(0)
+            said = self.log.read().decode(errors="replace").split("\n")
+            last = next((line.strip() for line in reversed(said) if line.strip()), "nothing said")
+            raise SideFailed(f"its process ended with status {self.process.wait()}: {last}")
         reply = json.loads(line)
         if "error" in reply:
             raise SideFailed(reply["error"])
