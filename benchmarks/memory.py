@@ -73,7 +73,7 @@ def rows(sides, names, work, options):
                 "side": name,
                 "MB empty": memory["empty"] / 1e6,
                 "MB more": more,
-                "ours": first / more,
+                "ratio": first / more,
             }
         )
     return measured

@@ -22,6 +22,7 @@ import keras_frcnn as kf
 from keras_frcnn import boxes as box_ops
 from keras_frcnn import images
 from keras_frcnn.data import shapes
+from keras_frcnn.export.settings import with_settings
 from keras_frcnn.weights.coco import TORCHVISION_CLASS_NAMES
 
 POLICIES = {"none": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
@@ -45,7 +46,7 @@ def detector(model, state=None, **arguments):
         arguments: further ones of `FasterRCNN`.
     """
     if model.endswith(".keras"):
-        return keras.saving.load_model(model, compile=False)
+        return with_settings(keras.saving.load_model(model, compile=False), **arguments)
     if state:
         return kf.weights.load_torchvision(f"fasterrcnn_{model}", state, **arguments)
     return kf.FasterRCNN(TORCHVISION_CLASS_NAMES, backbone=model, **arguments)
@@ -138,9 +139,14 @@ def training(model, state, file, precision="none", jit=False, **arguments):
     model.compile(keras.optimizers.SGD(RATE, momentum=0.9), jit_compile=jit)
     given = {name: tf.constant(array) for name, array in np.load(file).items()}
 
+    count, *shape, _ = given["images"].shape
+    # Whole numbers, so that a compiled step knows its shapes.
+    size = [int(side) for side in images.resized_shape(*shape, model.image_size, model.resize_rounding)]
+    shapes_now = tf.constant([size] * count)
+
     def prepared():
-        x, originals = model.prepare_batch(tf.cast(given["images"], tf.float32))
-        boxes = box_ops.rescale(given["boxes"], originals, x["image_shapes"])
+        x = {"images": images.resize(given["images"], size), "image_shapes": shapes_now}
+        boxes = box_ops.rescale(given["boxes"], tf.constant([shape] * count), shapes_now)
         return x, {"boxes": boxes, "labels": given["labels"], "ignore": given["labels"] < 0}
 
     batches = iter(tf.data.Dataset.from_tensors(0).repeat().map(lambda _: prepared()))
