@@ -80,16 +80,12 @@ def compare(options, sides, folder, report):
     )
     report.say("work", operations, f"{operations / 1e9:.1f} GFLOP a step of {IMAGES} images")
     report.table("sides", rows(times, memory, operations, peak), *FORMATS)
+    more = {name: found["peak"] - found["empty"] for name, found in memory.items()}
     for name in names[1:]:
-        time, space = (
-            figures[names[0]][key] / figures[name][key]
-            for figures, key in ((times, "median"), (memory, "peak"))
-        )
-        report.say(
-            f"ratio to {name}",
-            time,
-            f"{names[0]} takes {time:.3f} of {name}, and {space:.3f} of its peak memory",
-        )
+        time = times[names[0]]["median"] / times[name]["median"]
+        space = more[names[0]] / more[name]
+        report.say(f"ratio to {name}", time, f"{names[0]} takes {time:.3f} of {name}")
+        report.say(f"memory beside {name}", space, f"and {space:.3f} of its memory")
 
 
 def start(options, sides, folder, state):

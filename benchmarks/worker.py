@@ -54,7 +54,7 @@ class Worker:
             self.close()
             raise
 
-    def call(self, name, **arguments):
+    def call(self, name, /, **arguments):
         """What a function of the subject answers.
 
         Args:
