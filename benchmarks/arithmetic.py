@@ -1,0 +1,63 @@
+"""The arithmetic of a network: the multiply-adds of its convolutions and dense layers."""
+
+import contextlib
+import dataclasses
+import functools
+import math
+from unittest import mock
+
+import keras
+
+COUNTED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
+
+
+@dataclasses.dataclass
+class Arithmetic:
+    """Floating-point operations, two for each multiply-add.
+
+    Attributes:
+        forward: of the forward pass.
+        step: of a training step: forward, the gradient of every kernel that trains, and that of every input
+            from the first layer that trains on.
+    """
+
+    forward: int = 0
+    step: int = 0
+    training: bool = False
+
+    def add(self, layer, output):
+        """Count one call of a layer whose output is `output`."""
+        # Each position of the output, or each row, meets each number of the kernel once.
+        work = 2 * math.prod(output.shape[:-1]) * math.prod(layer.kernel.shape)
+        self.forward += work
+        # What stands before the first layer that trains has no gradient.
+        self.step += work * (1 + layer.trainable + self.training)
+        self.training |= layer.trainable
+
+
+@contextlib.contextmanager
+def counted():
+    """Count what the layers inside do; they must run eagerly, so that every size is the actual one.
+
+    Example:
+        >>> with counted() as arithmetic:
+        ...     model.infer(batch)
+        >>> arithmetic.forward / 1e9
+    """
+    arithmetic = Arithmetic()
+
+    def watched(plain):
+        @functools.wraps(plain)
+        def call(layer, *args, **kwargs):
+            output = plain(layer, *args, **kwargs)
+            arithmetic.add(layer, output)
+            return output
+
+        return call
+
+    with contextlib.ExitStack() as stack:
+        for kind in COUNTED:
+            # The class that has the method, which others inherit.
+            owner = next(base for base in kind.__mro__ if "call" in vars(base))
+            stack.enter_context(mock.patch.object(owner, "call", watched(owner.call)))
+        yield arithmetic

@@ -1,0 +1,271 @@
+"""How long one image takes, beside what a user would pick instead.
+
+    python benchmarks/inference.py [--model NAME|FILE.keras] [--precision float32|bfloat16]
+                                   [--peer-python PATH] [--image FILE] [--json FILE]
+    python benchmarks/inference.py --sizes [--model NAME|FILE.keras] [--precision float32|bfloat16]
+
+Our side is the exported SavedModel, and `detect` of the model itself. The peers are torchvision, eager and
+compiled, and ONNX Runtime and OpenVINO on torchvision's exported graph. All have the same weights, image and
+thresholds; each is a process of its own, and they work in turns. Nothing is timed before the sides have given
+the same detections. `--sizes` tells what more images and larger ones cost.
+"""
+
+import argparse
+import functools
+import itertools
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import scaling
+from agreement import FEWEST, agreeing, found_again
+from report import Report, summary
+from sides import Sides
+from worker import SideFailed
+
+MODELS = ("resnet50_fpn", "resnet50_fpn_v2", "mobilenet_v3_large_fpn", "mobilenet_v3_large_320_fpn")
+SIZE = (600, 800)
+SHORT_SIDES = (300, 600, 1000)
+EAGER, OURS = "torchvision", "keras_frcnn"
+PEERS = {"float32": (EAGER, "torch.compile", "ONNX Runtime", "OpenVINO"), "bfloat16": (EAGER, "OpenVINO")}
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_common(parser)
+    parser.add_argument("--sizes", action="store_true", help="cost against number and size of images")
+    parser.add_argument("--precision", choices=PEERS, default="float32", help="what the networks compute in")
+    parser.add_argument("--image", type=Path, help="image file; by default a scene of the shapes set")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder, Sides(options.peer_python) as sides:
+        settings = {name: getattr(options, name) for name in ("model", "precision", "rounds")}
+        report = Report(f"Inference of {options.model}, {options.precision}", settings)
+        try:
+            (sizes if options.sizes else compare)(options, sides, Path(folder), report)
+        except SideFailed as error:
+            sys.exit(f"{error}.")
+    report.write(options.json)
+
+
+def add_common(parser, rounds=7):
+    """Options that the benchmarks of whole models share."""
+    parser.add_argument(
+        "--model", default=MODELS[0], help=f"{', '.join(MODELS)}, or a .keras file, which has no peers"
+    )
+    parser.add_argument(
+        "--peer-python", default=sys.executable, help="interpreter of the environment with the extra `peers`"
+    )
+    parser.add_argument("--peers", nargs="*", help="names of the peers that take part; by default all")
+    parser.add_argument("--rounds", type=int, default=rounds, help="turns of each side")
+    parser.add_argument("--json", type=Path, help="file that gets the figures")
+
+
+def compare(options, sides, folder, report):
+    """Time the sides on one image and print the tables."""
+    files, image = prepare(options, sides, folder), folder / "image.npz"
+    preparation = sides.workers["preparation"]
+    peak = preparation.call("peak")
+    work = preparation.call("work", model=options.model, state=files["state"], file=str(image))
+    sides.drop("preparation")
+
+    names = start(options, sides, files, image)
+    report.say("versions", sides.versions(), ", ".join(f"{k} {v}" for k, v in sides.versions().items()))
+    check(options, sides, names, folder, report)
+    profile = sides.ours("profile", "profile", folder=files[options.precision], file=str(image)).call(
+        "profile"
+    )
+    sides.drop("profile")
+
+    taken, idle = sides.in_turns(names, options.rounds)
+    times = {name: summary(taken[name]) for name in names}
+    memory = {name: sides.workers[name].call("memory") for name in names}
+    report.skipped(sides)
+    report.say("idle", idle, f"the sides that wait take {100 * idle:.1f} % of a core together")
+    report.say(
+        "peak", peak, "matmul peak, GFLOP/s: " + ", ".join(f"{k} {v / 1e9:.0f}" for k, v in peak.items())
+    )
+    report.say(
+        "work",
+        work,
+        f"{work['operations'] / 1e9:.1f} GFLOP an image of {' × '.join(map(str, work['size']))} (two for "
+        "each multiply-add of convolutions and matrix products)",
+    )
+    report.table("sides", rows(times, memory, work["operations"], peak), *FORMATS)
+    for name in names[1:]:
+        figure = times[names[0]]["median"] / times[name]["median"]
+        report.say(f"ratio to {name}", figure, f"{names[0]} takes {figure:.3f} of {name}")
+    show_profile(profile, report)
+
+
+FORMATS = (".1f", ".1f", ".1f", ".0f", ".0%", ".0f")
+
+
+def rows(times, memory, operations, peak):
+    """A row a side: milliseconds, arithmetic a second and its share of the peak, memory."""
+    table = []
+    for name, time in times.items():
+        rate = operations / time["median"]
+        best = peak["bfloat16" if name.endswith("bfloat16") else "float32"]
+        table.append(
+            {
+                "side": name,
+                "ms": 1000 * time["median"],
+                "fastest": 1000 * time["lowest"],
+                "slowest": 1000 * time["highest"],
+                "GFLOP/s": rate / 1e9,
+                "of peak": rate / best,
+                "MB": (memory[name]["peak"] - memory[name]["empty"]) / 1e6,
+            }
+        )
+    return table
+
+
+def prepare(options, sides, folder):
+    """Draw the image and the weights and export our model.
+
+    Returns:
+        dict of "state", file of the state dict or None, and the folder of the export of each precision.
+    """
+    preparation = sides.ours("preparation", "preparation")
+    image = {"image": str(options.image)} if options.image else {}
+    preparation.call("picture", file=str(folder / "image.npz"), count=1, size=SIZE, **image)
+    files = {"state": draw_weights(options, sides, folder)}
+    for precision in dict.fromkeys((options.precision, "float32")):
+        files[precision] = str(folder / precision / "1")
+        preparation.call(
+            "export", model=options.model, state=files["state"], folder=files[precision], precision=precision
+        )
+    return files
+
+
+def draw_weights(options, sides, folder):
+    """Let torchvision draw weights for both sides; None where it is not installed or has no such model."""
+    file = str(folder / "state.npz")
+    if options.model not in MODELS:
+        return None
+    drawn = sides.peer(
+        "weights", "peers.py", "weights", model=options.model, file=str(folder / "image.npz"), state=file
+    )
+    if drawn is None:
+        sides.skipped[EAGER] = sides.skipped.pop("weights")
+        return None
+    sides.drop("weights")
+    return file
+
+
+def start(options, sides, files, image):
+    """Start every side that can take part, ours first, and tell their names."""
+    precision, reference = options.precision, {"model": options.model, "state": files["state"]}
+    names = []
+    for kind in dict.fromkeys((precision, "float32")):
+        names.append(f"{OURS} {kind}")
+        sides.ours(names[-1], "saved_model", folder=files[kind], file=str(image))
+    names.append(f"{OURS} detect float32")
+    sides.ours(names[-1], "detect", **reference, file=str(image))
+    if files["state"] is None:
+        return names
+
+    def wanted(peer):
+        return options.peers is None or peer in options.peers
+
+    peer = functools.partial(sides.peer, script="peers.py")
+    path = str(image.with_name("graph.onnx"))
+    makers = {
+        EAGER: lambda name: peer(name, subject="eager", **reference, file=str(image), precision=precision),
+        "torch.compile": lambda name: peer(name, subject="compiled", **reference, file=str(image)),
+        "ONNX Runtime": lambda name: peer(name, subject="onnx_runtime", path=path, file=str(image)),
+        "OpenVINO": lambda name: peer(
+            name, subject="openvino", path=path, file=str(image), precision=precision
+        ),
+    }
+    if wanted("ONNX Runtime") or wanted("OpenVINO"):
+        if peer("graph", subject="graph", **reference, file=str(image), path=path):
+            sides.drop("graph")
+    chosen = {name: f"{name} {precision}" for name in PEERS[precision] if wanted(name)}
+    return names + [full for name, full in chosen.items() if makers[name](full)]
+
+
+def check(options, sides, names, folder, report):
+    """Refuse to time sides that do not give the same detections.
+
+    Those of float32 are held against torchvision's, and without it against the first of ours; those of
+    another precision only counted.
+    """
+    answers = {}
+    for name in list(names):
+        try:
+            sides.workers[name].call("answer", file=str(folder / "answer.npz"))
+        except SideFailed as error:
+            # A peer that cannot do it takes no part.
+            if name.startswith(OURS):
+                raise
+            sides.drop(name, str(error))
+            names.remove(name)
+            continue
+        with np.load(folder / "answer.npz") as arrays:
+            answers[name] = dict(arrays)
+    first = f"{EAGER} float32" if f"{EAGER} float32" in answers else f"{OURS} float32"
+    counts, total = {}, len(answers[first]["scores"])
+    for name, answer in answers.items():
+        exact = name.endswith("float32")
+        counts[name] = (agreeing if exact else found_again)(answer, answers[first])
+        what = "agree with" if exact else "are found again (same class, IoU 0.8), of"
+        report.say(f"agreement of {name}", counts[name], f"{name}: {counts[name]} {what} {total} of {first}")
+    for name, count in counts.items():
+        if name.endswith("float32") and count < FEWEST * total:
+            if name.startswith(OURS):
+                sys.exit(f"{name} gives other detections than {first}; nothing is timed.")
+            sides.drop(name, f"it gives other detections than {first}")
+            names.remove(name)
+
+
+def show_profile(profile, report):
+    """What is not convolutions and matrix products."""
+    whole = sum(profile["operations"].values())
+    share = 1 - profile["arithmetic"] / whole
+    report.say(
+        "outside arithmetic",
+        share,
+        f"outside convolutions and matrix products: {share:.1%} of the operations' time (one operation after "
+        f"another, {1000 * whole:.1f} ms of {1000 * profile['wall']:.1f} ms)",
+    )
+    table = [
+        {"operation": kind, "ms": 1000 * seconds, "share": seconds / whole}
+        for kind, seconds in itertools.islice(profile["operations"].items(), 12)
+    ]
+    report.table("operations", table, ".2f", ".1%")
+
+
+def sizes(options, sides, folder, report):
+    """What more images and larger ones cost; each figure is from a process of its own."""
+    (folder / "models").mkdir()
+    preparation = sides.ours("preparation", "preparation")
+
+    def measure(count, short):
+        model = folder / "models" / str(short)
+        if not model.exists():
+            preparation.call(
+                "export",
+                model=options.model,
+                state=None,
+                folder=str(model),
+                precision=options.precision,
+                image_size=[short, 2 * short],
+            )
+        file = str(folder / "images.npz")
+        preparation.call("picture", file=file, count=count, size=[short, short * 4 // 3])
+        worker = sides.ours("one", "saved_model", folder=str(model), file=file)
+        taken, _ = sides.in_turns(["one"], options.rounds)
+        memory = worker.call("memory")
+        sides.drop("one")
+        return summary(taken["one"]), memory
+
+    report.table("sizes", scaling.table(measure, SHORT_SIDES), *scaling.FORMATS)
+    sides.drop("preparation")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The end that asks a worker process for work; `subject.py` is the end that does it."""
+
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+class SideFailed(Exception):
+    """A process cannot do its part; the message says why."""
+
+
+class Worker:
+    """A process with one library in it, which works only while it is asked to.
+
+    Torch and TensorFlow in one process would disturb each other's threads and share one peak of memory.
+
+    Args:
+        python: interpreter.
+        script: file of this folder whose `main` serves subjects.
+        subject: name of one.
+        arguments: of the function that makes it, as JSON takes them.
+
+    Attributes:
+        versions: dict from the names of its libraries to their versions.
+
+    Raises:
+        SideFailed: there is no such interpreter or library, or the subject cannot be made.
+    """
+
+    def __init__(self, python, script, subject, **arguments):
+        environment = {"TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": str(cores()), **os.environ}
+        command = [str(python), str(HERE / script), subject, json.dumps(arguments)]
+        # What libraries say while they start interests only where they fail.
+        self.log = tempfile.TemporaryFile()
+        try:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self.log,
+                env=environment,
+                encoding="utf-8",
+            )
+        except OSError as error:
+            raise SideFailed(f"{python} cannot be run: {error.strerror}") from error
+        try:
+            self.versions = self._hear()
+        except SideFailed:
+            self.close()
+            raise
+
+    def call(self, name, /, **arguments):
+        """What a function of the subject answers.
+
+        Args:
+            name: of the function.
+            arguments: as JSON takes them.
+
+        Raises:
+            SideFailed: it raised, or the process is gone.
+        """
+        with contextlib.suppress(BrokenPipeError):  # the reply says so
+            print(json.dumps({"call": name, "arguments": arguments}), file=self.process.stdin, flush=True)
+        return self._hear()
+
+    def cpu_seconds(self):
+        """Seconds of processor time that the process has taken, over its threads; 0 where nobody tells."""
+        try:
+            fields = (
+                Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            )
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def close(self):
+        """End the process."""
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+        self.log.close()
+
+    def _hear(self):
+        line = self.process.stdout.readline()
+        if not line:
+            self.log.seek(0)
+            said = self.log.read().decode(errors="replace").split("\n")
+            last = next((line.strip() for line in reversed(said) if line.strip()), "nothing said")
+            raise SideFailed(f"its process ended with status {self.process.wait()}: {last}")
+        reply = json.loads(line)
+        if "error" in reply:
+            raise SideFailed(reply["error"])
+        return reply["result"]
+
+
+def cores():
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

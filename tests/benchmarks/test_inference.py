@@ -1,0 +1,43 @@
+"""An inference benchmark from end to end, without peers."""
+
+import json
+
+import numpy as np
+
+
+def test_a_tiny_model(benchmark_module, make_model, tmp_path, capsys):
+    make_model().save(tmp_path / "tiny.keras")
+    arguments = ["--model", str(tmp_path / "tiny.keras"), "--rounds", "1", "--json", str(tmp_path / "f.json")]
+    benchmark_module("inference").main(arguments)
+    figures = json.loads((tmp_path / "f.json").read_text(encoding="utf-8"))
+    ours, detect = figures["sides"]
+    assert (ours["side"], detect["side"]) == ("keras_frcnn float32", "keras_frcnn detect float32")
+    assert ours["ms"] > 0 and ours["MB"] > 0 and 0 < ours["of peak"] < 1.5
+    assert (
+        figures["agreement of keras_frcnn float32"] == figures["agreement of keras_frcnn detect float32"] > 0
+    )
+    assert 0 < figures["outside arithmetic"] < 1
+    assert "GFLOP" in capsys.readouterr().out
+
+
+def test_a_peer_that_is_not_there_is_named_with_the_reason(benchmark_module, tmp_path):
+    sides = benchmark_module("sides").Sides(str(tmp_path / "python"))
+    with sides:
+        assert sides.peer("torchvision", "peers.py", "eager") is None
+    assert "cannot be run" in sides.skipped["torchvision"]
+
+
+def test_detections_agree_only_where_box_score_and_class_do(benchmark_module):
+    agreement = benchmark_module("agreement")
+    one = {"boxes": [[0, 0, 10, 10]], "scores": [0.5], "labels": [3]}
+    for change, same, again in (
+        ({}, 1, 1),
+        ({"boxes": [[0.04, 0, 10, 10]]}, 1, 1),
+        ({"boxes": [[0.06, 0, 10, 10]]}, 0, 1),
+        ({"boxes": [[5, 0, 10, 10]]}, 0, 0),
+        ({"scores": [0.5002]}, 0, 1),
+        ({"labels": [4]}, 0, 0),
+    ):
+        other, reference = ({k: np.array(v) for k, v in d.items()} for d in ({**one, **change}, one))
+        assert agreement.agreeing(other, reference) == same
+        assert agreement.found_again(other, reference) == again
