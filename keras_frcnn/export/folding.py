@@ -4,6 +4,7 @@ At inference the normalisation of a convolution's output is a scale and a shift 
 as well a convolution with other weights and a bias.
 """
 
+import collections
 import itertools
 
 import keras
@@ -54,21 +55,28 @@ def _folded_network(network, source):
 
 
 def _norms_by_convolution(network):
-    """The batch normalisation that alone reads a convolution, by that convolution."""
-    readers = {}
-    for operation in network.operations:
-        for tensor in keras.tree.flatten(operation.input):
-            readers.setdefault(id(tensor), []).append(operation)
-    after = {layer: readers.get(id(layer.output), []) for layer in network.layers if _is_linear(layer)}
-    return {
-        conv: norms[0]
-        for conv, norms in after.items()
-        if len(norms) == 1 and isinstance(norms[0], keras.layers.BatchNormalization)
-    }
+    """The batch normalisation that alone reads a convolution, by that convolution; each is called once."""
+    calls = collections.Counter(node.operation for node in network._nodes)
+    readers = {id(tensor): [None] for tensor in network.outputs}
+    for node in network._nodes:
+        for tensor in node.input_tensors:
+            readers.setdefault(id(tensor), []).append(node.operation)
+    pairs = {}
+    for node in network._nodes:
+        norm, *others = readers.get(id(node.outputs[0]), [None])
+        alone = not others and calls[node.operation] == calls[norm] == 1
+        if alone and _is_linear(node.operation) and _is_norm(norm):
+            pairs[node.operation] = norm
+    return pairs
 
 
 def _is_linear(layer):
-    return isinstance(layer, CONVOLUTIONS) and layer.activation is keras.activations.linear
+    # Not a subclass, which may do something else with its kernel.
+    return type(layer) in CONVOLUTIONS and layer.activation is keras.activations.linear
+
+
+def _is_norm(layer):
+    return type(layer) is keras.layers.BatchNormalization and layer.axis in (-1, 3)
 
 
 def _folded(conv, norm):
