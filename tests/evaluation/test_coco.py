@@ -78,7 +78,7 @@ def test_equals_pycocotools_where_scores_and_overlaps_are_equal(seed, make_recor
 
     records, detections = [], []
     for number in range(12):
-        objects, found = random.integers(0, 15), random.integers(0, 300)
+        objects, found = random.integers(0, 15), random.integers(150, 300)
         ignore = random.random(objects) < 0.3
         records.append(
             make_record(boxes(objects), random.integers(0, 2, objects), ignore, image_id=number + 1)
