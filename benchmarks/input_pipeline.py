@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tensorflow as tf
 
 import keras_frcnn as kf
+from keras_frcnn import profiling
 from keras_frcnn.data import memory
 from keras_frcnn.data.sources import Files
 
@@ -105,7 +106,7 @@ def waiting(dataset, options):
     model = kf.FasterRCNN(dataset.class_names, backbone=options.backbone, image_size=options.image_size)
     model.compile()
     with tempfile.TemporaryDirectory() as folder:
-        step = kf.profiling.profile(model, dataset, options.batch_size, options.steps, folder)["training"]
+        step = profiling.profile(model, dataset, options.batch_size, options.steps, Path(folder))["training"]
     return step["parts"]["input"][0] / step["seconds"]
 
 

@@ -35,7 +35,7 @@ def profile(model, dataset, batch_size, steps, folder):
         dataset: `DetectionDataset` with the classes of the model.
         batch_size: int, images a training step; an inference has one.
         steps: int, timed steps of each kind.
-        folder: path for the traces, one for TensorBoard to show.
+        folder: `pathlib.Path` that gets a trace of each, in `training` and `inference`.
 
     Returns:
         dict of "training" and "inference", each a dict of "images" (of a step), "seconds" (median of a step
@@ -49,8 +49,11 @@ def profile(model, dataset, batch_size, steps, folder):
         raise ValueError(f"A {type(model).__name__} is not profiled part by part; give a FasterRCNN.")
     part_of = _Parts(model)
     return {
-        "training": {"images": batch_size, **_training(model, dataset, batch_size, steps, folder, part_of)},
-        "inference": {"images": 1, **_inference(model, dataset, steps, folder, part_of)},
+        "training": {
+            "images": batch_size,
+            **_training(model, dataset, batch_size, steps, folder / "training", part_of),
+        },
+        "inference": {"images": 1, **_inference(model, dataset, steps, folder / "inference", part_of)},
     }
 
 
