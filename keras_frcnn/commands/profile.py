@@ -26,8 +26,9 @@ class Profile:
     """A .keras file."""
     backbone: str | None = None
     """In place of --model: a new detector on this network, with random weights."""
-    data: tyro.conf.UseAppendAction[tuple[str, ...]] = ("shapes@train",)
-    """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined."""
+    data: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined. By default
+    shapes@train."""
     image_size: tuple[int, int] | None = None
     """With --backbone: short side and limit of the long side, pixels; by default the network's."""
     batch_size: int = 2
@@ -54,7 +55,7 @@ def main(arguments=None):
     for name in ("batch_size", "steps"):
         if getattr(run, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} is {getattr(run, name)}; give at least 1.")
-    dataset = data.load(list(run.data))
+    dataset = data.load(list(run.data) or "shapes@train")
     model = _model(run, dataset)
     dataset = dataset.with_class_names(model.class_names)
     model.compile()

@@ -36,6 +36,7 @@ def test_where_the_time_of_a_new_detector_goes(tmp_path, capsys):
     assert json.loads(file.read_text()) == json.loads(json.dumps(figures))
     assert len([*(tmp_path / "traces").rglob("*.xplane.pb")]) == 2
     output = capsys.readouterr().out
+    assert "tiny_fpn at (64, 80) on shapes@val, CPU" in output
     assert "training, 2 images:" in output and "inference, 1 image:" in output
     assert str(tmp_path / "traces") in output
 
