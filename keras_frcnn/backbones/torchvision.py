@@ -26,10 +26,12 @@ DOWNLOADS = "https://download.pytorch.org/models/"
 
 def convolution(x, filters, size, strides, name, depthwise=False):
     """A convolution without bias, padded alike on all sides."""
-    if size > 1:
+    padding = "same"
+    if size > 1 and strides > 1:
         # "same" would pad a strided convolution at the bottom and right alone.
         x = keras.layers.ZeroPadding2D(size // 2, name=f"{name}.pad")(x)
-    arguments = {"strides": strides, "use_bias": False, "name": name}
+        padding = "valid"
+    arguments = {"strides": strides, "padding": padding, "use_bias": False, "name": name}
     if depthwise:
         return keras.layers.DepthwiseConv2D(size, depthwise_initializer="he_normal", **arguments)(x)
     return keras.layers.Conv2D(filters, size, kernel_initializer="he_normal", **arguments)(x)
