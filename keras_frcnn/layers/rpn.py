@@ -152,8 +152,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         shape, k = tf.shape(index), self.anchors.anchors_per_cell
         hidden, inside = self._patches(features, index // k)
         for conv in (self.conv, *self.further_convs):
-            kernel, bias = (tf.cast(weight, conv.compute_dtype) for weight in (conv.kernel, conv.bias))
-            hidden = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(hidden, kernel, 1, "VALID"), bias))
+            hidden = tf.nn.relu(_convolved(hidden, conv))
             # Beyond its border a map is 0 before every convolution.
             inside = inside[:, 1:-1, 1:-1]
             hidden = tf.where(inside, hidden, tf.zeros([], hidden.dtype))
@@ -250,3 +249,21 @@ class RegionProposalNetwork(keras.layers.Layer):
             "depth": self.depth,
             "score_threshold": self.score_threshold,
         }
+
+
+def _convolved(patches, conv):
+    """A 3×3 convolution without padding as one matrix product, much faster where maps have so few cells.
+
+    Args:
+        patches: `[N, H, H, C]`.
+        conv: `keras.layers.Conv2D`.
+
+    Returns:
+        `[N, H − 2, H − 2, filters]`.
+    """
+    side = patches.shape[1] - 2
+    windows = [patches[:, y : y + side, x : x + side] for y in range(3) for x in range(3)]
+    windows = tf.reshape(tf.concat(windows, axis=-1), [-1, 9 * patches.shape[-1]])
+    kernel, bias = (tf.cast(weight, patches.dtype) for weight in (conv.kernel, conv.bias))
+    product = tf.matmul(windows, tf.reshape(kernel, [-1, conv.filters])) + bias
+    return tf.reshape(product, [-1, side, side, conv.filters])
