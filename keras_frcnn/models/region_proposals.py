@@ -105,7 +105,11 @@ class RegionProposals:
         index, targets, positive, valid = self.anchor_targets(
             rpn["anchors"], image_shapes, y, self.sampling_seed(training)
         )
-        objectness, deltas = self.rpn.at(features, index)
+        if training:
+            objectness, deltas = self.rpn.at(features, index)
+        else:
+            answers = (rpn["objectness"], rpn["deltas"])
+            objectness, deltas = (tf.gather(answer, index, batch_dims=1) for answer in answers)
         class_loss, box_loss = rpn_loss(objectness, deltas, targets, positive, valid, self.recipe["rpn_beta"])
         return {"rpn_class_loss": class_loss, "rpn_box_loss": box_loss}
 
