@@ -184,9 +184,7 @@ def resized_shape(height, width, image_size, rounding="exact"):
         (600, 800)
     """
     short, long = image_size
-    if rounding not in ("exact", "float64"):
-        raise ValueError(f"Unknown resize_rounding {rounding!r}; use 'exact' or 'float64'.")
-    if rounding == "float64":
+    if checked_rounding(rounding) == "float64":
         return _resized_by_float64(height, width, short, long)
     if not any(tf.is_tensor(value) for value in (height, width, short, long)):
         small, large = min(height, width), max(height, width)
@@ -198,6 +196,17 @@ def resized_shape(height, width, image_size, rounding="exact"):
     fits = large * short <= long * small
     target, side = tf.where(fits, short, long), tf.where(fits, small, large)
     return tuple(tf.cast(tf.maximum(value * target // side, 1), tf.int32) for value in (height, width))
+
+
+def checked_rounding(rounding):
+    """A rounding of `resized_shape`.
+
+    Raises:
+        ValueError: there is no such rounding.
+    """
+    if rounding not in ("exact", "float64"):
+        raise ValueError(f"Unknown resize_rounding {rounding!r}; use 'exact' or 'float64'.")
+    return rounding
 
 
 def _resized_by_float64(height, width, short, long):

@@ -26,6 +26,9 @@ NETWORKS = {
     "tiny_fpn": tiny_fpn,
 }
 
+# Those that take torchvision's files and state dicts.
+OF_TORCHVISION = ("resnet50_fpn", "resnet50_fpn_v2", "mobilenet_v3_large_fpn", "mobilenet_v3_large_320_fpn")
+
 # Larger than the coarsest stride, so that every level of a probe has cells.
 PROBE = 1024
 
@@ -50,6 +53,11 @@ def get(backbone, weights="none"):
     if backbone not in NETWORKS:
         raise ValueError(
             f"Unknown backbone {backbone!r}; use one of {', '.join(NETWORKS)}, or a keras.Model."
+        )
+    if isinstance(weights, dict) and backbone not in OF_TORCHVISION:
+        raise ValueError(
+            f"Backbone {backbone!r} takes no state dict, which only {', '.join(OF_TORCHVISION)} do; give "
+            "'imagenet', 'none' or a .weights.h5 file."
         )
     return NETWORKS[backbone](weights)
 

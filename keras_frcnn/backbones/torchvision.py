@@ -65,6 +65,11 @@ def load_body(body, weights, published, classifier):
         origin, source = str(weights), Path(weights).name
     if source == "none":
         return source
+    if origin.endswith(".h5"):
+        raise ValueError(
+            f"Weights file {origin} is of Keras, but this backbone takes torchvision's state dict of "
+            f"{body.name}; give one of {', '.join(checkpoints.SUFFIXES)}."
+        )
     if origin == "imagenet":
         weights = origin = _download(published)
     tensors = [tensor for layer in body.layers for tensor in checkpoints.layer_tensors(layer, layer.name)]

@@ -1,6 +1,6 @@
 """Checkpoints of other libraries: their files, and their layout of a layer's tensors."""
 
-from keras_frcnn.checkpoints.files import read, require_torch
+from keras_frcnn.checkpoints.files import SUFFIXES, read, require_torch
 from keras_frcnn.checkpoints.torch_tensor import TorchTensor, assign, flattened_dense, layer_tensors
 
-__all__ = ["TorchTensor", "assign", "flattened_dense", "layer_tensors", "read", "require_torch"]
+__all__ = ["SUFFIXES", "TorchTensor", "assign", "flattened_dense", "layer_tensors", "read", "require_torch"]

@@ -2,8 +2,8 @@
 
 import json
 import math
+import pickle
 import zipfile
-import zlib
 from pathlib import Path
 
 import ml_dtypes
@@ -40,7 +40,7 @@ def read(source):
             torch, which is not installed.
     """
     if isinstance(source, dict):
-        return {str(name): np.asarray(array) for name, array in source.items()}
+        return _arrays(source, "the state dict")
     path = Path(source)
     if not path.is_file():
         raise FileNotFoundError(
@@ -49,9 +49,9 @@ def read(source):
     if path.suffix == ".safetensors":
         return _safetensors(path)
     if path.suffix == ".npz":
-        return _npz(path)
+        return _arrays(_npz(path), path)
     if path.suffix in (".pth", ".pt"):
-        return _pth(path)
+        return _arrays(_pth(path), path)
     raise ValueError(f"{path} is no file of tensors that is known; give one of {', '.join(SUFFIXES)}.")
 
 
@@ -63,25 +63,42 @@ def _safetensors(path):
     if len(contents) < max(start, 8):
         raise ValueError(f"{path} is cut off within its header; fetch the file again.")
     try:
-        header = json.loads(contents[8:start])
+        header = json.loads(contents[8:start], object_pairs_hook=_without_repeats)
         header.pop("__metadata__", None)
-        entries = [
-            (name, SAFETENSORS_DTYPES[entry["dtype"]], tuple(entry["shape"]), *entry["data_offsets"])
-            for name, entry in header.items()
-        ]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        entries = [_entry(name, **entry) for name, entry in header.items()]
+    except (ValueError, TypeError, AttributeError, RecursionError):
         raise ValueError(
             f"{path} has a header that is none of a .safetensors file; fetch it again."
         ) from None
     tensors = {}
     for name, dtype, shape, begin, end in sorted(entries, key=lambda entry: entry[3]):
-        count = math.prod(shape)
-        if end - begin != count * dtype.itemsize or begin < 0:
+        if dtype not in SAFETENSORS_DTYPES:
+            raise ValueError(
+                f"Tensor {name} of {path} is of dtype {dtype}, which is none of "
+                f"{', '.join(SAFETENSORS_DTYPES)}; save it as F32."
+            )
+        dtype, count = SAFETENSORS_DTYPES[dtype], math.prod(shape)
+        if end - begin != count * dtype.itemsize:
             raise ValueError(f"{path} is damaged at tensor {name}; fetch the file again.")
         if start + end > len(contents):
             raise ValueError(f"{path} is cut off at tensor {name}; fetch the file again.")
         tensors[name] = np.frombuffer(contents, dtype, count, start + begin).reshape(shape)
     return tensors
+
+
+def _entry(name, dtype, shape, data_offsets):
+    """What a header says of a tensor: its name, dtype, shape, beginning and end."""
+    begin, end = data_offsets
+    if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
+        raise ValueError
+    return name, str(dtype), tuple(shape), begin, end
+
+
+def _without_repeats(pairs):
+    """A JSON object as a dict; of two values of one name JSON would drop the first."""
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError
+    return dict(pairs)
 
 
 def _npz(path):
@@ -92,15 +109,25 @@ def _npz(path):
             if name
             else f"{path} is no .npz file; write one with numpy.savez."
         )
-    with np.load(path, allow_pickle=False) as file:
+    try:
+        file = np.load(path, allow_pickle=False)
+    except Exception:  # zipfile raises whatever it stumbles on
+        raise ValueError(f"{path} has a damaged table of contents; fetch the file again.") from None
+    with file:
         return {name: _member(file, name, path) for name in file.files}
 
 
 def _member(file, name, path):
     try:
-        return file[name]
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError):
-        raise ValueError(f"{path} is damaged at tensor {name}, or holds no array there.") from None
+        array = file[name]
+    except Exception:  # zipfile, zlib and NumPy raise whatever they stumble on
+        array = None
+    # What is no array in a .npz file NumPy gives as bytes.
+    if not isinstance(array, np.ndarray):
+        raise ValueError(
+            f"{path} is damaged at tensor {name}, or holds no array there; fetch the file again."
+        )
+    return array
 
 
 def _last_member(path):
@@ -134,20 +161,36 @@ def require_torch(what):
 
 def _pth(path):
     torch = require_torch(path)
+    no_state = f"{path} holds more than tensors by name; save the model's `state_dict()` alone."
     try:
         # Without `weights_only` a file could run any code.
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its zip, tar or pickle reader raised
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise ValueError(
-            f"{path} cannot be opened as tensors alone ({reason}); fetch it again, or save a state dict."
-        ) from None
+        if isinstance(error, pickle.UnpicklingError) and "Weights only" in str(error):
+            raise ValueError(no_state) from None
+        raise ValueError(f"{path} is damaged or cut off; fetch the file again.") from None
     if not isinstance(state, dict) or not all(torch.is_tensor(value) for value in state.values()):
-        raise ValueError(f"{path} holds more than tensors by name; save the model's `state_dict()` alone.")
-    return {name: _numpy(value, torch) for name, value in state.items()}
+        raise ValueError(no_state)
+    return state
 
 
-def _numpy(tensor, torch):
+def _arrays(state, origin):
+    """Tensors of NumPy, PyTorch or another library as arrays, by name."""
+    return {str(name): _array(name, tensor, origin) for name, tensor in state.items()}
+
+
+def _array(name, tensor, origin):
+    try:
+        # A dict may have tensors of PyTorch, which is not imported to find out.
+        array = np.asarray(_numpy(tensor) if hasattr(tensor, "detach") else tensor)
+    except (TypeError, ValueError, RuntimeError):
+        array = None
+    if array is None or not (array.dtype.kind in "biuf" or array.dtype == ml_dtypes.bfloat16):
+        raise ValueError(f"Tensor {name} of {origin} is no dense array of real numbers; save it as float32.")
+    return array
+
+
+def _numpy(tensor):
     # NumPy has no bfloat16 of its own, and float32 holds every one of its values.
-    tensor = tensor.detach()
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()

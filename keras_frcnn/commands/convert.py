@@ -7,9 +7,9 @@ from typing import Literal
 
 import tyro
 
-from keras_frcnn import checkpoints, weights
+from keras_frcnn import checkpoints
 from keras_frcnn.commands.failures import in_one_sentence
-from keras_frcnn.weights.torchvision import BACKBONES
+from keras_frcnn.weights.torchvision import BACKBONES, from_state
 from keras_frcnn.weights.torchvision_names import current_name, detector_tensors
 
 
@@ -44,8 +44,9 @@ def main(arguments=None):
     run = tyro.cli(Conversion, args=sys.argv[1:] if arguments is None else list(arguments))
     if run.output.suffix != ".keras":
         raise ValueError(f"{run.output} is no name for a model; end it in .keras.")
-    model = weights.load_torchvision(run.name, run.file, run.class_names, run.batch_norm_epsilon)
-    print(_table(checkpoints.read(run.file), model))
+    state = checkpoints.read(run.file)
+    model = from_state(run.name, state, run.file, run.class_names, run.batch_norm_epsilon)
+    print(_table(state, model))
     run.output.parent.mkdir(parents=True, exist_ok=True)
     model.save(run.output)
     print(

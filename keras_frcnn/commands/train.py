@@ -54,7 +54,7 @@ class Run(recipes.Recipe):
     schedule: Literal["joint", "alternating"] = "joint"
     """Of faster_rcnn: approximate joint training, or the paper's four steps."""
     init: Path | None = None
-    """A .keras file to begin with: its architecture, and its weights but for predictors of other classes."""
+    """A .keras file to begin with: its architecture, and its weights but for the rows of new classes."""
     output: Path | None = None
     """Run folder; by default a new one under runs/."""
     export: Path | None = None
@@ -80,7 +80,7 @@ def main(arguments=None):
     initial = _initial(words)
     run = _parse(words, initial)
     recipe = _recipe_of(run)
-    _check(run)
+    _check(run, initial)
     config = f"# sets: {[*run.train]} {[*run.val]} {run.schedule}\n{recipes.to_yaml(recipe)}"
     folder = _folder(run, config)
     keras.utils.set_random_seed(run.seed)
@@ -93,10 +93,13 @@ def main(arguments=None):
         val = val and val.with_proposals(load_proposals(run.val_proposals or run.proposals))
     print(f"Training on {train!r}" + (f", validating on {val!r}" if val else ""))
 
-    model = recipe.build(train.class_names)
+    model = recipe.build(train.class_names, run.init and run.init.name)
     if initial:
         new = models.transfer(initial, model, run.init.name)
+        classes = [name for name in model.class_names if name not in initial.class_names]
         print(f"Kept {len(model.weights) - len(new)} tensors of {run.init}; new: {', '.join(new) or 'none'}")
+        print(f"New classes: {', '.join(classes) or 'none'}")
+        del initial  # its weights would stay in memory for the whole run
     print(model.loading_report())
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(f"# train.py {shlex.join(words)}\n{config}", encoding="utf-8")
@@ -146,6 +149,8 @@ def _parse(words, initial=None):
     if first.config:
         base = recipes.from_yaml(_read(first.config), str(first.config), base)
     base = dataclasses.replace(base, detector={**known.detector, **base.detector})
+    if initial:
+        base = dataclasses.replace(base, backbone_weights="none")  # or they would be fetched for nothing
     defaults = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
     if first.epochs is not None:
         defaults["steps"] = 0  # or the recipe's number of steps would win
@@ -173,7 +178,14 @@ def _recipe_of(run):
     )
 
 
-def _check(run):
+def _check(run, initial=None):
+    if initial and type(initial).__name__ != recipes.MODELS[run.model]:
+        raise ValueError(
+            f"--init {run.init} is a {type(initial).__name__}, with which no {run.model} can begin; leave "
+            "--model out, or a recipe that asks for it."
+        )
+    if initial and run.backbone_weights != "none":
+        raise ValueError(f"--init {run.init} brings all weights; leave --backbone-weights out.")
     needed = getattr(models, recipes.MODELS[run.model]).needs_proposals
     if needed and not run.proposals:
         raise ValueError(

@@ -54,7 +54,7 @@ class BackboneFeatures:
         }
         self.recipe = MappingProxyType(recipe)
         self.image_size = image_ops.checked_image_size(recipe["image_size"])
-        self.resize_rounding = recipe.get("resize_rounding", "exact")
+        self.resize_rounding = image_ops.checked_rounding(recipe.get("resize_rounding", "exact"))
         return SimpleNamespace(**recipe)
 
     def assemble_backbone(self, parts, recipe):

@@ -26,13 +26,13 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
         backbone: a name of `keras_frcnn.backbones.NETWORKS`, or a `keras.Model` with named levels.
         backbone_weights: "imagenet", "none" or a weights file; acts at construction only.
         image_size: `(short side, limit of the long side)`, pixels; 600 and 1000 in the paper.
-        resize_rounding: see `images.resized_shape`.
+        resize_rounding: of test time, see `images.resized_shape`; batches of training are resized "exact".
         canvas: letterbox every image into one square of `image_size[1]`.
         preprocessing: "caffe", "torch" or "tf"; by default what the weights want.
         frozen_stages: stages of the backbone that do not train, counted from the image; 2 of VGG16 in the
             paper, 0 with weights "none".
-        frozen_batch_norm: whether the backbone's batch normalisation keeps its statistics; by default where
-            weights are pretrained, but for `resnet50_fpn_v2`.
+        frozen_batch_norm: whether batch normalisation keeps its statistics, in the backbone and in the head;
+            by default where weights are pretrained, but for `resnet50_fpn_v2`.
         batch_norm_epsilon: of all batch normalisation; by default what each network has.
         anchor_sizes, anchor_ratios, anchor_offset, anchor_rounding, anchor_steps: see `AnchorGenerator`.
         objectness, rpn_channels, rpn_depth, rpn_pre_nms, rpn_post_nms, rpn_nms_iou, rpn_min_size,

@@ -57,6 +57,8 @@ class RegionClassification:
             name="head",
         )
         self.head.build(self.pooled_shape(parts, recipe))
+        for norm in self.head.norms:
+            norm.trainable = not recipe.frozen_batch_norm
         # Asked for only where they may fit, for they are large.
         if tuple(recipe.head_units) == parts.defaults.get("head_units") and not recipe.head_ranks:
             self.head.load_dense(parts.fc, parts.source)

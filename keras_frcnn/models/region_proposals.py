@@ -106,8 +106,12 @@ class RegionProposals:
             index, targets, positive, valid = self.anchor_targets(
                 rpn["anchors"], image_shapes, y, self.sampling_seed(training)
             )
-        with tf.name_scope("rpn"):
-            objectness, deltas = self.rpn.at(features, index)
+        if training:
+            with tf.name_scope("rpn"):
+                objectness, deltas = self.rpn.at(features, index)
+        else:
+            answers = (rpn["objectness"], rpn["deltas"])
+            objectness, deltas = (tf.gather(answer, index, batch_dims=1) for answer in answers)
         with tf.name_scope("losses"):
             class_loss, box_loss = rpn_loss(
                 objectness, deltas, targets, positive, valid, self.recipe["rpn_beta"]

@@ -4,40 +4,86 @@
 def transfer(source, target, origin):
     """Give a detector the weights of another that fit it.
 
-    Weights are matched by their path. One fits if its shape does; the predictors of classes, and of boxes
-    where each class has its own, fit only where the classes are the same, in the same order.
+    Weights are matched by their path, and one fits if its shape does. Those of the predictors, of classes and
+    of boxes where each class has its own, are taken row by row: the background's and those of classes that
+    both know by name, or none where they know no class in common.
 
     Args:
         source: `Detector` to learn from; it is not changed.
         target: `Detector` that gets the weights.
-        origin: what to call the source in `Detector.loading_report`.
+        origin: what to call the source in `Detector.loading_report` and in messages.
 
     Returns:
-        list of the paths of the weights of `target` that remain new.
+        list of the paths of the weights of `target` that remain new as a whole.
 
     Raises:
-        ValueError: nothing fits.
+        ValueError: nothing fits, or a frozen layer would stay new; then nothing is taken.
     """
     known = {weight.path: weight for weight in source.weights}
-    own = _of_classes(target) if source.class_names != target.class_names else set()
-    kept, new = [], []
+    known_rows, rows = _rows(source), _rows(target)
+    taken, new = [], []
     for weight in target.weights:
         match = known.get(weight.path)
-        if match is None or id(weight) in own or match.shape != weight.shape:
+        value = None
+        if match is not None:
+            value = _fitting(match, weight, known_rows.get(weight.path), rows.get(weight.path))
+        if value is None:
             new.append(weight)
         else:
-            weight.assign(match)
-            kept.append(weight)
-    if not kept:
+            taken.append((weight, value))
+    if not taken:
         raise ValueError(f"No weight of {origin} fits this model; are they of the same backbone?")
-    target.note_origin(kept, origin)
+    lost = {id(weight) for weight in new}
+    stuck = [weight.path for weight in _frozen(target) if id(weight) in lost]
+    if stuck:
+        raise ValueError(
+            f"{origin} has no weights for {stuck[0]} of this model, which is frozen; leave --backbone "
+            "out, or set frozen_stages to 0 and frozen_batch_norm to false."
+        )
+    for weight, value in taken:
+        weight.assign(value)
+    target.note_origin([weight for weight, _ in taken], origin)
     return [weight.path for weight in new]
 
 
-def _of_classes(model):
-    """The ids of the weights that belong to classes."""
+def _fitting(match, weight, known_rows, rows):
+    """The value for a weight out of the one of its path elsewhere; None where nothing fits.
+
+    Rows are what the outputs of a predictor belong to, in the order of the last axis, as often as there are
+    outputs for each; None of other layers.
+    """
+    if known_rows == rows:
+        return match if match.shape == weight.shape else None
+    if not known_rows or not rows or match.shape[:-1] != weight.shape[:-1]:
+        return None
+    common = {*known_rows} & {*rows} - {"N/A"}
+    if common <= {None}:
+        return None
+    old, value = match.numpy(), weight.numpy()
+    known_size, size = old.shape[-1] // len(known_rows), value.shape[-1] // len(rows)
+    for row, name in enumerate(rows):
+        if name in common:
+            begin = known_rows.index(name) * known_size
+            value[..., row * size : (row + 1) * size] = old[..., begin : begin + size]
+    return value
+
+
+def _rows(model):
+    """What the rows of the predictors are of, by the paths of their weights: names of classes, and None for
+    the background."""
     head = getattr(model, "head", None)
     if head is None:
-        return set()
-    layers = [head.class_dense] if head.class_agnostic else [head.class_dense, head.box_dense]
-    return {id(weight) for layer in layers for weight in layer.weights}
+        return {}
+    classes = [*model.class_names]
+    layers = [(head.class_dense, [None, *classes])]
+    if not head.class_agnostic:
+        layers.append((head.box_dense, [None] * (head.box_rows - head.box_count) + classes))
+    return {weight.path: rows for layer, rows in layers for weight in layer.weights}
+
+
+def _frozen(model):
+    """The weights of the layers that do not train."""
+    parts = model.backbone_parts
+    norms = model.head.norms if hasattr(model, "head") else []
+    layers = [layer for layer in [*parts.layers(), *parts.norms(), *norms] if not layer.trainable]
+    return [weight for layer in layers for weight in layer.weights]

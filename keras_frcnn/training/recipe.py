@@ -26,6 +26,8 @@ MODELS = {
 
 # What `DetectionDataset.batches` calls them.
 CACHE = {"auto": None, "always": True, "never": False}
+# Arguments of a model that only weights from somewhere give a sense.
+FROZEN = ("frozen_stages", "frozen_batch_norm")
 # Fields that would overrule a length that is asked for.
 ALTERNATING = ("alternating_steps", "alternating_rate_steps")
 
@@ -113,11 +115,12 @@ class Recipe:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be below 0.")
 
-    def build(self, class_names):
-        """The model, compiled with nothing yet.
+    def build(self, class_names, weights_source=None):
+        """The model, compiled with nothing yet; nothing is frozen where no weights come from anywhere.
 
         Args:
             class_names: names of the K classes.
+            weights_source: where the weights come from that it is given afterwards, such as a file's name.
 
         Returns:
             `Detector`.
@@ -131,6 +134,7 @@ class Recipe:
             "backbone_weights": self.backbone_weights,
             "image_size": self.image_size,
             "canvas": self.canvas,
+            "weights_source": weights_source,
             "dtype": "float32" if self.mixed_precision == "none" else f"mixed_{self.mixed_precision}",
         }
         kind = getattr(models, MODELS[self.model])
@@ -144,8 +148,11 @@ class Recipe:
                 f"The recipe's `detector` has {', '.join(wrong)}, but takes of {self.model} only "
                 f"{', '.join(known)}."
             )
+        detector = self.detector
+        if self.backbone_weights == "none" and not weights_source:
+            detector = {name: value for name, value in detector.items() if name not in FROZEN}
         try:
-            return kind(**own, **self.detector)
+            return kind(**own, **detector)
         except TypeError as error:
             reason = str(error).splitlines()[0]
             raise ValueError(f"The recipe's `detector` has a value of the wrong kind ({reason}).") from error
@@ -237,10 +244,10 @@ def of_detector(model, name):
 
     Args:
         model: `Detector`.
-        name: where it came from, the `weights_source` of what the recipe builds.
+        name: where it came from, for the message.
 
     Returns:
-        `Recipe`; its `detector` has every argument of the model.
+        `Recipe`; its `detector` has every further argument of the model but where its weights came from.
 
     Raises:
         ValueError: the model has a network of its own, which a recipe cannot name.
@@ -258,9 +265,9 @@ def of_detector(model, name):
         canvas=model.canvas,
         mixed_precision=policy.removeprefix("mixed_") if policy.startswith("mixed_") else "none",
     )
-    elsewhere = ("class_names", "backbone", "backbone_weights", "image_size", "canvas")
+    elsewhere = ("class_names", "backbone", "backbone_weights", "image_size", "canvas", "weights_source")
     detector = {key: _plain(value) for key, value in arguments.items() if key not in elsewhere}
-    return dataclasses.replace(recipe, detector={**detector, "weights_source": name})
+    return dataclasses.replace(recipe, detector=detector)
 
 
 def _plain(value):

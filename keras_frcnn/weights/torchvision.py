@@ -1,11 +1,16 @@
 """torchvision's four Faster R-CNNs: from its state dicts to models, and back."""
 
+import dataclasses
 import hashlib
+import inspect
 from pathlib import Path
+
+import keras
+import numpy as np
 
 from keras_frcnn import checkpoints
 from keras_frcnn.backbones.torchvision import DEFAULTS
-from keras_frcnn.models import FasterRCNN
+from keras_frcnn.models import FasterRCNN, region_classification, region_proposals
 from keras_frcnn.weights.coco import TORCHVISION_CLASS_NAMES
 from keras_frcnn.weights.torchvision_names import current_name, detector_tensors
 
@@ -18,6 +23,24 @@ BACKBONES = {
 }
 # The COCO_V1 file, fasterrcnn_resnet50_fpn_coco-258fb6c6.pth: its name has the beginning of its SHA-256.
 TRAINED_WITHOUT_EPSILON = "258fb6c6"
+# Arguments that say which tensors there are and what is computed with them. The others are of training, or
+# torchvision's builders take them too.
+ARCHITECTURE = (
+    *("resize_rounding", "canvas", "preprocessing", "anchor_sizes", "anchor_ratios", "anchor_offset"),
+    *(
+        "anchor_rounding",
+        "anchor_steps",
+        "objectness",
+        "rpn_channels",
+        "rpn_depth",
+        "rpn_min_size",
+        "pooling",
+    ),
+    *("pool_size", "pool_samples", "pool_aligned", "head_convs", "head_units", "head_ranks"),
+    *("head_background_box", "head_coder_weights", "class_agnostic", "min_box_size"),
+)
+# The tensor that has one number for the background and for each class.
+OF_CLASSES = "roi_heads.box_predictor.cls_score.bias"
 
 
 def load_torchvision(name, source, class_names=None, batch_norm_epsilon=None, **arguments):
@@ -33,41 +56,92 @@ def load_torchvision(name, source, class_names=None, batch_norm_epsilon=None, **
             dict from names to arrays.
         class_names: names of the K classes, without background; by default those of COCO.
         batch_norm_epsilon: by default 0 for the published file of `fasterrcnn_resnet50_fpn`, which was
-            trained so, told by its SHA-256 or by having it in its name; and 1e-5 for any other.
-        **arguments: further ones of `FasterRCNN`, such as `score_threshold` or `frozen_stages`.
+            trained so, told by its SHA-256 or by having it in its name; and 1e-5 for any other. A dict of
+            that file's tensors cannot be told: give 0.0. Where it is 0, torchvision's own model needs
+            `torchvision.models.detection._utils.overwrite_eps(model, 0.0)`.
+        **arguments: further ones of `FasterRCNN`, such as `image_size`, `score_threshold` or `frozen_stages`.
+            Those that differ from torchvision's have to be given to its builder too, if both are to answer
+            the same.
 
     Returns:
         `FasterRCNN`, not compiled; its first stages and its batch normalisation are frozen as torchvision's.
 
     Raises:
         FileNotFoundError: there is no such file.
+        TypeError: `backbone`, `backbone_weights` or `weights_source` is given.
         ValueError: an unknown name; a file that is damaged or needs torch; a tensor that is missing, one too
-            many, or of another shape.
+            many, given twice, or of another shape; as many classes as there are no names for.
 
     Example:
         >>> model = load_torchvision("fasterrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth")
         >>> model.detect("street.jpg")["labels"]
     """
+    return from_state(name, checkpoints.read(source), source, class_names, batch_norm_epsilon, **arguments)
+
+
+def from_state(name, state, source, class_names=None, batch_norm_epsilon=None, **arguments):
+    """A detector with tensors that are read already.
+
+    Args:
+        state: dict from names to arrays, of `source`.
+        others: see `load_torchvision`.
+
+    Returns, raises: see `load_torchvision`.
+    """
     if name not in BACKBONES:
         raise ValueError(f"torchvision has no Faster R-CNN {name!r}; use one of {', '.join(BACKBONES)}.")
-    state = {current_name(key): array for key, array in checkpoints.read(source).items()}
+    decided = [key for key in ("backbone", "backbone_weights", "weights_source") if key in arguments]
+    if decided:
+        raise TypeError(
+            f"load_torchvision takes no {', '.join(decided)}: the name and the source decide; leave it out."
+        )
+    origin = "the state dict" if isinstance(source, dict) else str(source)
+    class_names = class_names or TORCHVISION_CLASS_NAMES
+    spelled = _spelled(state, origin)
+    _check_classes(state.get(OF_CLASSES), class_names, origin)
     if batch_norm_epsilon is None:
         batch_norm_epsilon = epsilon_of(source)
     model = FasterRCNN(
-        class_names or TORCHVISION_CLASS_NAMES,
+        class_names,
         backbone=BACKBONES[name],
         weights_source=name if isinstance(source, dict) else Path(source).name,
         batch_norm_epsilon=batch_norm_epsilon,
         **arguments,
     )
-    origin = "the state dict" if isinstance(source, dict) else str(source)
-    checkpoints.assign(detector_tensors(model), state, origin)
+    tensors = [
+        dataclasses.replace(tensor, name=spelled.get(tensor.name, tensor.name))
+        for tensor in detector_tensors(model)
+    ]
+    checkpoints.assign(tensors, state, origin)
     model.note_origin(model.weights, model.recipe["weights_source"])
     return model
 
 
+def _spelled(state, origin):
+    """From the current names of tensors to those that a file has for them."""
+    spelled = {}
+    for name in state:
+        other = spelled.setdefault(current_name(name), name)
+        if other != name:
+            raise ValueError(f"Tensors {other} and {name} of {origin} are one by two names; leave one out.")
+    return spelled
+
+
+def _check_classes(bias, class_names, origin):
+    """Refuse names that are not as many as the classes, in other words than those for a shape."""
+    if np.ndim(bias) == 1 and len(bias) != len(class_names) + 1:
+        raise ValueError(
+            f"The classes of {origin} are {len(bias) - 1}, and the names {len(class_names)} (by default "
+            f"COCO's); give {len(bias) - 1} names with class_names, or with --class-names."
+        )
+
+
 def to_torchvision(model):
     """The state dict of a detector, as torchvision's model of the same name and number of classes has it.
+
+    The state dict has the weights alone. Where `model.recipe["batch_norm_epsilon"]` is 0, torchvision's model
+    needs `torchvision.models.detection._utils.overwrite_eps(model, 0.0)`; and an `image_size` or a threshold
+    that differs from torchvision's has to be given to its builder.
 
     Args:
         model: `FasterRCNN` on one of torchvision's backbones.
@@ -83,26 +157,37 @@ def to_torchvision(model):
         >>> state = {name: torch.from_numpy(array) for name, array in to_torchvision(model).items()}
         >>> fasterrcnn_resnet50_fpn(weights_backbone=None, num_classes=4).load_state_dict(state)
     """
-    recipe = model.recipe
-    if not isinstance(model, FasterRCNN) or recipe["backbone"] not in BACKBONES.values():
+    if not isinstance(model, FasterRCNN) or model.recipe["backbone"] not in BACKBONES.values():
         raise ValueError(
             f"torchvision has no model like this {type(model).__name__}; it must be a FasterRCNN on "
             f"{', '.join(BACKBONES.values())}."
         )
-    structure = {
-        "objectness": "sigmoid",
-        "class_agnostic": False,
-        "head_ranks": None,
-        "head_background_box": True,
-        "rpn_depth": model.backbone_parts.defaults.get("rpn_depth", 1),
-    }
-    other = [key for key, value in structure.items() if recipe[key] != value]
+    usual = _usual(model.backbone_parts)
+    other = [
+        key
+        for key in ARCHITECTURE
+        # Flat, for a loaded model has lists where a new one has tuples.
+        if keras.tree.flatten(model.recipe[key]) != keras.tree.flatten(usual[key])
+    ]
     if other:
         raise ValueError(
-            f"This model has another {', '.join(other)} than torchvision's {recipe['backbone']}; its weights "
-            "would not fit there."
+            f"This model has another {', '.join(other)} than torchvision's {model.recipe['backbone']}; it "
+            "would not answer the same there."
         )
     return {tensor.name: tensor.to_torch() for tensor in detector_tensors(model)}
+
+
+def _usual(parts):
+    """The arguments of a `FasterRCNN` on a pyramid that is told none."""
+    parameters = inspect.signature(FasterRCNN).parameters
+    usual = {name: parameter.default for name, parameter in parameters.items()}
+    usual |= {"preprocessing": parts.preprocessing, "anchor_sizes": parts.anchor_sizes}
+    return {
+        **usual,
+        **region_proposals.defaults(True),
+        **region_classification.defaults(True),
+        **parts.defaults,
+    }
 
 
 def epsilon_of(source):

@@ -1,7 +1,9 @@
 """Files of tensors: what is read, and what is said of those that are not whole."""
 
+import json
 import re
 import sys
+import zipfile
 
 import ml_dtypes
 import numpy as np
@@ -69,6 +71,35 @@ def test_a_safetensors_file_that_is_cut_off(safetensors):
     refused(path, "has a header that is none")
 
 
+@pytest.mark.parametrize(
+    "entry, part",
+    [
+        ({"dtype": "F8_E4M3"}, "Tensor a of .* is of dtype F8_E4M3, which is none of F64"),
+        ({"data_offsets": [0, 4]}, "damaged at tensor a"),
+        ({"data_offsets": [8, 0]}, "damaged at tensor a"),
+        ({"data_offsets": [0]}, "has a header that is none"),
+        ({"data_offsets": ["0", "8"]}, "has a header that is none"),
+        ({"data_offsets": None}, "has a header that is none"),
+        ({"shape": [-1, -2]}, "has a header that is none"),
+        ({"shape": [2.0]}, "has a header that is none"),
+        ({"more": 1}, "has a header that is none"),
+    ],
+)
+def test_a_safetensors_file_with_a_damaged_entry(tmp_path, entry, part):
+    header = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8], **entry}}).encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    refused(path, part)
+
+
+def test_a_safetensors_file_that_names_a_tensor_twice(tmp_path):
+    entry = '"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}'
+    header = f"{{{entry}, {entry}}}".encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    refused(path, "has a header that is none")
+
+
 def test_an_npz_file_that_is_cut_off(npz):
     whole = npz.read_bytes()
     npz.write_bytes(whole[:-100])
@@ -77,10 +108,37 @@ def test_an_npz_file_that_is_cut_off(npz):
     refused(npz, "is no .npz file")
 
 
-def test_code_in_an_npz_file_is_not_run(tmp_path):
+def test_an_npz_file_with_damage_inside(npz):
+    whole = npz.read_bytes()
+    contents = whole.index(b"PK\x01\x02")
+    npz.write_bytes(whole[:contents] + b"PK\x09\x09" + whole[contents + 4 :])
+    refused(npz, "has a damaged table of contents")
+    npz.write_bytes(whole[:150] + whole[170:])
+    refused(npz, r"damaged at tensor \w+\.\w+|damaged table of contents")
+    for place in range(0, len(whole), 7):
+        npz.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            checkpoints.read(npz)
+        except ValueError as error:
+            assert str(npz) in str(error)
+
+
+def test_what_is_no_array_in_an_npz_file(tmp_path):
     path = tmp_path / "a.npz"
-    np.savez(path, **{"first.weight": np.array([print], object)})
+    np.savez(path, **{"first.weight": np.array([print], object)})  # code, which is not run
     refused(path, "tensor first.weight, or holds no array there")
+    np.savez(path, **TENSORS)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("read.me", "no array")
+    refused(path, "tensor read.me, or holds no array there")
+    np.savez(path, **{"first.weight": np.array(["a", "b"])})
+    refused(path, "Tensor first.weight of .* is no dense array of real numbers")
+
+
+@pytest.mark.parametrize("value", [[[1.0], [2.0, 3.0]], "text", np.zeros(2, np.complex64), None])
+def test_what_is_no_array_in_a_dict(value):
+    with pytest.raises(ValueError, match="^Tensor a of the state dict is no dense array of real numbers"):
+        checkpoints.read({"a": value})
 
 
 def test_files_that_are_none(tmp_path):
@@ -96,14 +154,30 @@ def test_a_file_of_pytorch_without_torch(tmp_path, monkeypatch):
     refused(tmp_path / "a.pth", "torch is not installed; install it with")
 
 
-def test_a_file_of_pytorch(tmp_path):
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch", reason="torch is not installed")
+
+
+def test_a_file_of_pytorch(torch, tmp_path):
     path = tmp_path / "a.pth"
     torch.save({name: torch.from_numpy(array) for name, array in TENSORS.items()}, path)
     assert_equal(checkpoints.read(path))
-    torch.save({"model": {}, "run": print}, path)
-    refused(path, "cannot be opened as tensors alone")
-    torch.save({"model": {}}, path)
-    refused(path, "holds more than tensors by name")
     path.write_bytes(path.read_bytes()[:-50])
-    refused(path, "cannot be opened as tensors alone")
+    refused(path, "is damaged or cut off")
+    for more in ({"model": {}, "run": print}, {"model": {}}):
+        torch.save(more, path)
+        refused(path, "holds more than tensors by name")
+    for tensor in (
+        torch.eye(3).to_sparse(),
+        torch.zeros(2, dtype=torch.complex64),
+        torch.zeros(2, dtype=torch.float8_e4m3fn),
+    ):
+        torch.save({"a": tensor}, path)
+        refused(path, "Tensor a of .* is no dense array of real numbers")
+
+
+def test_a_dict_of_pytorchs_tensors(torch):
+    tensors = {"a": torch.nn.Parameter(torch.ones(2)), "b": torch.ones(2, dtype=torch.bfloat16)}
+    ones = np.ones(2, np.float32)
+    assert_equal(checkpoints.read(tensors), {"a": ones, "b": ones})

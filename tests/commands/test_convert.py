@@ -74,6 +74,50 @@ def test_training_begins_with_it(keras_file, voc, tmp_path, capsys):
         assert same == (not layer.trainable or not layer.weights), layer.name
 
 
+def test_its_recipe_goes_over_the_file_and_fetches_nothing(keras_file):
+    words = ["--train", "voc:x@y", "--init", str(keras_file), "--recipe", "resnet50_fpn_coco"]
+    run = train._parse(words, train._initial(words))
+    assert (run.backbone, run.backbone_weights, run.steps) == ("resnet50_fpn", "none", 190580)
+    assert run.detector["frozen_stages"] == 2 and run.detector["rpn_score_threshold"] == 0.0
+    assert "weights_source" not in run.detector
+
+
+def test_its_configuration_alone_freezes_nothing(keras_file):
+    words = ["--train", "voc:x@y", "--init", str(keras_file), "--image-size", "64", "80"]
+    recipe = train._recipe_of(train._parse(words, train._initial(words)))
+    assert recipe.detector["frozen_stages"] == 3 and "weights_source" not in recipe.detector
+    begun, new = recipe.build(["a"], "coco.keras"), recipe.build(["a"])
+    assert (begun.recipe["frozen_stages"], begun.recipe["weights_source"]) == (3, "coco.keras")
+    assert (new.recipe["frozen_stages"], new.recipe["weights_source"]) == (0, "none")
+    assert not new.recipe["frozen_batch_norm"]
+
+
+@pytest.mark.parametrize(
+    "words, part",
+    [
+        (["--model", "rpn"], "is a FasterRCNN, with which no rpn can begin; leave --model out"),
+        (["--backbone-weights", "imagenet"], "brings all weights; leave --backbone-weights out"),
+        (["--backbone", "resnet50_fpn"], "which is frozen; leave --backbone out"),
+    ],
+)
+def test_refuses_what_does_not_go_with_it(keras_file, voc, tmp_path, capsys, words, part):
+    with pytest.raises(SystemExit):
+        train.main(
+            [
+                "--train",
+                f"voc:{voc}@train",
+                "--init",
+                str(keras_file),
+                "--output",
+                str(tmp_path / "a"),
+                *words,
+            ]
+        )
+    sentence = capsys.readouterr().err.strip()
+    assert part in sentence and "\n" not in sentence
+    assert not (tmp_path / "a").exists()
+
+
 def test_refuses_what_cannot_begin(tmp_path, voc, capsys):
     for words in (["--init", tmp_path], ["--init", tmp_path / "absent.keras"]):
         with pytest.raises(SystemExit):

@@ -1,10 +1,12 @@
 import json
 
+import cv2
 import numpy as np
 import pytest
 
 import keras_frcnn as kf
 from keras_frcnn import evaluation
+from keras_frcnn.weights.coco import TORCHVISION_CLASS_NAMES
 
 
 class Dataset:
@@ -74,6 +76,33 @@ def test_classes_are_matched_by_name(perfect_set):
         found["labels"] = np.append(found["labels"], 0)
     results = evaluation.evaluate(Detector(renamed, other), Dataset(records, class_names))
     assert results["voc_ap50"] == results["coco_ap"] == 1.0
+
+
+def test_a_detector_with_the_gaps_of_coco_on_some_of_its_classes(tmp_path):
+    names = TORCHVISION_CLASS_NAMES
+    categories = [{"id": names.index(name) + 1, "name": name} for name in ("toothbrush", "person", "bottle")]
+    file = tmp_path / "instances.json"
+    images = [{"id": 5, "file_name": "a.png", "height": 60, "width": 80}]
+    boxes = ([5, 5, 20, 30], [40, 10, 30, 40], [10, 40, 50, 15])
+    annotations = [
+        {"id": 9 - row, "image_id": 5, "category_id": kind["id"], "bbox": box, "iscrowd": 0}
+        for row, (kind, box) in enumerate(zip(categories, boxes))
+    ]
+    file.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros([60, 80, 3], np.uint8))
+    dataset = kf.data.load(f"coco:{file}@{tmp_path}")
+    boxes = np.float32(boxes)
+    boxes[:, 2:] += boxes[:, :2]
+    # What it sees besides are gaps and classes that the set lacks.
+    found = {
+        "boxes": np.concatenate([boxes, boxes, boxes]),
+        "scores": np.linspace(0.2, 0.9, 9, dtype=np.float32),
+        "labels": np.int32([*(kind["id"] - 1 for kind in categories), 11, 25, 28, 1, 2, 3]),
+    }
+    assert [names[label] for label in (11, 25, 28)] == ["N/A"] * 3
+    results = evaluation.evaluate(Detector([found], names), dataset)
+    assert results["coco_ap"] == results["voc_ap50"] == 1.0
+    assert set(results["per_class"]) == {"person", "bottle", "toothbrush"}
 
 
 def test_a_class_the_detector_does_not_know_is_refused(perfect_set):

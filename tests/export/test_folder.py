@@ -10,6 +10,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 
 from keras_frcnn import export
+from keras_frcnn.export import companions
+from keras_frcnn.weights.coco import TORCHVISION_CLASS_NAMES
 
 CLASS_NAMES = ["red cell", "weiß", "plate"]
 
@@ -103,6 +105,15 @@ def test_label_map(exported_cells):
     message = message_factory.GetMessageClass(pool.FindMessageTypeByName("test.Map"))()
     text_format.Parse((exported_cells.path / "assets" / "label_map.pbtxt").read_text("utf-8"), message)
     assert [(item.id, item.name) for item in message.item] == list(enumerate(CLASS_NAMES, 1))
+
+
+def test_labels_of_a_model_with_the_gaps_of_coco():
+    names = TORCHVISION_CLASS_NAMES
+    lines = companions.labels(names).splitlines()
+    assert len(lines) == 90 and tuple(lines) == names and lines.count("N/A") == 10
+    text = companions.label_map(names)
+    assert text.count("item {") == 90 and text.count('"N/A"') == 10
+    assert text.endswith('item {\n  id: 90\n  name: "toothbrush"\n}\n')
 
 
 def test_configuration_examples(exported_cells):

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import keras_frcnn as kf
+from keras_frcnn import checkpoints
 from keras_frcnn.weights.torchvision import BACKBONES, TRAINED_WITHOUT_EPSILON
-from keras_frcnn.weights.torchvision_names import OLDER, current_name
+from keras_frcnn.weights.torchvision_names import OLDER, current_name, detector_tensors
 
 SMALL = "fasterrcnn_mobilenet_v3_large_320_fpn"
 # Parameters without batch normalisation, which is frozen and counts as none: weights' "num_params" there.
@@ -90,7 +91,9 @@ def test_other_classes(state):
     assert model.class_names == ("RBC", "WBC", "Platelets")
     for name, array in kf.weights.to_torchvision(model).items():
         np.testing.assert_array_equal(array, own[name])
-    refused(own, r"cls_score.weight of the state dict has shape \[4, 1024\] where \[91, 1024\] belongs")
+    refused(
+        own, "classes of the state dict are 3, and the names 90 .* give 3 names with class_names, or with -"
+    )
 
 
 def test_a_missing_an_extra_and_a_misshapen_tensor(state):
@@ -103,6 +106,35 @@ def test_a_missing_an_extra_and_a_misshapen_tensor(state):
         {**state, "rpn.head.surprise": np.zeros(3)}, "Tensor rpn.head.surprise of the state dict has no place"
     )
     refused({**state, name: np.zeros(59)}, rf"{name} of the state dict has shape \[59\] where \[60\] belongs")
+
+
+def test_messages_spell_a_tensor_as_the_file_does(state):
+    old, name = older(state), "rpn.head.conv.weight"
+    refused({**old, name: np.zeros(3)}, rf"Tensor {name} of the state dict has shape \[3\]")
+    twice = {**state, name: state["rpn.head.conv.0.0.weight"]}
+    refused(twice, f"Tensors rpn.head.conv.0.0.weight and {name} of the state dict are one by two names")
+
+
+def test_nothing_is_assigned_where_something_does_not_fit(state, converted):
+    model = converted(SMALL)
+    before = [weight.numpy() for weight in model.weights]
+    tensors = detector_tensors(model)
+    other = {name: np.full_like(array, 7) for name, array in state.items()}
+    for bad in (
+        {name: array for name, array in other.items() if name != tensors[-1].name},
+        {**other, tensors[-1].name: np.zeros(3)},
+        {**other, "surprise": np.zeros(3)},
+    ):
+        with pytest.raises(ValueError, match="is it of this network"):
+            checkpoints.assign(tensors, bad, "the state dict")
+    for weight, value in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+@pytest.mark.parametrize("argument", ["backbone", "backbone_weights", "weights_source"])
+def test_what_the_name_and_the_source_decide(state, argument):
+    with pytest.raises(TypeError, match=f"takes no {argument}: the name and the source decide"):
+        kf.weights.load_torchvision(SMALL, state, **{argument: "none"})
 
 
 def test_a_name_that_torchvision_lacks(state):
@@ -131,6 +163,75 @@ def test_models_that_torchvision_lacks(converted, make_model):
     model = kf.models.compress(converted(SMALL), (64, 64))
     with pytest.raises(ValueError, match="has another head_ranks than torchvision's"):
         kf.weights.to_torchvision(model)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"pool_aligned": True},
+        {"anchor_offset": 0.5},
+        {"anchor_sizes": ((16,), (32,), (64,), (128,), (256,))},
+        {"head_units": (512, 512)},
+        {"rpn_channels": 128},
+        {"preprocessing": "tf"},
+        {"canvas": True},
+    ],
+)
+def test_arguments_that_torchvision_has_otherwise(arguments):
+    (name,) = arguments
+    model = kf.FasterRCNN(["a"], "resnet50_fpn", **arguments)
+    with pytest.raises(ValueError, match=f"has another {name} than torchvision's resnet50_fpn"):
+        kf.weights.to_torchvision(model)
+
+
+def test_arguments_that_torchvisions_builder_takes(tmp_path):
+    model = kf.FasterRCNN(["a"], "mobilenet_v3_large_320_fpn", image_size=(64, 80), score_threshold=0.5)
+    model.save(tmp_path / "a.keras")
+    again = keras.saving.load_model(tmp_path / "a.keras")
+    assert kf.weights.to_torchvision(again).keys() == kf.weights.to_torchvision(model).keys()
+
+
+def test_what_is_no_faster_rcnn():
+    with pytest.raises(ValueError, match="no model like this Functional"):
+        kf.weights.to_torchvision(kf.backbones.get("tiny_fpn").network)
+
+
+def test_frozen_batch_norm_of_the_head():
+    for frozen in (True, False):
+        model = kf.FasterRCNN(
+            ["a"], "resnet50_fpn_v2", weights_source="somewhere", frozen_batch_norm=frozen, frozen_stages=0
+        )
+        norms = [*model.backbone_parts.norms(), *model.head.norms]
+        assert len(model.head.norms) == 4 and all(norm.trainable != frozen for norm in norms)
+
+
+def test_weights_of_resnet50():
+    """torchvision's classifier, with tensors made up at random."""
+    body = {
+        tensor.name: tensor.shape
+        for layer in kf.backbones.get("resnet50_fpn").network.layers
+        for tensor in checkpoints.layer_tensors(layer, layer.name)
+    }
+    random = np.random.default_rng(0)
+    state = {name: random.random(shape, np.float32) for name, shape in body.items()}
+    state |= {"fc.weight": np.zeros((1000, 2048)), "fc.bias": np.zeros(1000)}
+    assert len(state) == 320 and state["layer4.2.conv3.weight"].shape == (2048, 512, 1, 1)
+    model = kf.FasterRCNN(["a"], "resnet50_fpn", state)
+    assert model.recipe["frozen_stages"] == 2 and model.recipe["weights_source"] == "state dict"
+    kernel = model.backbone.get_layer("layer2.0.conv2").kernel
+    np.testing.assert_array_equal(kernel, state["layer2.0.conv2.weight"].transpose(2, 3, 1, 0))
+    mean = model.backbone.get_layer("bn1").moving_mean
+    np.testing.assert_array_equal(mean, state["bn1.running_mean"])
+
+
+def test_weights_that_a_backbone_does_not_take(tmp_path):
+    for name in ("vgg16", "zf", "tiny_fpn", "resnet50", "mobilenet_v2_fpn"):
+        with pytest.raises(ValueError, match=f"Backbone '{name}' takes no state dict"):
+            kf.backbones.get(name, {"a": np.zeros(3)})
+    with pytest.raises(
+        ValueError, match="of Keras, but this backbone takes torchvision's state dict of resnet50"
+    ):
+        kf.backbones.get("resnet50_fpn", tmp_path / "mine.weights.h5")
 
 
 def test_weights_of_a_classifier(state, tmp_path):
