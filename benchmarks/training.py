@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import scaling
-from inference import EAGER, FORMATS, OURS, SHORT_SIDES, SIZE, add_common, draw_weights, rows
+from inference import EAGER, FORMATS, OURS, SHORT_SIDES, SIZE, add_common, draw_weights, highest, rows
 from report import Report, summary
 from sides import Sides
 from worker import SideFailed
@@ -63,13 +63,13 @@ def main(arguments=None):
 def compare(options, sides, folder, report):
     """Time a step of both sides and print the tables."""
     peak = sides.workers["preparation"].call("peak")
-    sides.drop("preparation")
     names = start(options, sides, folder, draw_weights(options, sides, folder))
     report.say("versions", sides.versions(), ", ".join(f"{k} {v}" for k, v in sides.versions().items()))
     report.skipped(sides)
     check(sides, names, report)
     compare_losses(sides, names, folder, report)
     taken, idle = sides.in_turns(names, options.rounds)
+    peak = highest(peak, sides.workers["preparation"].call("peak"))
     times = {name: summary(taken[name]) for name in names}
     memory = {name: sides.workers[name].call("memory") for name in names}
     # Last, because it runs the forward pass eagerly.

@@ -63,6 +63,8 @@ class DetectionDataset:
         photometric=0.0,
         crop=0.0,
         scale_jitter=None,
+        cache=None,
+        repeat=False,
     ):
         """Batches for `fit` and `evaluate`.
 
@@ -90,14 +92,19 @@ class DetectionDataset:
             scale_jitter: `(low, high)`, such as `(0.1, 2.0)`: in training the size that an image would have
                 is multiplied by a random factor between these. The image is then padded, or cut at random, to
                 what it would fill without; objects as for `crop`, but none need be kept.
+            cache: whether decoded images are kept in memory once they were needed, as they are before any
+                change, so that no batch differs; by default where they fit (see `memory.decide`).
+            repeat: go on without end: the epochs one after another, in batches that are all full. All of it
+                is then made by TensorFlow, so that the tf.data service can run it elsewhere (docs/input.md);
+                nothing is kept unless `cache` is True.
 
         Returns:
-            tf.data.Dataset of known length with elements `(x, y)`: `x = {"images": float32 [B, H, W, 3] in
-            0-255, "image_shapes": int32 [B, 2], the height and width that are not padding}` and `y =
-            {"boxes": float32 [B, M, 4] xyxy in pixels of the resized image, "labels": int32 [B, M], "ignore":
-            bool [B, M]}`, padded with -1 (False); M is the most objects of an image in the batch, at least 1.
-            A set with proposals adds `"proposals": float32 [B, P, 4]` to `x`, best first, moved and padded as
-            boxes are; P is the most of an image in the batch, at least 1.
+            tf.data.Dataset, without `repeat` of known length, with elements `(x, y)`: `x = {"images": float32
+            [B, H, W, 3] in 0-255, "image_shapes": int32 [B, 2], the height and width that are not padding}`
+            and `y = {"boxes": float32 [B, M, 4] xyxy in pixels of the resized image, "labels": int32 [B, M],
+            "ignore": bool [B, M]}`, padded with -1 (False); M is the most objects of an image in the batch,
+            at least 1. A set with proposals adds `"proposals": float32 [B, P, 4]` to `x`, best first, moved
+            and padded as boxes are; P is the most of an image in the batch, at least 1.
 
         Raises:
             ValueError: an argument out of range.
@@ -114,6 +121,8 @@ class DetectionDataset:
             photometric,
             crop,
             scale_jitter,
+            cache,
+            repeat,
         )
 
     def with_proposals(self, proposals, top=2000):

@@ -4,12 +4,14 @@ Shape letters: B images of a batch, M the most objects of one of them, P the mos
 """
 
 import itertools
+import sys
 
 import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import images
-from keras_frcnn.data import augmentation
+from keras_frcnn.data import augmentation, memory
+from keras_frcnn.data.sources import Kept
 
 # What fills a batch up.
 PADDING = {
@@ -34,13 +36,17 @@ def batches(
     photometric,
     crop,
     scale_jitter,
+    cache,
+    repeat,
 ):
     """Make the batches of `DetectionDataset.batches`, which documents the arguments."""
     _check_arguments(batch_size, image_size, seed, short_sides, scale_jitter)
     _check_probabilities(flip=flip, photometric=photometric, crop=crop)
     short, long = image_size
     count = len(dataset)
-    example_of = _Examples(dataset)
+    # What is to run elsewhere cannot take this process's memory along.
+    kept, _ = memory.decide(dataset, False if cache is None and repeat else cache)
+    example_of = _Examples(dataset, Kept(dataset.source) if kept else dataset.source)
     portrait = np.array([record.height > record.width for record in dataset.records], bool)
     portraits = tf.constant(portrait)
     side = images.canvas_side(image_size)
@@ -71,7 +77,7 @@ def batches(
         padding = tuple({name: PADDING[name] for name in part} for part in data.element_spec[:2])
         return data.padded_batch(batch_size, padding_values=(*padding, False))
 
-    data = _order(count, training, seed)
+    data = _order(count, training, seed, repeat)
     data = data.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     groups = [count] if canvas else [int(portrait.sum()), int((~portrait).sum())]
     if canvas:
@@ -85,7 +91,9 @@ def batches(
             window_size=batch_size,
         )
     data = data.map(lambda x, y, _: (x, y))
-    data = data.apply(tf.data.experimental.assert_cardinality(sum(-(-size // batch_size) for size in groups)))
+    if not repeat:
+        batch_count = sum(-(-size // batch_size) for size in groups)
+        data = data.apply(tf.data.experimental.assert_cardinality(batch_count))
     return data.prefetch(2)
 
 
@@ -126,18 +134,25 @@ def _check_probabilities(**probabilities):
             raise ValueError(f"{name} is {value}; give a probability from 0 to 1.")
 
 
-def _order(count, training, seed):
+def _order(count, training, seed, repeat):
     """Pairs of an image's index and two seeds for its augmentation, new in each iteration of training."""
     iterations = itertools.count()
 
-    # NumPy draws them, because TensorFlow would mix the global seed into those of its data sets.
-    def draw():
-        random = np.random.default_rng([seed, next(iterations)])
-        indices = random.permutation(count) if training else np.arange(count)
-        yield indices, random.integers(2**31, size=[count, 2])
+    # Of their number alone: TensorFlow would mix the global seed into those of its data sets.
+    def epoch(number):
+        order_seed, image_seed = tf.unstack(tf.random.split([seed, number], 2))
+        indices = tf.range(count, dtype=tf.int64)
+        if training:
+            indices = tf.random.experimental.stateless_shuffle(indices, order_seed)
+        seeds = tf.random.stateless_uniform([count, 2], image_seed, maxval=2**31, dtype=tf.int64)
+        return tf.data.Dataset.from_tensor_slices((indices, seeds))
 
-    signature = tf.TensorSpec([count], tf.int64), tf.TensorSpec([count, 2], tf.int64)
-    return tf.data.Dataset.from_generator(draw, output_signature=signature).unbatch()
+    if repeat:
+        numbers = tf.data.Dataset.range(sys.maxsize)
+    else:
+        signature = tf.TensorSpec([], tf.int64)
+        numbers = tf.data.Dataset.from_generator(lambda: [next(iterations)], output_signature=signature)
+    return numbers.flat_map(epoch)
 
 
 def _choice(values, seeds):
@@ -174,10 +189,10 @@ def _at_least_one_row(rows, name):
 class _Examples:
     """What there is of an image before any change, by its index in the graph."""
 
-    def __init__(self, dataset):
+    def __init__(self, dataset, source):
         records = dataset.records
         nowhere = np.zeros([0, 4], np.float32)
-        self.source = dataset.source
+        self.source = source
         self.boxes = _Rows([record.boxes for record in records], nowhere)
         self.labels = _Rows([record.labels for record in records], np.zeros(0, np.int32))
         self.ignore = _Rows([record.ignore for record in records], np.zeros(0, bool))

@@ -6,6 +6,7 @@
 import bisect
 import itertools
 
+import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import images
@@ -65,6 +66,40 @@ class Joined:
             for source, start in zip(self.sources, self.starts)
         ]
         return tf.switch_case(which, branches)
+
+
+class Kept:
+    """The images of another source, each kept in memory once it was asked for."""
+
+    def __init__(self, source):
+        self.source = source
+        self._images = {}
+        self._nothing = np.zeros([0, 0, 3], np.uint8)
+
+    def __len__(self):
+        return len(self.source)
+
+    def image(self, index):
+        return self._known(index) if index in self._images else self._keep(index, self.source.image(index))
+
+    def tensor(self, index):
+        known = tf.ensure_shape(tf.numpy_function(self._known, [index], tf.uint8), [None, None, 3])
+
+        # In the graph, because decoding under Python's lock would stop the other images.
+        def decoded():
+            image = self.source.tensor(index)
+            return tf.ensure_shape(tf.numpy_function(self._keep, [index, image], tf.uint8), image.shape)
+
+        return tf.cond(tf.size(known) > 0, lambda: known, decoded)
+
+    def _known(self, index):
+        return self._images.get(int(index), self._nothing)
+
+    def _keep(self, index, image):
+        # A copy, for TensorFlow may use the memory again.
+        kept = self._images[int(index)] = np.array(image)
+        kept.flags.writeable = False
+        return kept
 
 
 def decode_or_name(contents, name):

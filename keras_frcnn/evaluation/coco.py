@@ -1,17 +1,22 @@
-"""The twelve numbers of COCO, computed by faster-coco-eval, whose results are those of pycocotools.
+"""The twelve numbers of COCO, as pycocotools computes them, but for a whole set at once.
 
-Letters: N detections and M objects of an image, K classes, T IoU thresholds, R recall thresholds.
+Letters: N detections and M objects of an image, D detections of a class, K classes, A area ranges, T IoU
+thresholds, R recall thresholds.
 """
 
 import numpy as np
-from faster_coco_eval import COCO, COCOeval_faster
 
+from keras_frcnn.evaluation import coco_matching
+from keras_frcnn.evaluation.coco_matching import HIT, NEITHER
 from keras_frcnn.evaluation.voc import check_paired
 
 NAMES = (
     *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
     *("ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large"),
 )
+RECALLS = np.linspace(0.0, 1.0, 101)
+# So many of the best detections of a class in an image count.
+LIMITS = 1, 10, 100
 
 
 def evaluate(detections, records, class_names):
@@ -37,54 +42,100 @@ def evaluate(detections, records, class_names):
         ValueError: not one dict of detections for each record.
     """
     check_paired(detections, records)
-    truth = COCO(_annotations(records, class_names))
-    found = truth.loadRes(_results(detections))
-    evaluator = COCOeval_faster(truth, found, iouType="bbox")
-    evaluator.run()
-    numbers = np.where(evaluator.stats < 0, np.nan, evaluator.stats)
-    # [T, R, K, area ranges, detection limits]: all areas, 100 detections.
-    precision = evaluator.eval["precision"][:, :, :, 0, -1]
+    found, truth = _flat_detections(detections), _flat_objects(records)
+    # Best first; equal scores keep their order.
+    found = _sorted(found, (-found["scores"], found["images"], found["labels"]))
+    truth = _sorted(truth, (truth["images"], truth["labels"]))
+    ranks = coco_matching.ranks(found["labels"], found["images"])
+    found = {name: values[ranks < LIMITS[-1]] for name, values in found.items()}
+    ranks = ranks[ranks < LIMITS[-1]]
+    verdicts = coco_matching.match(found, truth, ranks)
+    counting = coco_matching.counting(truth)
+    curves = []
+    for label in range(len(class_names)):
+        mine = slice(*np.searchsorted(found["labels"], [label, label + 1]))
+        objects = counting[truth["labels"] == label].sum(0)
+        curves.append(_class_curves(verdicts[mine], found["scores"][mine], ranks[mine], objects))
+    precision, recall = (np.stack(part) for part in zip(*curves))
     per_class = {
         name: {"ap": _mean(curves), "ap50": _mean(curves[0]), "ap75": _mean(curves[5])}
-        for name, curves in zip(class_names, np.moveaxis(precision, 2, 0))
+        for name, curves in zip(class_names, precision[:, 0])
     }
-    return {**{name: float(number) for name, number in zip(NAMES, numbers)}, "per_class": per_class}
+    return {**_numbers(precision, recall), "per_class": per_class}
 
 
-def _annotations(records, class_names):
-    # Numbered from 1: the evaluator takes an annotation 0 for "no match". A record's own id may be a string.
-    images, annotations = [], []
-    for number, record in enumerate(records, 1):
-        images.append({"id": number, "height": record.height, "width": record.width})
-        objects = zip(_xywh(record.boxes), record.labels, record.area, record.ignore)
-        for bbox, label, area, ignore in objects:
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": int(label) + 1,
-                    "bbox": bbox,
-                    "area": float(area),
-                    "iscrowd": int(ignore),
-                }
-            )
-    categories = [{"id": label, "name": name} for label, name in enumerate(class_names, 1)]
-    return {"images": images, "annotations": annotations, "categories": categories}
+def _flat_detections(detections):
+    counts = [len(found["scores"]) for found in detections]
+    return {
+        "images": np.repeat(np.arange(len(counts)), counts),
+        "labels": _joined([found["labels"] for found in detections], np.int64),
+        "scores": _joined([found["scores"] for found in detections], np.float64),
+        "boxes": _joined([found["boxes"] for found in detections], np.float64, 4),
+    }
 
 
-def _results(detections):
-    return [
-        {"image_id": number, "category_id": int(label) + 1, "bbox": bbox, "score": float(score)}
-        for number, found in enumerate(detections, 1)
-        for bbox, label, score in zip(_xywh(found["boxes"]), found["labels"], found["scores"])
-    ]
+def _flat_objects(records):
+    counts = [len(record.labels) for record in records]
+    return {
+        "images": np.repeat(np.arange(len(counts)), counts),
+        "labels": _joined([record.labels for record in records], np.int64),
+        "boxes": _joined([record.boxes for record in records], np.float64, 4),
+        "area": _joined([record.area for record in records], np.float64),
+        "crowd": _joined([record.ignore for record in records], bool),
+    }
 
 
-def _xywh(boxes):
-    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=-1).tolist()
+def _joined(parts, dtype, *row):
+    return np.concatenate([np.zeros([0, *row], dtype), *(np.reshape(part, [-1, *row]) for part in parts)])
 
 
-def _mean(precision):
-    present = precision[precision > -1]
+def _sorted(part, keys):
+    order = np.lexsort(keys)
+    return {name: values[order] for name, values in part.items()}
+
+
+def _class_curves(verdicts, scores, ranks, objects):
+    """Precision and recall of one class.
+
+    Args:
+        verdicts: int8 `[D, A, T]` from `coco_matching.match`.
+        scores: float64 `[D]`.
+        ranks: int `[D]`, places among the detections of the class in the image.
+        objects: int `[A]`, how many there are to be found.
+
+    Returns:
+        precision: float64 `[A, T, R]`, the best at each recall or above.
+        recall: float64 `[A, T, 3]` with each of `LIMITS`. Both are NaN in areas without objects.
+    """
+    precision = np.full([*verdicts.shape[1:], len(RECALLS)], np.nan)
+    recall = np.full([*verdicts.shape[1:], len(LIMITS)], np.nan)
+    order = np.argsort(-scores, kind="stable")
+    for area in np.flatnonzero(objects):
+        mine = np.ascontiguousarray(verdicts[:, area].T)
+        hits = mine == HIT
+        for place, limit in enumerate(LIMITS):
+            recall[area, :, place] = hits[:, ranks < limit].sum(-1) / objects[area]
+        found = np.cumsum(hits[:, order], axis=-1)
+        counted = np.cumsum((mine != NEITHER)[:, order], axis=-1)
+        best = np.zeros([len(found), len(order) + 1])
+        best[:, :-1] = found / np.maximum(counted, 1)
+        best = np.maximum.accumulate(best[:, ::-1], axis=-1)[:, ::-1]
+        for row, curve in enumerate(found / objects[area]):
+            precision[area, row] = best[row, np.searchsorted(curve, RECALLS)]
+    return precision, recall
+
+
+def _numbers(precision, recall):
+    """The twelve numbers of `[K, A, T, R]` and `[K, A, T, 3]`."""
+    numbers = (
+        *(precision[:, 0], precision[:, 0, 0], precision[:, 0, 5]),
+        *(precision[:, area] for area in (1, 2, 3)),
+        *(recall[:, 0, :, place] for place in (0, 1, 2)),
+        *(recall[:, area, :, 2] for area in (1, 2, 3)),
+    )
+    return {name: _mean(values) for name, values in zip(NAMES, numbers)}
+
+
+def _mean(values):
+    present = values[~np.isnan(values)]
     return float(present.mean()) if present.size else float("nan")

@@ -56,13 +56,14 @@ def _folded_network(network, source):
 
 def _norms_by_convolution(network):
     """The batch normalisation that alone reads a convolution, by that convolution; each is called once."""
-    calls = collections.Counter(node.operation for node in network._nodes)
+    nodes = list(itertools.chain(*network._nodes_by_depth.values()))
+    calls = collections.Counter(node.operation for node in nodes)
     readers = {id(tensor): [None] for tensor in network.outputs}
-    for node in network._nodes:
+    for node in nodes:
         for tensor in node.input_tensors:
             readers.setdefault(id(tensor), []).append(node.operation)
     pairs = {}
-    for node in network._nodes:
+    for node in nodes:
         norm, *others = readers.get(id(node.outputs[0]), [None])
         alone = not others and calls[node.operation] == calls[norm] == 1
         if alone and _is_linear(node.operation) and _is_norm(norm):

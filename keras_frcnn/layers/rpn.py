@@ -103,7 +103,8 @@ class RegionProposalNetwork(keras.layers.Layer):
             image_shapes = self._whole(features[0])
         anchors = self.anchors.per_level(features)
         objectness, deltas = zip(*(self._predict(feature) for feature in features), strict=True)
-        proposals, scores, count = self._propose(objectness, deltas, anchors, image_shapes, training)
+        with tf.name_scope("proposals"):
+            proposals, scores, count = self._propose(objectness, deltas, anchors, image_shapes, training)
         return {
             "objectness": tf.concat(objectness, axis=1),
             "deltas": tf.concat(deltas, axis=1),

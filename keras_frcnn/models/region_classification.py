@@ -109,11 +109,13 @@ class RegionClassification:
         Returns:
             dict of "class_loss" and "box_loss", float32 scalars.
         """
-        rois, *targets = self.proposal_targets(proposals, proposed, y, self.sampling_seed(training))
+        with tf.name_scope("targets"):
+            rois, *targets = self.proposal_targets(proposals, proposed, y, self.sampling_seed(training))
         class_logits, deltas = self.head(self.pool(features, rois, training), training=training)
-        class_loss, box_loss = detection_loss(
-            class_logits, deltas, *targets, self.recipe["head_beta"], self.head.deviation
-        )
+        with tf.name_scope("losses"):
+            class_loss, box_loss = detection_loss(
+                class_logits, deltas, *targets, self.recipe["head_beta"], self.head.deviation
+            )
         return {"class_loss": class_loss, "box_loss": self.recipe["box_loss_weight"] * box_loss}
 
     def classify(self, pooled, proposals, proposed, image_shapes, training=False):
@@ -130,16 +132,17 @@ class RegionClassification:
             dict as from `infer`.
         """
         class_logits, deltas = self.head(pooled, training=training)
-        return postprocess(
-            self.probabilities(class_logits),
-            self.box_coder.decode(deltas, proposals[:, :, None]),
-            proposed,
-            image_shapes,
-            self.recipe["score_threshold"],
-            self.recipe["nms_iou"],
-            self.recipe["max_detections"],
-            self.recipe.get("min_box_size", 0.0),  # SPPnet and R-CNN have none
-        )
+        with tf.name_scope("post_processing"):
+            return postprocess(
+                self.probabilities(class_logits),
+                self.box_coder.decode(deltas, proposals[:, :, None]),
+                proposed,
+                image_shapes,
+                self.recipe["score_threshold"],
+                self.recipe["nms_iou"],
+                self.recipe["max_detections"],
+                self.recipe.get("min_box_size", 0.0),  # SPPnet and R-CNN have none
+            )
 
     def probabilities(self, class_logits):
         """Scores 0–1 `[B, R, K + 1]` of logits, background first."""

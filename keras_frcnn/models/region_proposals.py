@@ -102,11 +102,16 @@ class RegionProposals:
         Returns:
             dict of "rpn_class_loss" and "rpn_box_loss", float32 scalars.
         """
-        index, targets, positive, valid = self.anchor_targets(
-            rpn["anchors"], image_shapes, y, self.sampling_seed(training)
-        )
-        objectness, deltas = self.rpn.at(features, index)
-        class_loss, box_loss = rpn_loss(objectness, deltas, targets, positive, valid, self.recipe["rpn_beta"])
+        with tf.name_scope("targets"):
+            index, targets, positive, valid = self.anchor_targets(
+                rpn["anchors"], image_shapes, y, self.sampling_seed(training)
+            )
+        with tf.name_scope("rpn"):
+            objectness, deltas = self.rpn.at(features, index)
+        with tf.name_scope("losses"):
+            class_loss, box_loss = rpn_loss(
+                objectness, deltas, targets, positive, valid, self.recipe["rpn_beta"]
+            )
         return {"rpn_class_loss": class_loss, "rpn_box_loss": box_loss}
 
     def propose_batch(self, images, training=False):

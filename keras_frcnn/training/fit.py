@@ -6,7 +6,9 @@ import math
 import keras
 
 from keras_frcnn import callbacks, evaluation
+from keras_frcnn.data import memory
 from keras_frcnn.training.progress import EpochLines, ImageLines
+from keras_frcnn.training.recipe import CACHE
 from keras_frcnn.training.run_folder import RunFolder, save
 
 # The file that says, of a method with stages, that the network is fine-tuned and need not be again.
@@ -49,6 +51,7 @@ def fit(recipe, model, train, val, folder):
 
 
 def _fit(recipe, model, train, val, folder, metrics):
+    print(memory.decide(train, CACHE[recipe.cache])[1], flush=True)
     batches = recipe.batches(train, model, training=True)
     epochs = recipe.epochs_for(len(batches))
     batches_an_epoch = recipe.batches_an_epoch(len(batches))

@@ -24,6 +24,8 @@ MODELS = {
 }
 
 
+# What `DetectionDataset.batches` calls them.
+CACHE = {"auto": None, "always": True, "never": False}
 # Fields that would overrule a length that is asked for.
 ALTERNATING = ("alternating_steps", "alternating_rate_steps")
 
@@ -89,6 +91,8 @@ class Recipe:
     """Probability of cutting a training image to a window that keeps an object."""
     scale_jitter: tuple[float, ...] = ()
     """Range of a random factor on the size of a training image, such as 0.1 2.0; by default none."""
+    cache: Literal["auto", "always", "never"] = "auto"
+    """Whether decoded images stay in memory; by default where they fit into a quarter of what is free."""
     mixed_precision: Literal["none", "float16", "bfloat16"] = "none"
     """Compute dtype; box arithmetic and losses stay float32."""
     seed: int = 0
@@ -163,6 +167,7 @@ class Recipe:
             photometric=self.photometric,
             crop=self.crop,
             scale_jitter=self.scale_jitter or None,
+            cache=CACHE[self.cache],
         )
 
     def epochs_for(self, batches):

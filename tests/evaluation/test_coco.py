@@ -67,6 +67,31 @@ def test_equals_pycocotools(random_set, seed):
     assert np.isnan(result["per_class"][class_names[-1]]["ap"])
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_equals_pycocotools_where_scores_and_overlaps_are_equal(seed, make_record, make_found):
+    """On a coarse grid many overlaps are the same, and a class has more than a hundred detections."""
+    random = np.random.default_rng(seed)
+
+    def boxes(count):
+        corner = random.integers(0, 4, [count, 2]) * 8
+        return np.concatenate([corner, corner + random.integers(1, 4, [count, 2]) * 16], axis=1)
+
+    records, detections = [], []
+    for number in range(12):
+        objects, found = random.integers(0, 15), random.integers(150, 300)
+        ignore = random.random(objects) < 0.3
+        records.append(
+            make_record(boxes(objects), random.integers(0, 2, objects), ignore, image_id=number + 1)
+        )
+        scores = random.integers(1, 9, found) / 8
+        detections.append(make_found(boxes(found), scores, random.integers(0, 2, found)))
+    assert max((found["labels"] == 0).sum() for found in detections) > 100
+    result = coco.evaluate(detections, records, ("a", "b"))
+    expected = by_pycocotools(detections, records, ("a", "b")).stats
+    expected = np.where(expected < 0, np.nan, expected)
+    np.testing.assert_allclose([result[name] for name in coco.NAMES], expected, rtol=0, atol=1e-12)
+
+
 def test_perfect_detections_score_exactly_one(perfect_set):
     result = coco.evaluate(*perfect_set)
     assert [result[name] for name in ("ap", "ap50", "ap75", "ar100")] == [1.0] * 4

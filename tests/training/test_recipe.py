@@ -208,6 +208,7 @@ def test_batches_are_made_as_the_recipe_says():
         photometric=0.5,
         crop=0.75,
         scale_jitter=(0.5, 2.0),
+        cache="never",
     )
     data, model = Mock(), Mock(image_size=(40, 60), recipe={})
     assert recipe.batches(data, model, training=True) is data.batches.return_value
@@ -222,6 +223,7 @@ def test_batches_are_made_as_the_recipe_says():
         photometric=0.5,
         crop=0.75,
         scale_jitter=(0.5, 2.0),
+        cache=False,
     )
     Recipe().batches(data, model, training=False)
     assert data.batches.call_args.kwargs["scale_jitter"] is None

@@ -1,0 +1,89 @@
+"""`python -m keras_frcnn profile`: where the time of a training step and of an inference goes."""
+
+import dataclasses
+import json
+import sys
+import time
+from pathlib import Path
+
+import tensorflow as tf
+import tyro
+
+from keras_frcnn import data, profiling
+from keras_frcnn.commands.detectors import load_detector
+from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.models import Detector, FasterRCNN
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """Print where the time of a training step and of an inference goes, and keep a trace for TensorBoard.
+
+    On a CPU: with a GPU the table shows what the host does, and only the trace what the device does.
+    """
+
+    model: Path | None = None
+    """A .keras file."""
+    backbone: str | None = None
+    """In place of --model: a new detector on this network, with random weights."""
+    data: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined. By default
+    shapes@train."""
+    image_size: tuple[int, int] | None = None
+    """With --backbone: short side and limit of the long side, pixels; by default the network's."""
+    batch_size: int = 2
+    """Images a training step."""
+    steps: int = 10
+    """Steps that are timed, after two that are not; of these, five at most are traced."""
+    output: Path | None = None
+    """Folder that gets the traces; by default a new one under runs/."""
+    json: Path | None = None
+    """File that gets the figures, in seconds."""
+
+
+@in_one_sentence
+def main(arguments=None):
+    """Run the command.
+
+    Args:
+        arguments: list of words; by default those of the process.
+
+    Returns:
+        The dict from `profiling.profile`.
+    """
+    run = tyro.cli(Profile, args=sys.argv[1:] if arguments is None else list(arguments))
+    for name in ("batch_size", "steps"):
+        if getattr(run, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} is {getattr(run, name)}; give at least 1.")
+    dataset = data.load(list(run.data) or "shapes@train")
+    model = _model(run, dataset)
+    dataset = dataset.with_class_names(model.class_names)
+    model.compile()
+    folder = run.output or Path("runs") / f"profile-{time.strftime('%Y%m%d-%H%M%S')}"
+    figures = profiling.profile(model, dataset, run.batch_size, run.steps, folder)
+    print(f"{run.model or run.backbone} at {model.image_size} on {dataset.name}, {_device()}\n")
+    print(profiling.report(figures))
+    print(f"Traces: {folder}. With TensorBoard: tensorboard --logdir {folder}, tab Profile.")
+    if run.json:
+        run.json.parent.mkdir(parents=True, exist_ok=True)
+        run.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return figures
+
+
+def _model(run, dataset):
+    if (run.model is None) == (run.backbone is None):
+        raise ValueError("Name what to profile with either --model FILE.keras or --backbone NAME.")
+    if run.model:
+        if run.image_size:
+            raise ValueError("A model has an --image-size of its own; leave it out, or give --backbone.")
+        model = load_detector(run.model)
+        if not isinstance(model, Detector):
+            raise ValueError(f"{run.model} is a SavedModel, which cannot be trained; give a .keras file.")
+        return model
+    size = {"image_size": run.image_size} if run.image_size else {}
+    return FasterRCNN(dataset.class_names, run.backbone, **size)
+
+
+def _device():
+    gpus = tf.config.list_physical_devices("GPU")
+    return f"{len(gpus)} GPU" if gpus else "CPU"

@@ -1,0 +1,58 @@
+"""Whether the decoded images of a set are kept in memory."""
+
+from pathlib import Path
+
+# A set that is kept takes at most this share of the memory that is free.
+SHARE = 0.25
+# Limit and use of a container, of control groups 2 and 1, bytes.
+_CGROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+
+
+def decide(dataset, cache=None):
+    """Decide whether `DetectionDataset.batches` keeps decoded images.
+
+    Args:
+        dataset: `DetectionDataset`.
+        cache: True or False; None keeps them where they fit into `SHARE` of the free memory.
+
+    Returns:
+        bool, and a sentence for the log that says why.
+    """
+    needed, free = decoded_bytes(dataset), available_bytes()
+    images = f"{len(dataset)} decoded images, {_size(needed)}"
+    if cache is not None:
+        return cache, f"{'Keeping' if cache else 'Not keeping'} {images}, in memory, as asked for."
+    if free is None:
+        return False, f"Not keeping {images}, in memory, for this system does not say how much is free."
+    if needed > SHARE * free:
+        return False, f"Not keeping {images}, in memory: more than a quarter of the {_size(free)} free."
+    return True, f"Keeping {images}, in memory, of which {_size(free)} are free."
+
+
+def decoded_bytes(dataset):
+    """Bytes of all images of a set as uint8: int."""
+    return sum(3 * record.height * record.width for record in dataset.records)
+
+
+def available_bytes():
+    """Memory that this process may still take without swapping, or None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    free = next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+    for limit, used in _CGROUPS:
+        try:
+            limit, used = Path(limit).read_text().strip(), Path(used).read_text().strip()
+        except OSError:
+            continue
+        if free is not None and limit != "max":
+            free = min(free, max(int(limit) - int(used), 0))
+    return free
+
+
+def _size(count):
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

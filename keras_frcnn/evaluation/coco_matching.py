@@ -1,0 +1,95 @@
+"""Which detection finds which object, by the rule of COCO, for a whole set at once.
+
+A set lies flat in dicts of arrays, sorted by class and then by image: detections have "labels", "images" and
+"boxes", objects besides "area" and "crowd". Letters: D detections, G objects, A area ranges, T IoU
+thresholds, P pairs of a detection and an object that may match.
+"""
+
+import numpy as np
+
+IOUS = np.linspace(0.5, 0.95, 10)
+# All, small, medium and large, square pixels; both ends included.
+AREAS = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])
+MISS, HIT, NEITHER = 0, 1, -1
+
+
+def match(found, truth, ranks):
+    """Judge every detection.
+
+    The detections of a class in an image choose in the order of their ranks. Each takes the object of the
+    highest IoU that is still free, one that counts before one that does not; crowds are always free. What
+    matches none and lies outside the area range is neither right nor wrong.
+
+    Args:
+        found, truth: dicts as above.
+        ranks: int `[D]`, from 0 for the best detection of a class in an image.
+
+    Returns:
+        int8 `[D, A, T]`: HIT, MISS or NEITHER.
+    """
+    outside = ~_within(_areas(found["boxes"]))
+    verdicts = np.repeat(np.where(outside, NEITHER, MISS).astype(np.int8)[:, :, None], len(IOUS), axis=2)
+    wanted = counting(truth)
+    taken = np.zeros([*wanted.shape, len(IOUS)], bool)
+    detections, objects, overlaps = _pairs(found, truth)
+    order = np.lexsort((overlaps, detections, ranks[detections]))
+    detections, objects, overlaps = detections[order], objects[order], overlaps[order]
+    bounds = np.searchsorted(ranks[detections], np.arange(ranks.max(initial=-1) + 2))
+    # Detections of one rank have different images or classes, so they choose all at once.
+    for rows in map(slice, bounds, bounds[1:]):
+        chosen, first = np.unique(detections[rows], return_index=True)
+        if not len(chosen):
+            continue
+        candidates = objects[rows]
+        free = (~taken[candidates] | truth["crowd"][candidates, None, None]) & (
+            overlaps[rows, None, None] >= IOUS
+        )
+        # Pairs lie by rising IoU, and equal ones by object, of which the reference takes the last.
+        places = np.arange(1, len(candidates) + 1)[:, None] + len(candidates) * wanted[candidates]
+        best = np.maximum.reduceat(np.where(free, places[:, :, None], 0), first)
+        detection, area, threshold = np.nonzero(best)
+        winner = candidates[(best[detection, area, threshold] - 1) % len(candidates)]
+        taken[winner, area, threshold] = True
+        verdicts[chosen[detection], area, threshold] = np.where(wanted[winner, area], HIT, NEITHER)
+    return verdicts
+
+
+def ranks(labels, images):
+    """Places within each class of each image: int `[D]` from 0, of labels and images sorted as above."""
+    places = np.arange(len(labels))
+    same = (labels == np.roll(labels, 1)) & (images == np.roll(images, 1)) & (places > 0)
+    return places - np.maximum.accumulate(np.where(same, 0, places))
+
+
+def counting(truth):
+    """Which objects are to be found: bool `[G, A]`; crowds and those of another size are not."""
+    return _within(truth["area"]) & ~truth["crowd"][:, None]
+
+
+def _within(area):
+    return (area[:, None] >= AREAS[:, 0]) & (area[:, None] <= AREAS[:, 1])
+
+
+def _areas(boxes):
+    return (boxes[:, 2:] - boxes[:, :2]).prod(-1)
+
+
+def _pairs(found, truth):
+    """Detections and objects of one class and image that overlap enough: two int `[P]` and float64 `[P]`."""
+    images = max(found["images"].max(initial=0), truth["images"].max(initial=0)) + 1
+    mine, theirs = (part["labels"] * images + part["images"] for part in (found, truth))
+    starts, ends = np.searchsorted(theirs, mine, "left"), np.searchsorted(theirs, mine, "right")
+    counts = ends - starts
+    detections = np.repeat(np.arange(len(mine)), counts)
+    objects = np.arange(len(detections)) + np.repeat(starts - np.cumsum(counts) + counts, counts)
+    overlaps = _overlaps(found["boxes"][detections], truth["boxes"][objects], truth["crowd"][objects])
+    enough = overlaps >= IOUS[0]
+    return detections[enough], objects[enough], overlaps[enough]
+
+
+def _overlaps(boxes, others, crowd):
+    """IoU of pairs of boxes, of a crowd the share of the detection, 0 without area: float64 `[P]`."""
+    sides = np.minimum(boxes[:, 2:], others[:, 2:]) - np.maximum(boxes[:, :2], others[:, :2])
+    shared = np.maximum(sides, 0.0).prod(-1)
+    union = np.where(crowd, _areas(boxes), _areas(boxes) + _areas(others) - shared)
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)

@@ -1,0 +1,150 @@
+"""Where a training step and an inference spend their time."""
+
+import statistics
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from keras_frcnn.models import FasterRCNN
+from keras_frcnn.profiling import trace
+
+# Parts as the name scopes of their operations call them; of several that fit, the first.
+SCOPES = (
+    *("proposals", "targets", "losses", "post_processing"),
+    *("rpn", "roi_pooling", "head", "backbone", "update"),
+)
+INPUT, OTHER = "input", "other"
+# In the order of a step.
+PARTS = (
+    *(INPUT, "backbone", "rpn", "proposals", "targets", "roi_pooling", "head"),
+    *("losses", "post_processing", "update", OTHER),
+)
+WARM_UP = 2
+MOST_TRACED = 5
+
+
+def profile(model, dataset, batch_size, steps, folder):
+    """Time training steps and inferences, and divide their time among the parts of the detector.
+
+    Steps are timed as `fit` runs them, input included. The shares of the parts come from a trace of the last
+    of them, run again without input; traced steps are slower, so only their shares are used.
+
+    Args:
+        model: `FasterRCNN`, compiled; training changes its weights.
+        dataset: `DetectionDataset` with the classes of the model.
+        batch_size: int, images a training step; an inference has one.
+        steps: int, timed steps of each kind.
+        folder: `pathlib.Path` that gets a trace of each, in `training` and `inference`.
+
+    Returns:
+        dict of "training" and "inference", each a dict of "images" (of a step), "seconds" (median of a step
+        and its input), "spread" (seconds, least and most) and "parts", dict from part to a pair of seconds:
+        forward (or all of it) and backward. The parts add up to "seconds".
+
+    Raises:
+        ValueError: a model of another method.
+    """
+    if not isinstance(model, FasterRCNN):
+        raise ValueError(f"A {type(model).__name__} is not profiled part by part; give a FasterRCNN.")
+    part_of = _Parts(model)
+    return {
+        "training": {
+            "images": batch_size,
+            **_training(model, dataset, batch_size, steps, folder / "training", part_of),
+        },
+        "inference": {"images": 1, **_inference(model, dataset, steps, folder / "inference", part_of)},
+    }
+
+
+def report(figures):
+    """The answer of `profile` as text: a table of each kind of step."""
+    lines = []
+    for phase, step in figures.items():
+        low, high = (1000 * seconds for seconds in step["spread"])
+        images = f"{step['images']} image{'s' * (step['images'] > 1)}"
+        lines += [
+            f"{phase}, {images}: {1000 * step['seconds']:.1f} ms a step ({low:.1f} to {high:.1f})",
+            f"  {'part':16}{'forward':>10}{'backward':>10}{'ms':>10}{'share':>8}",
+        ]
+        for part, (forward, backward) in step["parts"].items():
+            both = forward + backward
+            numbers = (f"{1000 * value:.2f}" for value in (forward, backward, both))
+            columns = "".join(f"{number:>10}" for number in numbers)
+            lines.append(f"  {part:16}{columns}{both / step['seconds']:8.1%}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _training(model, dataset, batch_size, steps, folder, part_of):
+    batches = dataset.batches(
+        batch_size, image_size=model.image_size, training=True, canvas=model.canvas
+    ).repeat()
+    step = tf.function(
+        model.train_step,
+        input_signature=[batches.element_spec],
+        autograph=False,
+        jit_compile=model.jit_compile is True,
+    )
+    return _timed(iter(batches), lambda batch: step(batch)["loss"].numpy(), steps, folder, part_of)
+
+
+def _inference(model, dataset, steps, folder, part_of):
+    images = (image.numpy() for image in dataset.images().repeat())
+    return _timed(images, model.detect, steps, folder, part_of)
+
+
+def _timed(inputs, run, steps, folder, part_of):
+    waits, seconds = [], []
+    for _ in range(WARM_UP + steps):
+        started = time.perf_counter()
+        given = next(inputs)
+        ready = time.perf_counter()
+        run(given)
+        waits.append(ready - started)
+        seconds.append(time.perf_counter() - started)
+    waits, seconds = waits[WARM_UP:], seconds[WARM_UP:]
+    traced, operations = trace.record(folder, lambda: run(given), min(steps, MOST_TRACED))
+    divided = trace.divide(operations, part_of)
+    # What none of the operations account for: their dispatch, and Python.
+    divided[OTHER, False] = divided.get((OTHER, False), 0.0) + max(traced - sum(divided.values()), 0.0)
+    middle, wait = statistics.median(seconds), float(np.mean(waits) / np.mean(seconds))
+    scale = middle * (1.0 - wait) / sum(divided.values())
+    parts = {
+        part: tuple(scale * divided.get((part, backward), 0.0) for backward in (False, True))
+        for part in PARTS
+    }
+    parts[INPUT] = middle * wait, 0.0
+    return {
+        "seconds": middle,
+        "spread": (min(seconds), max(seconds)),
+        "parts": {part: pair for part, pair in parts.items() if any(pair)},
+    }
+
+
+class _Parts:
+    """From the name of an operation to a part of the detector, and whether it is of the backward pass."""
+
+    def __init__(self, model):
+        layers = {
+            "rpn": model.rpn,
+            "roi_pooling": model.roi_pooling,
+            "head": model.head,
+            "backbone": model.backbone,
+            "update": model.optimizer,
+        }
+        self.scopes = {part: part for part in SCOPES}
+        self.scopes |= {_plain(layer.name): part for part, layer in layers.items()}
+        self.scopes[_plain(model.pixels.name)] = "backbone"
+
+    def __call__(self, name):
+        words = name.rpartition(":")[0].split("/")
+        found = {self.scopes.get(_plain(word)) for word in words[:-1]}
+        part = next((part for part in SCOPES if part in found), OTHER)
+        return part, "gradient_tape" in words
+
+
+def _plain(name):
+    """A scope without the number that tells it from others of its name."""
+    stem, _, number = name.rpartition("_")
+    return stem if stem and number.isdigit() else name

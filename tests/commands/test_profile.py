@@ -1,0 +1,71 @@
+import json
+
+import pytest
+
+import keras_frcnn as kf
+from keras_frcnn import profiling
+from keras_frcnn.commands import profile
+
+FORWARD = {"backbone", "rpn", "proposals", "roi_pooling", "head"}
+
+
+def check(step):
+    """The parts are there and add up to the whole."""
+    assert sum(map(sum, step["parts"].values())) == pytest.approx(step["seconds"])
+    assert step["spread"][0] <= step["seconds"] <= step["spread"][1]
+    assert all(seconds >= 0 for pair in step["parts"].values() for seconds in pair)
+    assert FORWARD | {"input", "other"} <= set(step["parts"])
+
+
+def test_where_the_time_of_a_new_detector_goes(tmp_path, capsys):
+    words = "--backbone tiny_fpn --image-size 64 80 --data shapes@val --steps 3 --batch-size 2".split()
+    file = tmp_path / "figures" / "profile.json"
+    figures = profile.main([*words, "--output", str(tmp_path / "traces"), "--json", str(file)])
+    training, inference = figures["training"], figures["inference"]
+    check(training)
+    check(inference)
+    assert (training["images"], inference["images"]) == (2, 1)
+    assert {"targets", "losses", "update"} <= set(training["parts"])
+    assert "post_processing" in inference["parts"]
+    assert not {"targets", "losses", "update"} & set(inference["parts"])
+    # What has weights, or hands gradients on, goes backward in training only.
+    backward = {part for part, (_, seconds) in training["parts"].items() if seconds}
+    assert {"backbone", "rpn", "roi_pooling", "head"} <= backward
+    assert not backward & {"proposals", "targets", "update", "input"}
+    assert not any(backward for _, backward in inference["parts"].values())
+    assert json.loads(file.read_text()) == json.loads(json.dumps(figures))
+    assert len([*(tmp_path / "traces").rglob("*.xplane.pb")]) == 2
+    output = capsys.readouterr().out
+    assert "tiny_fpn at (64, 80) on shapes@val, CPU" in output
+    assert "training, 2 images:" in output and "inference, 1 image:" in output
+    assert str(tmp_path / "traces") in output
+
+
+def test_a_saved_model(trained, voc, tmp_path):
+    words = ["--model", trained.folder / "last.keras", "--data", f"voc:{voc}@train", "--steps", 1]
+    figures = profile.main([*map(str, words), "--output", str(tmp_path)])
+    check(figures["training"])
+    check(figures["inference"])
+
+
+def test_other_methods_are_refused(tmp_path):
+    model = kf.RPN(backbone="tiny_fpn")
+    with pytest.raises(ValueError, match="A RPN is not profiled part by part; give a FasterRCNN."):
+        profiling.profile(model, kf.data.load("shapes@val"), 1, 1, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "Name what to profile with either --model FILE.keras or --backbone NAME."),
+        (["--backbone", "tiny_fpn", "--steps", "0"], "--steps is 0; give at least 1."),
+        (["--backbone", "tiny_fpn", "--batch-size", "0"], "--batch-size is 0; give at least 1."),
+        (["--model", "a.keras", "--image-size", "64", "80"], "A model has an --image-size of its own;"),
+        (["--model", "absent.keras"], "There is no model absent.keras;"),
+    ],
+)
+def test_bad_words(words, sentence, capsys):
+    with pytest.raises(SystemExit) as stop:
+        profile.main(words)
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith(sentence)
