@@ -4,9 +4,9 @@
 
 Latency: one image through `serving_bytes` of the loaded export, beside decoding it and calling the bare model
 (its batch normalisation folded too) on its prepared pixels, the three measured in turns so that whatever else
-the machine does meets them alike; medians. Throughput: images a second by the number of threads that call with one image each, and by the number
-of images in a call, of one shape and of mixed shapes. Without --model: FasterRCNN over mobilenet_v2_fpn with
-random weights, 480 × 640.
+the machine does meets them alike; medians. Throughput: images a second by the number of threads that call
+with one image each, and by the number of images in a call, of one shape and of mixed shapes. Without --model:
+FasterRCNN over mobilenet_v2_fpn with random weights, 480 × 640.
 """
 
 import argparse

@@ -98,7 +98,7 @@ def model_card(path, description, checksums, data=None, metrics=None, changed=()
     )
     if metrics:
         metrics = f"```\n{metrics.rstrip()}\n```"
-        metrics += f"\n\nMeasured before {', '.join(changed)} were changed." if changed else ""
+        metrics += f"\n\nMeasured before a change of {', '.join(changed)}." if changed else ""
     proposals_too = ", and `proposals`, float32 [B, P, 4], xyxy in pixels, padded with −1."
     return _TEXT.format(
         **description,

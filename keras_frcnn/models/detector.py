@@ -394,7 +394,7 @@ def _checked_class_names(names):
     for name in names:
         if "".join(name.splitlines()) != name:
             raise ValueError(
-                f"class_names has {name!r}, but labels.txt of an export has one a line; leave line breaks out."
+                f"class_names has {name!r}, but labels.txt has one a line; leave the line break out."
             )
     twice = sorted({name for name in names if names.count(name) > 1 and name != "N/A"})
     if not names or twice:
