@@ -3,9 +3,10 @@
     python benchmarks/serving.py [--model FILE.keras] [--image FILE] [--seconds 10] [--output FILE.json]
 
 Latency: one image through `serving_bytes` of the loaded export, beside decoding it and calling the bare model
-on its prepared pixels, the three measured in turns so that whatever else the machine does meets them alike;
-medians. Throughput: images a second by the number of threads that call with one image each, and by the number
-of images in a call. Without --model: FasterRCNN over mobilenet_v2_fpn with random weights, 480 × 640.
+(its batch normalisation folded too) on its prepared pixels, the three measured in turns so that whatever else
+the machine does meets them alike; medians. Throughput: images a second by the number of threads that call
+with one image each, and by the number of images in a call, of one shape and of mixed shapes. Without --model:
+FasterRCNN over mobilenet_v2_fpn with random weights, 480 × 640.
 """
 
 import argparse
@@ -23,6 +24,8 @@ import tensorflow as tf
 import keras_frcnn as kf
 from keras_frcnn import images
 from keras_frcnn.data import shapes
+from keras_frcnn.export.folding import fold_batch_norm
+from keras_frcnn.export.settings import with_settings
 
 CONCURRENCY = (1, 4, 16)
 BATCHES = (1, 2, 4, 8)
@@ -56,6 +59,10 @@ def main():
             "by_batch": {
                 batch: throughput(serve, [contents] * batch, 1, options.seconds) for batch in BATCHES
             },
+            "by_batch_of_mixed_shapes": {
+                batch: throughput(serve, mixed_shapes(contents, batch), 1, options.seconds)
+                for batch in BATCHES[1:]
+            },
         }
     report(results)
     if options.output:
@@ -68,12 +75,21 @@ def scene():
     return tf.io.encode_jpeg(tf.cast(picture, tf.uint8)).numpy()
 
 
+def mixed_shapes(contents, count):
+    """JPEGs of an image, each cut a little narrower than the one before."""
+    image = images.decode(contents)
+    widths = np.linspace(image.shape[1], image.shape[1] / 2, count, dtype=int)
+    return [tf.io.encode_jpeg(image[:, :width]).numpy() for width in widths]
+
+
 def latency(model, serve, contents, seconds):
     """Median milliseconds of the whole, of decoding and of the bare model, taken in turns."""
     decode = tf.function(images.decode, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
     prepared, _ = model.prepare(decode(contents))
+    folded = with_settings(model)
+    fold_batch_norm(folded, model)
     specs = [tf.TensorSpec([None, None, None, 3], tf.float32)]
-    bare = tf.function(lambda pixels: model(pixels, training=False), input_signature=specs, autograph=False)
+    bare = tf.function(lambda pixels: folded(pixels, training=False), input_signature=specs, autograph=False)
     pixels, one = tf.constant(prepared[None]), tf.constant([contents])
     steps = {
         "serving_bytes": lambda: serve(image_bytes=one)["num_detections"].numpy(),

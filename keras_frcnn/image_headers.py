@@ -19,7 +19,7 @@ _MOST_SEGMENTS = 1000
 
 def starts_with(contents, prefix):
     """Whether a scalar string tensor begins with some bytes; also where it is shorter than they are."""
-    return tf.strings.substr(tf.strings.join([contents, "\0" * len(prefix)]), 0, len(prefix)) == prefix
+    return tf.strings.substr(contents, 0, len(prefix)) == prefix
 
 
 def jpeg_pixels(contents):
@@ -61,8 +61,9 @@ def first_frame(contents):
         contents: scalar string tensor, the bytes of the file.
 
     Returns:
-        Scalar string tensor, a GIF of one frame, "" where even that is cut short; and the pixels that its
-        header claims, int64 scalar.
+        Scalar string tensor, a GIF of one frame that fills its screen, "" where even that is cut short; int32
+        `[2]`, y and x of the frame on the screen of the whole file; and int32 `[2]`, height and width of that
+        screen, which is as large as the frame needs if the header says less.
     """
     data = tf.io.decode_raw(contents, tf.uint8)
     size = tf.size(data)
@@ -91,13 +92,22 @@ def first_frame(contents):
     frame, in_extension = walk(_GIF_TABLE + table_size(byte(10)), False, True)
     end, in_frame = walk(frame + 11 + table_size(byte(frame + 9)), True, False)
     whole = (byte(frame) == _FRAME) & ~in_extension & ~in_frame & (end <= size)
-    cut = tf.where(whole, tf.strings.join([tf.strings.substr(contents, 0, end), _TRAILER]), "")
 
-    def area(at):
-        width, height = byte(at) + 256 * byte(at + 1), byte(at + 2) + 256 * byte(at + 3)
-        return tf.cast(width, tf.int64) * tf.cast(height, tf.int64)
+    def part(start, end):
+        return tf.strings.substr(contents, start, end - start)
 
-    return cut, tf.maximum(area(6), area(frame + 5))
+    def alone():
+        # TensorFlow knows no frame that is smaller than its screen.
+        shape = part(frame + 5, frame + 9)
+        pieces = [part(0, 6), shape, part(10, frame + 1), "\0" * 4, shape, part(frame + 9, end), _TRAILER]
+        return tf.strings.join(pieces)
+
+    def pair(at):
+        # A file has x before y, and width before height.
+        return tf.stack([byte(at + 2) + 256 * byte(at + 3), byte(at) + 256 * byte(at + 1)])
+
+    corner, shape = pair(frame + 1), pair(frame + 5)
+    return tf.cond(whole, alone, lambda: ""), corner, tf.maximum(pair(6), corner + shape)
 
 
 def orientation(contents):
@@ -169,7 +179,7 @@ def header(contents):
         if contents.startswith(PNG):
             width, height = struct.unpack_from(">II", contents, 16)
         elif contents.startswith(GIF):
-            width, height = struct.unpack_from("<HH", contents, 6)
+            return _gif_header(contents)
         elif contents.startswith(BMP):
             width, height = struct.unpack_from("<ii", contents, 18)
         else:
@@ -177,6 +187,20 @@ def header(contents):
     except struct.error:
         return None
     return abs(height), width, 1
+
+
+def _gif_header(contents):
+    width, height, flags = struct.unpack_from("<HHB", contents, 6)
+    frame = _GIF_TABLE + (3 * (2 << flags % 8) if flags >= 128 else 0)
+    while contents[frame : frame + 1] == bytes([_EXTENSION]):
+        frame += 2
+        while True:
+            (length,) = struct.unpack_from("B", contents, frame)
+            frame += 1 + length
+            if not length:
+                break
+    left, top, frame_width, frame_height = struct.unpack_from("<4H", contents, frame + 1)
+    return max(height, top + frame_height), max(width, left + frame_width), 1
 
 
 def _jpeg_header(contents):

@@ -55,9 +55,11 @@ def decode(contents, max_pixels=None):
 
     def gif():
         # Without its other frames, which would all be unpacked first, however many and large they are.
-        frame, pixels = image_headers.first_frame(contents)
-        checked = within(frame, lambda _: pixels)
-        return tf.io.decode_image(checked, channels=3, expand_animations=False)
+        frame, corner, screen = image_headers.first_frame(contents)
+        checked = within(frame, lambda _: tf.reduce_prod(tf.cast(screen, tf.int64)))
+        image = tf.io.decode_image(checked, channels=3, expand_animations=False)
+        behind = screen - corner - tf.shape(image)[:2]
+        return tf.pad(image, tf.concat([tf.stack([corner, behind], 1), [[0, 0]]], 0))
 
     def bmp():
         # Unlike the other decoders this one refuses to change the number of channels.

@@ -290,8 +290,8 @@ def gif(*frames, comment=b"", claims=None):
 
 
 def first_frame(contents):
-    cut, pixels = in_graph(image_headers.first_frame)(contents)
-    return cut.numpy(), int(pixels)
+    cut, _, screen = in_graph(image_headers.first_frame)(contents)
+    return cut.numpy(), int(np.prod(screen.numpy(), dtype=np.int64))
 
 
 def in_graph(function):
@@ -310,6 +310,19 @@ def test_first_frame_of_a_gif():
     for length in (8, 13, 60, 400, 700, 900, len(cut) - 2):
         assert first_frame(film[:length])[0] == b""
         assert images.decode_or_empty(film[:length]).shape == (0, 0, 3)
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (7, 5), (100, 50)], ids=["in the corner", "within", "beyond"])
+def test_a_frame_lies_at_its_place_on_the_screen(corner):
+    """The colour behind it is black, the first of the palette too."""
+    contents = bytearray(gif(picture()))
+    contents[13:16] = bytes(3)
+    struct.pack_into("<HH", contents, 6, 90, 60)
+    struct.pack_into("<HH", contents, contents.index(b",", 13 + 3 * 16) + 1, *corner)
+    contents = bytes(contents)
+    expected = np.array(PIL.Image.open(io.BytesIO(contents)).convert("RGB"))
+    assert image_headers.header(contents) == (*expected.shape[:2], 1)
+    np.testing.assert_array_equal(images.from_bytes(contents, "gif"), expected)
 
 
 def test_palette_of_a_bmp():
@@ -353,7 +366,7 @@ def test_pixels_that_a_header_claims(suffix):
     count = {
         ".jpg": image_headers.jpeg_pixels,
         ".png": image_headers.png_pixels,
-        ".gif": lambda contents: image_headers.first_frame(contents)[1],
+        ".gif": lambda contents: tf.reduce_prod(tf.cast(image_headers.first_frame(contents)[2], tf.int64)),
         ".bmp": image_headers.bmp_pixels,
     }[suffix]
     for width, height in ((40, 24), (10_000, 6_000), (65_000, 65_000)):

@@ -55,6 +55,11 @@ def main(arguments=None):
         raise ValueError(f"--version is {run.version}; versions count from 1.")
     if run.output.exists() and not run.output.is_dir():
         raise ValueError(f"--output {run.output} is a file; name a folder.")
+    if run.output.name.isdecimal() or (run.output / "saved_model.pb").exists():
+        raise ValueError(
+            f"--output {run.output} is a version itself; name the folder of the model, such as "
+            f"{run.output.parent}, and the number with --version."
+        )
     path = export.next_version(run.output) if run.version is None else run.output / str(run.version)
     if path.exists():
         raise FileExistsError(f"{path} exists already; leave --version out for the next one.")

@@ -1,6 +1,7 @@
 """What the commands share that look for objects in image files: the pictures, the lines, the JSON."""
 
 import collections
+import contextlib
 import json
 import sys
 
@@ -57,6 +58,18 @@ class Pictures:
         print(reason, file=sys.stderr)
         self._skipped.append({"image": str(file), "reason": str(reason)})
 
+    @contextlib.contextmanager
+    def kept(self):
+        """Where something stops what happens within, keep what was finished: write the JSON of it."""
+        try:
+            yield
+        except BaseException:
+            done = len(self._answers) + len(self._skipped)
+            if done:
+                self._write()
+                print(f"{done} of {len(self.files)} images were finished and are kept.", file=sys.stderr)
+            raise
+
     def finish(self):
         """Write the JSON and sum up.
 
@@ -68,14 +81,18 @@ class Pictures:
         Raises:
             ValueError: images were skipped.
         """
-        results = {"class_names": list(self._class_names), "images": self._answers, "skipped": self._skipped}
-        if self._json:
-            self._json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        results = self._write()
         print(f"{len(self._answers)} of {len(self.files)} images, drawn into {self._output}")
         if self._skipped:
             raise ValueError(
                 f"{len(self._skipped)} of {len(self.files)} images were skipped, for the reasons above."
             )
+        return results
+
+    def _write(self):
+        results = {"class_names": list(self._class_names), "images": self._answers, "skipped": self._skipped}
+        if self._json:
+            self._json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
         return results
 
 

@@ -44,11 +44,12 @@ def main(arguments=None):
     pictures = Pictures(run.images, run.output, run.score_threshold, run.json)
     detector = load_detector(run.model)
     pictures.begin(detector.class_names)
-    for file in pictures.files:
-        try:
-            image = images.read(file)
-        except (ValueError, OSError) as error:
-            pictures.skip(file, error)
-            continue
-        pictures.add(file, image, detector.detect(image))
+    with pictures.kept():
+        for file in pictures.files:
+            try:
+                image = images.read(file)
+            except (ValueError, OSError) as error:
+                pictures.skip(file, error)
+                continue
+            pictures.add(file, image, detector.detect(image))
     return pictures.finish()

@@ -1,8 +1,13 @@
 """Where a model came from, as far as its run folder tells."""
 
+import csv
 import json
 
 from keras_frcnn import evaluation
+from keras_frcnn.evaluation.scores import PROTOCOLS
+
+# What makes an epoch of a detector the best one, see `Detector.score_name`.
+BEST = "val_voc_ap50"
 
 
 def provenance(file):
@@ -13,11 +18,40 @@ def provenance(file):
 
     Returns:
         dict of "data" and "metrics", str or None, arguments of `export.saved_model`.
+
+    Raises:
+        ValueError: metrics.json is damaged.
     """
-    config, scores = file.with_name("config.yaml"), file.with_name("metrics.json")
+    config = file.with_name("config.yaml")
     command, _, _ = config.read_text(encoding="utf-8").partition("\n") if config.is_file() else ("", "", "")
-    data = f"Trained with `{command.removeprefix('# ')}`." if command.startswith("# train.py") else None
+    if not command.startswith("# train.py"):
+        return {"data": None, "metrics": None}
     # The scores of a run are those of the model after its last epoch.
-    measured = data and file.name == "last.keras" and scores.is_file()
-    metrics = evaluation.report(json.loads(scores.read_text(encoding="utf-8"))) if measured else None
-    return {"data": data, "metrics": metrics}
+    readers = {"last.keras": ("metrics.json", _last_scores), "best.keras": ("log.csv", _best_scores)}
+    name, read = readers.get(file.name, ("", None))
+    scores = file.with_name(name) if name else file.parent
+    metrics = read(scores) if scores.is_file() else None
+    return {"data": f"Trained with `{command.removeprefix('# ')}`.", "metrics": metrics}
+
+
+def _last_scores(file):
+    try:
+        return evaluation.report(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{file} is damaged; move it away, and the model card will have no metrics."
+        ) from error
+
+
+def _best_scores(file):
+    with open(file, encoding="utf-8", newline="") as lines:
+        rows = [row for row in csv.DictReader(lines) if row.get(BEST)]
+    if not rows:
+        return None
+    row = max(rows, key=lambda row: float(row[BEST]))
+    lines = [
+        f"{name:18}{100 * float(row[f'val_{name}']):8.1f}  {protocol}"
+        for name, protocol in PROTOCOLS.items()
+        if row.get(f"val_{name}")
+    ]
+    return "\n".join([f"validation set, after epoch {int(row['epoch']) + 1}; scores in per cent:", *lines])

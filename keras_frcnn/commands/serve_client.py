@@ -53,24 +53,37 @@ def main(arguments=None):
         if getattr(run, name) <= 0:
             raise ValueError(f"--{name.replace('_', '-')} is {getattr(run, name)}; it must be above 0.")
     pictures = Pictures(run.images, run.output, run.score_threshold, run.json)
-    names = run.labels.read_text(encoding="utf-8").splitlines() if run.labels else []
-    client = ServingClient(run.url, run.timeout)
-    pictures.begin(names)
-    for start in range(0, len(pictures.files), run.batch_size):
-        contents = _read(pictures, pictures.files[start : start + run.batch_size])
-        answers = client.detect(list(contents.values())) if contents else []
-        for (file, encoded), found in zip(contents.items(), answers, strict=True):
-            if found is None:
-                pictures.skip(file, f"{file} is no image that the server can read, or a too large one.")
-                continue
-            image = images.from_bytes(encoded, file)
-            height, width = image.shape[:2]
-            found["boxes"] = found["boxes"] * np.float32([width, height, width, height])
-            names += [
-                f"class {number + 1}" for number in range(len(names), found["labels"].max(initial=-1) + 1)
-            ]
-            pictures.add(file, image, found)
+    names = _read_labels(run.labels) if run.labels else []
+    with ServingClient(run.url, run.timeout) as client:
+        pictures.begin(names)
+        with pictures.kept():
+            for start in range(0, len(pictures.files), run.batch_size):
+                contents = _read(pictures, pictures.files[start : start + run.batch_size])
+                answers = client.detect(list(contents.values()))
+                for (file, encoded), found in zip(contents.items(), answers, strict=True):
+                    _add(pictures, names, file, encoded, found)
     return pictures.finish()
+
+
+def _add(pictures, names, file, encoded, found):
+    if found is None:
+        pictures.skip(file, f"{file} is no image that the server can read, or a too large one.")
+        return
+    image = images.from_bytes(encoded, file)
+    height, width = image.shape[:2]
+    found["boxes"] = found["boxes"] * np.float32([width, height, width, height])
+    names += [f"class {number + 1}" for number in range(len(names), found["labels"].max(initial=-1) + 1)]
+    pictures.add(file, image, found)
+
+
+def _read_labels(file):
+    advice = "give labels.txt, which lies in the folder assets of the export"
+    if file.suffix == ".pbtxt":
+        raise ValueError(f"--labels {file} is a label map, not a class a line; {advice}.")
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"--labels {file} is no text in UTF-8; {advice}.") from None
 
 
 def _read(pictures, files):

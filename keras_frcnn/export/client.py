@@ -21,20 +21,31 @@ class ServingClient:
 
     Args:
         url: "http://HOST:8501/v1/models/NAME" for REST, "grpc://HOST:8500/NAME" for gRPC (which needs the
-            extra `serving`); both may end in "/versions/NUMBER" or "/labels/LABEL".
+            extra `serving`); both may end in "/versions/NUMBER" or "/labels/LABEL", and a path may precede
+            the "v1/models" of REST.
         timeout: seconds to wait for an answer.
 
     Raises:
         ValueError: the URL is of neither kind, or a package is missing.
 
     Example:
-        >>> client = ServingClient("http://localhost:8501/v1/models/cells")
-        >>> client.detect([open("cells.jpg", "rb").read()])[0]["labels"]
+        >>> with ServingClient("http://localhost:8501/v1/models/cells") as client:
+        ...     client.detect([open("cells.jpg", "rb").read()])[0]["labels"]
     """
 
     def __init__(self, url, timeout=30.0):
         self.url = url
-        self.predict = connect(url, timeout)
+        self.predict, self._close = connect(url, timeout)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Close the connection; the client is of no use afterwards."""
+        self._close()
 
     def detect(self, contents):
         """Detect objects in encoded images, all in one request.
@@ -48,9 +59,11 @@ class ServingClient:
             int32 `[N]` (0…K−1).
 
         Raises:
-            ConnectionError, TimeoutError: there is no server, or it is slow.
+            ConnectionError, TimeoutError: there is no server, or it is overloaded or slow.
             ValueError: it refused the request, or its answer is none of an export of keras_frcnn.
         """
+        if not contents:
+            return []
         answer = self._checked(
             self.predict("serving_bytes", {"image_bytes": np.array(contents, object)}), len(contents)
         )

@@ -63,7 +63,7 @@ The network began with weights from: {weights_source}. SHA-256, for `sha256sum -
 """
 
 
-def model_card(path, description, checksums, data=None, metrics=None):
+def model_card(path, description, checksums, data=None, metrics=None, changed=()):
     """The card as Markdown.
 
     Args:
@@ -72,22 +72,33 @@ def model_card(path, description, checksums, data=None, metrics=None):
         checksums: dict of SHA-256 sums by file.
         data: str, what the model was trained on.
         metrics: str, its scores and the protocol behind them.
+        changed: names of the settings that are no longer as they were when it was scored.
 
     Returns:
         str.
     """
     names = description["class_names"]
     short, long = description["image_size"]
+    if "pyramid_sides" in description:
+        short, long = ", ".join(map(str, description["pyramid_sides"])), description["pyramid_limit"]
     resize = (
         f"The short side becomes {short} pixels, or the long side {long} where it would become longer "
         "(bilinear, half-pixel centres)."
     )
+    if "pyramid_sides" in description:
+        resize += (
+            " Every image is resized to each of these sizes, and a proposal is pooled from the one where its "
+            "area is nearest to 224²."
+        )
     if description["canvas"]:
         resize += " Every image is then padded to one square."
     bytes_too = (
         ", images of one shape; `serving_bytes` takes `image_bytes`, encoded\nimages (JPEG, PNG, GIF, "
         "BMP) of any sizes, and also answers `image_ok`: 0 for one that cannot be read."
     )
+    if metrics:
+        metrics = f"```\n{metrics.rstrip()}\n```"
+        metrics += f"\n\nMeasured before a change of {', '.join(changed)}." if changed else ""
     proposals_too = ", and `proposals`, float32 [B, P, 4], xyxy in pixels, padded with −1."
     return _TEXT.format(
         **description,
@@ -97,7 +108,7 @@ def model_card(path, description, checksums, data=None, metrics=None):
         classes=", ".join(names),
         date=datetime.datetime.now(datetime.UTC).date(),
         data=data or "Not recorded.",
-        metrics=f"```\n{metrics.rstrip()}\n```" if metrics else "Not recorded.",
+        metrics=metrics or "Not recorded.",
         resize=resize,
         pixels=PREPROCESSING[description["preprocessing"]],
         more=proposals_too if description["needs_proposals"] else bytes_too,

@@ -97,6 +97,7 @@ def saved_model(
     )
     fold_batch_norm(model, trained)
     description = {**_description(model), "max_bytes": max_bytes, "max_pixels": max_pixels}
+    changed = [name for name, value in _description(trained).items() if description[name] != value]
     path.parent.mkdir(parents=True, exist_ok=True)
     # Written beside its place and renamed, so that a server that watches the folder never sees half a model.
     with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
@@ -127,7 +128,7 @@ def saved_model(
         write_warm_up(extra / "tf_serving_warmup_requests", model, path.parent.name)
         (extra / "models.config").write_text(companions.models_config(path), encoding="utf-8")
         (extra / "batching.config").write_text(companions.BATCHING_CONFIG, encoding="utf-8")
-        card = model_card(path, description, _checksums(served), data, metrics)
+        card = model_card(path, description, _checksums(served), data, metrics, changed)
         (served / "model_card.md").write_text(card, encoding="utf-8")
         os.rename(served, path)
 
@@ -135,6 +136,7 @@ def saved_model(
 def _description(model):
     recipe = model.recipe
     backbone = recipe["backbone"]
+    pyramid = ("pyramid_sides", "pyramid_limit") if recipe.get("pyramid_sides") else ()
     return {
         "keras_frcnn_version": keras_frcnn.__version__,
         "model": type(model).__name__,
@@ -143,6 +145,7 @@ def _description(model):
         "class_names": list(model.class_names),
         "needs_proposals": model.needs_proposals,
         "image_size": list(model.image_size),
+        **{name: recipe[name] for name in pyramid},
         "canvas": model.canvas,
         "preprocessing": recipe["preprocessing"],
         "precision": model.dtype_policy.compute_dtype,

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import images as image_ops
+from keras_frcnn.export.versions import versions
 from keras_frcnn.models.external_proposals import checked_proposals
 
 
@@ -29,7 +30,7 @@ class ServedDetector:
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: it is no SavedModel of keras_frcnn.
+        ValueError: it is no SavedModel of keras_frcnn, or a damaged one.
 
     Example:
         >>> detector = load("saved_models/cells/1")
@@ -42,7 +43,7 @@ class ServedDetector:
         self.image_size = tuple(self.description["image_size"])
         self.max_detections = self.description["max_detections"]
         # The functions of a SavedModel hold its weights only as long as the object lives that was loaded.
-        self._loaded = tf.saved_model.load(str(path))
+        self._loaded = _load(path)
         self._serve = self._loaded.signatures["serving_default"]
         self.only_proposals = self.description["model"] == "RPN"
         self.needs_proposals = "proposals" in self._serve.structured_input_signature[1]
@@ -87,16 +88,22 @@ def load(path):
     return ServedDetector(path)
 
 
+def _load(path):
+    try:
+        return tf.saved_model.load(str(path))
+    except Exception as error:  # TensorFlow raises whatever the graph, the index or the weights raised
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ValueError(f"{path} is incomplete or damaged ({reason}); copy or export it again.") from error
+
+
 def _read_description(path):
     if not path.is_dir():
         raise FileNotFoundError(f"There is no SavedModel folder {path}; give the folder that export wrote.")
     advice = "give the folder that export wrote, the one with saved_model.pb in it"
     if not (path / "saved_model.pb").is_file():
-        versions = sorted(
-            (int(entry.parent.name), entry.parent) for entry in path.glob("[0-9]*/saved_model.pb")
-        )
-        if versions:
-            advice = f"give one of its versions, such as {versions[-1][1]}"
+        whole = [number for number, folder in versions(path).items() if (folder / "saved_model.pb").is_file()]
+        if whole:
+            advice = f"give one of its versions, such as {path / str(max(whole))}"
         raise ValueError(f"{path} is no SavedModel; {advice}.")
     try:
         description = json.loads((path / "assets" / "model.json").read_text(encoding="utf-8"))

@@ -11,6 +11,15 @@ from keras_frcnn import images as image_ops
 IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="input_tensor")
 PROPOSALS = tf.TensorSpec([None, None, 4], tf.float32, name="proposals")
 BYTES = tf.TensorSpec([None], tf.string, name="image_bytes")
+# Of an encoded image: whether it is one, its prepared pixels, their shape within the padding and the shape as
+# given.
+LOADED = (
+    tf.TensorSpec([], tf.bool),
+    tf.TensorSpec([None, None, 3], tf.float32),
+    tf.TensorSpec([2], tf.int32),
+    tf.TensorSpec([2], tf.int32),
+)
+ROWS_AT_A_TIME = 8
 
 
 def signatures(model, max_bytes, max_pixels):
@@ -42,31 +51,39 @@ def _from_images(model, *further):
 
 
 def _from_bytes(model, max_bytes, max_pixels):
-    side = model.canvas_side
-
     def load(contents):
-        # Every image is padded alike, for a stack needs one size; the model cuts the padding off again.
-        def prepared():
-            pixels, shape = model.prepare(image)
-            return image_ops.pad(pixels, side, side), shape, tf.shape(image)[:2]
-
-        def blank():
-            return tf.zeros([side, side, 3]), tf.ones([2], tf.int32), tf.ones([2], tf.int32)
-
         # An operation that fails would fail the whole batch.
         image = image_ops.decode_or_empty(contents, max_bytes, max_pixels)
         ok = tf.size(image) > 0
-        return ok, *tf.cond(ok, prepared, blank)
+        none = tf.zeros([0, 0, 3]), tf.ones([2], tf.int32)
+        pixels, shape = tf.cond(ok, lambda: model.prepare(image), lambda: none)
+        return ok, pixels, shape, tf.maximum(tf.shape(image)[:2], 1)
 
-    size = tf.TensorSpec([2], tf.int32)
-    loaded = tf.TensorSpec([], tf.bool), tf.TensorSpec([side, side, 3], tf.float32), size, size
+    def load_all(contents):
+        rows = tf.size(contents)
+        columns = [
+            tf.TensorArray(spec.dtype, rows, infer_shape=False, element_shape=spec.shape) for spec in LOADED
+        ]
 
-    @tf.function(input_signature=[BYTES], autograph=False)
-    def serve(contents):
-        ok, pixels, shapes, originals = tf.map_fn(load, contents, fn_output_signature=loaded)
+        def load_row(row, *columns):
+            values = load(contents[row])
+            return row + 1, *(column.write(row, value) for column, value in zip(columns, values))
+
+        _, *columns = tf.while_loop(lambda row, *_: row < rows, load_row, [0, *columns])
+        return columns
+
+    def answer_all(contents):
+        ok, pixels, shapes, originals = load_all(contents)
+        ok, shapes, originals = ok.stack(), shapes.stack(), originals.stack()
 
         def detect():
-            good = {"images": tf.boolean_mask(pixels, ok), "image_shapes": tf.boolean_mask(shapes, ok)}
+            good = {"image_shapes": tf.boolean_mask(shapes, ok)}
+            side = [model.canvas_side] * 2 if model.canvas else tf.unstack(tf.reduce_max(shapes, 0))
+            good["images"] = tf.map_fn(
+                lambda row: image_ops.pad(pixels.read(row), *side),
+                tf.cast(tf.where(ok)[:, 0], tf.int32),
+                fn_output_signature=LOADED[1],
+            )
             return model.restore(model(good), good["image_shapes"], tf.boolean_mask(originals, ok))
 
         answer = tf.cond(tf.reduce_any(ok), detect, lambda: _nothing(model, 0))
@@ -77,7 +94,33 @@ def _from_bytes(model, max_bytes, max_pixels):
         answer = {name: tf.gather(tf.concat([answer[name], empty[name]], 0), row) for name in answer}
         return {**_contract(answer, originals), "image_ok": tf.cast(ok, tf.float32)}
 
+    @tf.function(input_signature=[BYTES], autograph=False)
+    def serve(contents):
+        # However many rows a request has, so many are in memory as images at a time.
+        batch = tf.size(contents)
+        rows = tf.clip_by_value(batch, 1, ROWS_AT_A_TIME)
+        slices = tf.maximum(-(-batch // rows), 1)
+        contents = tf.concat([contents, tf.fill([slices * rows - batch], "")], 0)
+        answer = tf.map_fn(
+            answer_all,
+            tf.reshape(contents, [slices, rows]),
+            parallel_iterations=1,
+            fn_output_signature=_answer_specs(model),
+        )
+        return {name: tf.reshape(value, [-1, *value.shape[2:]])[:batch] for name, value in answer.items()}
+
     return serve
+
+
+def _answer_specs(model):
+    shapes = {
+        "detection_boxes": [None, model.max_detections, 4],
+        "detection_scores": [None, model.max_detections],
+        "detection_classes": [None, model.max_detections],
+        "num_detections": [None],
+        "image_ok": [None],
+    }
+    return {name: tf.TensorSpec(shape, tf.float32) for name, shape in shapes.items()}
 
 
 def _nothing(model, batch):

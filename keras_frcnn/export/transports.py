@@ -1,7 +1,7 @@
 """The two ways to TF-Serving's Predict: REST and gRPC.
 
 Each gives a function `predict(signature, inputs)` from a dict of arrays (bytes as dtype object) to a dict of
-arrays, which says in one sentence what went wrong.
+arrays, which says in one sentence what went wrong, and a function `close()`.
 """
 
 import base64
@@ -15,9 +15,12 @@ import numpy as np
 import tensorflow as tf
 
 _URL = re.compile(
-    r"(?P<way>https?|grpc)://(?P<target>[^/]+)/(?P<path>v1/models/)?(?P<name>[^/:]+)"
+    r"(?P<way>https?|grpc)://(?P<target>[^/]+)/(?P<prefix>([^/:]+/)*?)(?P<path>v1/models/)?(?P<name>[^/:]+)"
     r"(/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 )
+
+# What TF-Serving answers over REST where a queue is full.
+OVERLOADED = (http.HTTPStatus.TOO_MANY_REQUESTS, http.HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def connect(url, timeout):
@@ -25,18 +28,19 @@ def connect(url, timeout):
 
     Args:
         url: "http://HOST:8501/v1/models/NAME" (or https) for REST, "grpc://HOST:8500/NAME" for gRPC, with or
-            without "v1/models"; both may end in "/versions/NUMBER" or "/labels/LABEL".
+            without "v1/models"; both may end in "/versions/NUMBER" or "/labels/LABEL". A path may precede
+            the "v1/models" of REST.
         timeout: seconds to wait for an answer.
 
     Returns:
-        The function `predict`, see above.
+        The functions `predict` and `close`, see above.
 
     Raises:
         ValueError: the URL is of neither kind, or gRPC's package is not installed.
     """
     url = url.rstrip("/").removesuffix(":predict")
     parts = _URL.fullmatch(url)
-    if not parts or (parts["way"] != "grpc" and not parts["path"]):
+    if not parts or (parts["prefix"] if parts["way"] == "grpc" else not parts["path"]):
         raise ValueError(
             f"{url} names no model of a server; give http://HOST:8501/v1/models/NAME or grpc://HOST:8500/NAME."
         )
@@ -52,6 +56,8 @@ def _over_rest(url, timeout):
             with urllib.request.urlopen(request, timeout=timeout) as reply:
                 return {name: np.array(value) for name, value in json.load(reply)["outputs"].items()}
         except urllib.error.HTTPError as error:
+            if error.code in OVERLOADED:
+                raise ConnectionError(_overloaded(url, _rest_reason(error))) from error
             raise ValueError(_refused(url, _rest_reason(error))) from error
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
@@ -61,7 +67,7 @@ def _over_rest(url, timeout):
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ValueError(f"{url} does not answer as TF-Serving does; check the URL.") from error
 
-    return predict
+    return predict, lambda: None
 
 
 def _over_grpc(url, parts, timeout):
@@ -91,12 +97,16 @@ def _over_grpc(url, parts, timeout):
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise TimeoutError(_slow(url, timeout)) from error
+            full = error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            # A server that is not there is UNAVAILABLE too.
+            if full or (error.code() == grpc.StatusCode.UNAVAILABLE and "queue" in error.details()):
+                raise ConnectionError(_overloaded(url, error.details())) from error
             if error.code() == grpc.StatusCode.UNAVAILABLE:
                 raise ConnectionError(_gone(url, error.details())) from error
             raise ValueError(_refused(url, error.details())) from error
         return {key: tf.make_ndarray(value) for key, value in reply.outputs.items()}
 
-    return predict
+    return predict, channel.close
 
 
 def _as_json(array):
@@ -116,8 +126,13 @@ def _rest_reason(error):
 
 def _refused(url, reason):
     return (
-        f"{url} refused the request ({_one_line(reason)}); check the model's name and what it was made from."
+        f"{url} refused the request ({_one_line(reason)}); check the model's name in the URL and the inputs, "
+        "their names and types."
     )
+
+
+def _overloaded(url, reason):
+    return f"{url} is overloaded ({_one_line(reason)}); try again later or send less at once."
 
 
 def _gone(url, reason):

@@ -3,6 +3,15 @@
 from pathlib import Path
 
 
+def versions(folder):
+    """The versions of a model: dict of their folders by number; other names, such as "1_old", are none."""
+    return {
+        int(entry.name): entry
+        for entry in Path(folder).glob("*")
+        if entry.name.isascii() and entry.name.isdigit()
+    }
+
+
 def next_version(folder):
     """The folder for the next version of a model: `folder/1`, `folder/2` … after the highest there is.
 
@@ -16,6 +25,4 @@ def next_version(folder):
         >>> next_version("saved_models/cells").name
         '1'
     """
-    folder = Path(folder)
-    taken = [int(entry.name) for entry in folder.glob("*") if entry.name.isascii() and entry.name.isdigit()]
-    return folder / str(max(taken, default=0) + 1)
+    return Path(folder) / str(max(versions(folder), default=0) + 1)

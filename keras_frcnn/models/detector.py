@@ -335,7 +335,12 @@ class Detector(BackboneFeatures, keras.Model):
         Args:
             path: folder to make, such as "saved_models/cells/1".
             settings: see `keras_frcnn.export.saved_model`.
+
+        Raises:
+            ValueError: a setting cannot be met, or `format`, which Keras has, is among them.
         """
+        if "format" in settings:
+            raise ValueError("A detector is exported as a SavedModel with signatures; leave format out.")
         from keras_frcnn.export import saved_model  # here, because imports go from export to models
 
         saved_model(self, path, **settings)
@@ -386,6 +391,11 @@ def _checked_class_names(names):
     if isinstance(names, (str, int)):
         raise ValueError(f"class_names must be a list of names, not the one value {names!r}.")
     names = tuple(str(name) for name in names)
+    for name in names:
+        if "".join(name.splitlines()) != name:
+            raise ValueError(
+                f"class_names has {name!r}, but labels.txt has one a line; leave the line break out."
+            )
     twice = sorted({name for name in names if names.count(name) > 1 and name != "N/A"})
     if not names or twice:
         raise ValueError(

@@ -5,6 +5,7 @@ import pytest
 
 from keras_frcnn import export
 from keras_frcnn.commands import export as command
+from keras_frcnn.commands.provenance import provenance
 
 
 def run(*words):
@@ -67,4 +68,18 @@ def test_refuses(trained, tmp_path, capsys):
     assert "is a file; name a folder" in refused(capsys, "--model", model, "--output", file)
     assert "is an export already" in refused(capsys, "--model", trained.export, "--output", tmp_path)
     assert "between 0 and 1" in refused(capsys, "--model", model, "--output", tmp_path, "--nms-iou", 50)
+    assert "1 is a version itself; name the" in refused(capsys, "--model", model, "--output", tmp_path / "1")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "file"]
+
+
+def test_scores_of_the_best_epoch(trained, tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text("# train.py --train voc:x\n")
+    (tmp_path / "log.csv").write_text("epoch,loss,val_voc_ap50\n0,3.0,0.25\n1,2.0,0.5\n2,1.0,\n")
+    metrics = provenance(tmp_path / "best.keras")["metrics"].splitlines()
+    assert metrics[0] == "validation set, after epoch 2; scores in per cent:"
+    assert metrics[1].startswith("voc_ap50              50.0  PASCAL VOC 2010-12")
+    assert provenance(tmp_path / "last.keras")["metrics"] is None
+    (tmp_path / "metrics.json").write_text('{"images": 3}')
+    (tmp_path / "last.keras").write_bytes((trained.folder / "last.keras").read_bytes())
+    sentence = refused(capsys, "--model", tmp_path / "last.keras", "--output", tmp_path / "out")
+    assert f"{tmp_path / 'metrics.json'} is damaged" in sentence

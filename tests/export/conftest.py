@@ -25,6 +25,14 @@ PIXEL = tf.zeros([1, 1, 3], tf.uint8)
 class Refusal(Exception):
     """What TF-Serving answers with INVALID_ARGUMENT."""
 
+    status = 400
+
+
+class Full(Refusal):
+    """What it answers with UNAVAILABLE."""
+
+    status = 503
+
 
 class StandIn:
     """A served SavedModel; `delay` is what every answer waits, seconds."""
@@ -90,7 +98,7 @@ def rest_handler(stand_in):
                 outputs = stand_in.predict(signature, body["inputs"], from_json)
                 self.answer(200, {"outputs": {key: value.tolist() for key, value in outputs.items()}})
             except Refusal as error:
-                self.answer(400, {"error": str(error)})
+                self.answer(error.status, {"error": str(error)})
 
         def answer(self, status, content):
             body = json.dumps(content).encode()
@@ -122,7 +130,8 @@ def grpc_servicer(stand_in, grpc):
                     spec.signature_name or "serving_default", dict(request.inputs), from_proto
                 )
             except Refusal as error:
-                context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+                kind = "UNAVAILABLE" if isinstance(error, Full) else "INVALID_ARGUMENT"
+                context.abort(grpc.StatusCode[kind], str(error))
             return predict_pb2.PredictResponse(
                 outputs={key: tf.make_tensor_proto(value) for key, value in outputs.items()}
             )
@@ -141,7 +150,7 @@ def exported_cells(make_model, tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def server(exported_cells):
-    """The stand-in as `.stand_in`, with its URLs `.rest` and `.grpc`."""
+    """The stand-in as `.stand_in`, with its URLs `.rest` and `.grpc`, and `.full`, what it may raise."""
     grpc = pytest.importorskip("grpc")
     apis = pytest.importorskip("tensorflow_serving.apis.prediction_service_pb2_grpc")
     stand_in = StandIn(exported_cells.path, "cells")
@@ -154,6 +163,7 @@ def server(exported_cells):
     other.start()
     yield types.SimpleNamespace(
         stand_in=stand_in,
+        full=Full,
         rest=f"http://127.0.0.1:{rest.server_port}/v1/models/cells",
         grpc=f"grpc://127.0.0.1:{port}/cells",
     )

@@ -1,5 +1,7 @@
 """What counts as an image for serving_bytes, and what becomes of the rest."""
 
+import resource
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -54,3 +56,26 @@ def test_dummy_rows_change_nothing(limited, image_of):
             if encoded:
                 for name in alone:
                     np.testing.assert_allclose(answer[name][row], alone[name][0], atol=1e-5)
+
+
+def test_memory_is_bounded_by_the_good_images(make_model, image_of, tmp_path):
+    """Each of the rows on a canvas of its own would take 25 GB."""
+    make_model(image_size=(64, 1024)).export(tmp_path / "1")
+    loaded = tf.saved_model.load(str(tmp_path / "1"))
+    signature, picture = loaded.signatures["serving_bytes"], tf.io.encode_png(image_of(64, 96)).numpy()
+    alone = serve(signature, [picture])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    answer = serve(signature, [b""] * 1500 + [picture] + [b""] * 500)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000
+    assert np.flatnonzero(answer["image_ok"]).tolist() == [1500]
+    for name in alone:
+        np.testing.assert_allclose(answer[name][1500], alone[name][0], atol=1e-5)
+
+
+def test_rows_of_several_slices(limited, image_of):
+    pictures = [tf.io.encode_png(image_of(30 + 7 * (row % 3), 60, row)).numpy() for row in range(19)]
+    answer = serve(limited, pictures)
+    for row, picture in enumerate(pictures):
+        alone = serve(limited, [picture])
+        for name in alone:
+            np.testing.assert_allclose(answer[name][row], alone[name][0], atol=1e-4)

@@ -149,6 +149,7 @@ def test_answers_of_another_model(server, monkeypatch):
         "http://localhost:8501/v1/models/cells:predict/x",
         "grpc://localhost:8500",
         "grpc:///cells",
+        "grpc://localhost:8500/below/cells",
         "ftp://localhost/v1/models/cells",
     ],
 )
@@ -161,3 +162,53 @@ def test_refuses_urls(url):
 def test_refuses_numbers(folder, capsys, word):
     said = refused(capsys, folder / "a.png", "--url", "grpc://localhost:1/x", word, 0)
     assert f"{word} is 0" in said.err
+
+
+@WAYS
+def test_overloaded(server, folder, capsys, monkeypatch, way):
+    def predict(*_):
+        raise server.full("The batch scheduling queue to which this task was submitted is full")
+
+    monkeypatch.setattr(server.stand_in, "predict", predict)
+    url = getattr(server, way)
+    said = refused(capsys, folder / "a.png", "--url", url, "--output", folder / "out")
+    assert said.err == (
+        f"{url} is overloaded (The batch scheduling queue to which this task was submitted is full); "
+        "try again later or send less at once.\n"
+    )
+
+
+def test_keeps_what_was_finished(server, folder, capsys, monkeypatch):
+    detect = ServingClient.detect
+
+    def once(client, contents):
+        monkeypatch.setattr(ServingClient, "detect", gone)
+        return detect(client, contents)
+
+    def gone(client, contents):
+        raise ConnectionError(f"{client.url} cannot be reached.")
+
+    monkeypatch.setattr(ServingClient, "detect", once)
+    file = folder / "all.json"
+    words = [folder / "a.png", folder / "c.png", "--url", server.rest, "--output", folder / "out"]
+    said = refused(capsys, *words, "--json", file)
+    assert said.err.splitlines() == [
+        "1 of 2 images were finished and are kept.",
+        f"{server.rest} cannot be reached.",
+    ]
+    assert [one["image"] for one in json.loads(file.read_text())["images"]] == [str(folder / "a.png")]
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("latin.txt", "is no text in UTF-8"), ("label_map.pbtxt", "is a label map")]
+)
+def test_refuses_labels(folder, capsys, name, part):
+    (folder / name).write_bytes("weiß".encode("latin-1"))
+    words = [folder / "a.png", "--url", "grpc://localhost:1/x", "--output", folder / "out"]
+    said = refused(capsys, *words, "--labels", folder / name)
+    assert f"--labels {folder / name} {part}" in said.err and said.err.count("\n") == 1
+
+
+def test_nothing_to_ask_and_a_path_before_the_api():
+    with ServingClient("https://localhost:1/below/it/v1/models/cells/versions/3") as client:
+        assert client.detect([]) == []

@@ -3,12 +3,14 @@
 import hashlib
 import re
 
+import keras
 import pytest
 import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 
+import keras_frcnn as kf
 from keras_frcnn import export
 from keras_frcnn.export import companions
 from keras_frcnn.weights.coco import TORCHVISION_CLASS_NAMES
@@ -124,6 +126,7 @@ def test_configuration_examples(exported_cells):
     assert (model.name, model.base_path, model.model_platform) == ("cells", "/models/cells", "tensorflow")
     assert list(model.model_version_policy.specific.versions) == [1] == [model.version_labels["stable"]]
     batching = (folder / "batching.config").read_text("utf-8")
+    assert "--allow_version_labels_for_unavailable_models=true" in (folder / "models.config").read_text()
     assert re.findall(r"^(\w+) \{ value: \d+ \}$", batching, re.MULTILINE) == [
         "max_batch_size",
         "batch_timeout_micros",
@@ -145,8 +148,6 @@ def test_model_card(exported_cells):
 
 def test_a_model_on_proposals(tmp_path, make_model):
     logs = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
-    import keras_frcnn as kf
-
     model = kf.FastRCNN(["cell"], backbone="tiny_fpn", image_size=(64, 64), head_units=(8,))
     model.export(tmp_path / "cells" / "1")
     signatures = tf.saved_model.load(str(tmp_path / "cells" / "1")).signatures
@@ -207,3 +208,35 @@ def test_precision(exported_cells, tmp_path, image_of, precision):
     found, whole = export.load(path).detect(image), exported_cells.model.detect(image)
     assert found["scores"][0] == pytest.approx(whole["scores"][0], abs=0.1)
     assert export.load(path).description["precision"] == precision
+
+
+def test_a_backbone_that_its_config_cannot_make(tmp_path, image_of, assert_same):
+    class Twice(keras.layers.Layer):
+        def call(self, x):
+            return 2 * x
+
+    image = keras.Input([None, None, 3])
+    x = keras.layers.Conv2D(8, 16, strides=16, padding="same")(Twice()(image))
+    backbone = keras.Model(image, {"C4": keras.layers.Lambda(lambda x: x + 1)(x)})
+    model = kf.FasterRCNN(["cell"], backbone=backbone, image_size=(64, 96), score_threshold=0.0)
+    model.export(tmp_path / "1", max_detections=3)
+    found = export.load(tmp_path / "1").detect(image_of(64, 96))
+    wanted = model.detect(image_of(64, 96))
+    assert_same(found, {name: value[:3] for name, value in wanted.items()})
+
+
+def test_an_image_pyramid(tmp_path):
+    model = kf.FastRCNN(["cell"], backbone="zf", pyramid_sides=(48, 64), pyramid_limit=96, head_units=(8,))
+    with pytest.raises(ValueError, match="pyramid_sides has sizes of its own; leave image_size out"):
+        model.export(tmp_path / "1", image_size=(64, 96))
+    model.export(tmp_path / "1")
+    description = export.load(tmp_path / "1").description
+    assert description["pyramid_sides"] == [48, 64] and description["pyramid_limit"] == 96
+    card = (tmp_path / "1" / "model_card.md").read_text("utf-8")
+    assert "short side becomes 48, 64 pixels, or the long side 96 " in card and "nearest to 224²" in card
+
+
+def test_the_card_says_what_was_changed(exported_cells, tmp_path):
+    exported_cells.model.export(tmp_path / "1", metrics="AP 1.0", image_size=(64, 96), max_detections=12)
+    assert "Measured before a change of image_size." in (tmp_path / "1" / "model_card.md").read_text("utf-8")
+    assert "Measured before" not in (exported_cells.path / "model_card.md").read_text("utf-8")

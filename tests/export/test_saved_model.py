@@ -1,6 +1,7 @@
 """The SavedModel answers as the model does, whatever way the images come in."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -286,6 +287,8 @@ def test_served_detector(exported, served, tmp_path, image_of, assert_same):
 def test_refuses_to_overwrite_and_leaves_nothing_behind(tmp_path, make_model, monkeypatch):
     (tmp_path / "1").mkdir()
     model = make_model(CLASS_NAMES)
+    with pytest.raises(ValueError, match="leave format out"):
+        model.export(tmp_path / "2", format="onnx")
     with pytest.raises(FileExistsError, match="1 exists already; export to a new folder"):
         export.saved_model(model, tmp_path / "1")
 
@@ -298,11 +301,24 @@ def test_refuses_to_overwrite_and_leaves_nothing_behind(tmp_path, make_model, mo
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
-def test_load_names_what_is_wrong(tmp_path):
+def test_load_names_what_is_wrong(exported, tmp_path):
+    copy = shutil.copytree(exported[1], tmp_path / "cells" / "1")
+    (tmp_path / "cells" / "1_old").mkdir()
+    with pytest.raises(ValueError, match="cells is no SavedModel; give one of its versions, such as .*1\\.$"):
+        export.load(tmp_path / "cells")
+    graph = (copy / "saved_model.pb").read_bytes()
+    (copy / "saved_model.pb").write_bytes(graph[: len(graph) // 2])
+    with pytest.raises(ValueError, match="1 is incomplete or damaged .*; copy or export it again"):
+        export.load(copy)
+    (copy / "saved_model.pb").write_bytes(graph)
+    shutil.rmtree(copy / "variables")
+    with pytest.raises(ValueError, match="1 is incomplete or damaged .*; copy or export it again"):
+        export.load(copy)
     with pytest.raises(FileNotFoundError, match="no SavedModel folder .*nowhere"):
         export.load(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="is no SavedModel; give the folder that export wrote"):
-        export.load(tmp_path)
+        export.load(tmp_path / "empty")
     tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
     with pytest.raises(ValueError, match="other is a SavedModel, but not of keras_frcnn"):
         export.load(tmp_path / "other")

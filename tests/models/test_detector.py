@@ -118,9 +118,9 @@ def test_detect_sees_new_weights(make_model, image_of):
 # Bad input.
 
 
-@pytest.mark.parametrize("class_names", ["cell", 3, [], ["cell", "cell"]])
+@pytest.mark.parametrize("class_names", ["cell", 3, [], ["cell", "cell"], ["red\ncell"]])
 def test_bad_class_names(make_model, class_names):
-    with pytest.raises(ValueError, match="^class_names must be .*\\.$"):
+    with pytest.raises(ValueError, match="^class_names (must be|has) .*\\.$"):
         make_model(class_names)
 
 
