@@ -118,17 +118,6 @@ def test_scores_of_minus_infinity_take_no_part():
     np.testing.assert_array_equal(count, [1])
 
 
-def test_of_equal_scores_the_first_box_comes_first():
-    """Many ties, and more boxes than are compared at a time."""
-    rng = np.random.default_rng(1)
-    boxes, scores = some_boxes(rng, 300), rng.integers(1, 6, 300).astype("float32")
-    keep = greedy_by_hand(boxes, scores, 0.3)
-    kept, kept_scores, _, count = suppress(boxes, scores[:, None], 0.3, 0.0, 200)
-    assert count[0] == len(keep) > 20
-    np.testing.assert_array_equal(kept[0, : len(keep)], boxes[keep])
-    np.testing.assert_array_equal(kept_scores[0, : len(keep)], scores[keep])
-
-
 def test_no_more_than_max_outputs_a_group_and_in_all():
     rng = np.random.default_rng(2)
     boxes, scores = some_boxes(rng, 400), rng.random((400, 2)).astype("float32")
@@ -168,22 +157,3 @@ def test_boxes_below_the_smallest_size_are_dropped():
     for size, count in ((0.0, 2), (0.01, 1)):
         answer = postprocess(probabilities, boxes, valid, shapes, 0.05, 0.5, 4, min_box_size=size)
         assert answer["num_detections"][0] == count
-
-
-@pytest.mark.parametrize("count", [0, 300])
-def test_xla_compiles_the_same(count):
-    """Traced for any number of boxes, of which there may be none; NaN and −∞ take no part."""
-    rng = np.random.default_rng(3)
-    boxes, scores = some_boxes(rng, 2, count, 3), rng.random((2, count, 3)).astype("float32")
-    scores[:, ::7] = np.nan
-    scores[:, 1::7] = -np.inf
-    signature = [tf.TensorSpec([2, None, 3, 4]), tf.TensorSpec([2, None, 3])]
-
-    def best(boxes, scores):
-        return grouped_nms(boxes, scores, 0.5, -np.inf, 40)
-
-    with kernels.use("auto"):
-        compiled = tf.function(best, input_signature=signature, jit_compile=True)(boxes, scores)
-    for answer, expected in zip(compiled, best(tf.constant(boxes), tf.constant(scores))):
-        np.testing.assert_array_equal(answer, expected)
-    np.testing.assert_array_equal(compiled[-1], [min(count, 40)] * 2)
