@@ -97,7 +97,7 @@ def test_its_configuration_alone_freezes_nothing(keras_file):
     [
         (["--model", "rpn"], "is a FasterRCNN, with which no rpn can begin; leave --model out"),
         (["--backbone-weights", "imagenet"], "brings all weights; leave --backbone-weights out"),
-        (["--backbone", "resnet50_fpn"], "which is frozen; leave --backbone out"),
+        (["--backbone", "resnet50_fpn"], "with which no resnet50_fpn can begin; leave --backbone and"),
     ],
 )
 def test_refuses_what_does_not_go_with_it(keras_file, voc, tmp_path, capsys, words, part):
