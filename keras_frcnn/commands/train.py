@@ -186,8 +186,8 @@ def _check(run, initial=None):
         )
     if initial and run.backbone != initial.recipe["backbone"]:
         raise ValueError(
-            f"--init {run.init} has the backbone {initial.recipe['backbone']}, with which no {run.backbone} can "
-            "begin; leave --backbone and recipes of another out."
+            f"--init {run.init} has the backbone {initial.recipe['backbone']}, with which no {run.backbone} "
+            "can begin; leave --backbone and recipes of another out."
         )
     if initial and run.backbone_weights != "none":
         raise ValueError(f"--init {run.init} brings all weights; leave --backbone-weights out.")
