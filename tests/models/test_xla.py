@@ -91,7 +91,9 @@ def test_images_of_another_size_agree(kind, batch, image_of):
     assert_same_answers(detect(image), model.detect_batch(image, **arguments))
 
 
-@EVERY_KIND
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * kind.startswith("exact")) for kind in KINDS]
+)
 def test_training_agrees(kind, batch):
     """The same minibatches are drawn; losses of two steps and weights after one differ by rounding alone."""
     histories, weights = [], []
@@ -129,7 +131,7 @@ def test_without_being_asked_for_nothing_is_compiled(batch):
     assert model.jit_compile is False
 
 
-@pytest.mark.parametrize("kind", ["single map", "pyramid"])
+@pytest.mark.parametrize("kind", [pytest.param("single map", marks=pytest.mark.slow), "pyramid"])
 def test_neither_objects_nor_proposals(kind, batch):
     x, y = batch
     nothing = {name: value[:, :0] for name, value in y.items()}
