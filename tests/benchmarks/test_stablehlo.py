@@ -21,11 +21,7 @@ def test_lowers_a_whole_step(make_model, benchmark_module, tmp_path, precision, 
     path = tmp_path / "step.mlir"
     assert benchmark_module("stablehlo").write(model, (x, y), path) == path.stat().st_size
     module = path.read_text()
-<<<<<<< HEAD
     assert re.search(r"func\.func (public )?@main\(", module)
-=======
-    assert "func.func @main(" in module
->>>>>>> speed-xla
     assert absent is None or absent not in module
     convolutions = [line for line in module.splitlines() if "stablehlo.convolution" in line]
     assert all(f"x{dtype}>" in line for line in convolutions)

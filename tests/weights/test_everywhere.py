@@ -71,7 +71,7 @@ def assert_same_up_to_ties(answer, expected):
     """The export folds normalisation, whose rounding may turn around two scores that differ by as much."""
     np.testing.assert_allclose(answer["scores"], expected["scores"], atol=1e-4)
     same = np.abs(answer["boxes"][:, None] - expected["boxes"]).max(axis=-1) <= 0.05
-    same &= answer["labels"][:, None] == expected["labels"]
+    same &= np.asarray(answer["labels"])[:, None] == expected["labels"]
     same &= np.abs(np.asarray(answer["scores"])[:, None] - expected["scores"]) <= 1e-4
     assert same.any(axis=0).all() and same.any(axis=1).all()
 
