@@ -3,8 +3,10 @@
 import json
 
 import numpy as np
+import pytest
 
 
+@pytest.mark.slow
 def test_a_tiny_model(benchmark_module, make_model, tmp_path, capsys):
     make_model().save(tmp_path / "tiny.keras")
     arguments = ["--model", str(tmp_path / "tiny.keras"), "--rounds", "1", "--json", str(tmp_path / "f.json")]

@@ -115,6 +115,7 @@ def test_refuses_proposals_of_other_images_with_the_same_ids(voc, searched, conf
     assert "with --val-proposals" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_staged_run_goes_on_after_its_fine_tuning(sets, searched, config, tmp_path, monkeypatch, capsys):
     words = [*sets, *WORDS, *config(pool_levels=[1, 2]), "--model", "sppnet", "--proposals", str(searched)]
     words += ["--output", str(tmp_path / "run")]
@@ -134,6 +135,7 @@ def test_a_staged_run_goes_on_after_its_fine_tuning(sets, searched, config, tmp_
     assert "holds an earlier run" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_alternating_run_goes_on(voc, sets, tmp_path, capsys):
     config = tmp_path / "config.yaml"
     config.write_text("detector: {rpn_channels: 8, head_units: [8], rpn_post_nms: [60, 30]}")

@@ -41,6 +41,7 @@ def test_where_the_time_of_a_new_detector_goes(tmp_path, capsys):
     assert str(tmp_path / "traces") in output
 
 
+@pytest.mark.slow
 def test_a_saved_model(trained, voc, tmp_path):
     words = ["--model", trained.folder / "last.keras", "--data", f"voc:{voc}@train", "--steps", 1]
     figures = profile.main([*map(str, words), "--output", str(tmp_path)])

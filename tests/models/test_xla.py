@@ -111,6 +111,7 @@ def test_training_agrees(kind, batch):
         np.testing.assert_allclose(plain, compiled, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_fit_with_jit_compile(batch):
     """In half precision, with a batch without objects; `predict` still takes images of several shapes."""
     x, y = batch
