@@ -42,28 +42,29 @@ class Matcher:
             verdict: int32 `[B, N]`, 1 positive, 0 negative, −1 neither.
             match: int32 `[B, N]`, index of the ground truth with the highest IoU; meaningful where positive.
         """
-        # A column of zeros stands for "no ground truth": an image without objects needs no special case.
+        # A row of zeros stands for "no ground truth": an image without objects needs no special case. Objects
+        # come before candidates, because arithmetic along the longer axis is the faster.
         boxes = tf.pad(boxes, [[0, 0], [0, 1], [0, 0]])
         object_mask = tf.pad((labels >= 0) & ~ignore, [[0, 0], [0, 1]])
         region_mask = tf.pad((labels >= 0) & ignore, [[0, 0], [0, 1]])
 
-        shared = box_ops.intersection(candidates, boxes)
-        candidate_area = box_ops.area(candidates)[..., None]
-        union = candidate_area + box_ops.area(boxes)[:, None, :] - shared
-        iou = tf.math.divide_no_nan(shared, union) * tf.cast(object_mask[:, None, :], tf.float32)
+        shared = box_ops.intersection(boxes, candidates)
+        candidate_area = box_ops.area(candidates)[..., None, :]
+        union = candidate_area + box_ops.area(boxes)[:, :, None] - shared
+        iou = tf.math.divide_no_nan(shared, union) * tf.cast(object_mask[:, :, None], tf.float32)
 
-        best = tf.reduce_max(iou, axis=-1)
-        match = tf.argmax(iou, axis=-1, output_type=tf.int32)
+        best = tf.reduce_max(iou, axis=1)
+        match = tf.argmax(iou, axis=1, output_type=tf.int32)
         low, high = self.negative_iou
         positive = best >= self.positive_iou
         negative = (best >= low) & (best < high)
         if self.keep_best:
-            usable = tf.where(valid[..., None], iou, 0.0)
-            highest = tf.reduce_max(usable, axis=1, keepdims=True)
-            positive |= tf.reduce_any((usable == highest) & (usable > 0.0), axis=-1)
+            usable = tf.where(valid[..., None, :], iou, 0.0)
+            highest = tf.reduce_max(usable, axis=-1, keepdims=True)
+            positive |= tf.reduce_any((usable == highest) & (usable > 0.0), axis=1)
 
-        cover = tf.math.divide_no_nan(shared, candidate_area) * tf.cast(region_mask[:, None, :], tf.float32)
-        negative &= tf.reduce_max(cover, axis=-1) < IGNORE_COVER
+        cover = tf.math.divide_no_nan(shared, candidate_area) * tf.cast(region_mask[:, :, None], tf.float32)
+        negative &= tf.reduce_max(cover, axis=1) < IGNORE_COVER
 
         verdict = tf.where(positive, POSITIVE, tf.where(negative, NEGATIVE, NEITHER))
         return tf.where(valid, verdict, NEITHER), match

@@ -1,11 +1,26 @@
 """MobileNetV3-Large as torchvision has it."""
 
 import keras
+import tensorflow as tf
 
 from keras_frcnn.backbones.torchvision import batch_norm, convolution
 
-# Kernel, width inside, width out, squeeze-and-excitation, activation, stride (Searching for MobileNetV3,
-# table 1).
+@keras.saving.register_keras_serializable("keras_frcnn")
+@tf.custom_gradient
+def hard_swish(x):
+    """x · relu6(x + 3) / 6 (Searching for MobileNetV3, section 5.2), in any float dtype.
+
+    The gradient needs x alone, where that of the single operations would keep four maps as large.
+    """
+
+    def gradient(upstream):
+        slope = tf.where(tf.abs(x) < 3.0, x / 3.0 + 0.5, tf.cast(x > 0.0, x.dtype))
+        return upstream * slope
+
+    return x * (tf.nn.relu6(x + 3.0) / 6.0), gradient
+
+
+# Kernel, width inside, width out, squeeze-and-excitation, activation, stride (table 1 of the same).
 BLOCKS = (
     (3, 16, 16, False, "relu", 1),
     (3, 64, 24, False, "relu", 2),
@@ -13,15 +28,15 @@ BLOCKS = (
     (5, 72, 40, True, "relu", 2),
     (5, 120, 40, True, "relu", 1),
     (5, 120, 40, True, "relu", 1),
-    (3, 240, 80, False, "hard_swish", 2),
-    (3, 200, 80, False, "hard_swish", 1),
-    (3, 184, 80, False, "hard_swish", 1),
-    (3, 184, 80, False, "hard_swish", 1),
-    (3, 480, 112, True, "hard_swish", 1),
-    (3, 672, 112, True, "hard_swish", 1),
-    (5, 672, 160, True, "hard_swish", 2),
-    (5, 960, 160, True, "hard_swish", 1),
-    (5, 960, 160, True, "hard_swish", 1),
+    (3, 240, 80, False, hard_swish, 2),
+    (3, 200, 80, False, hard_swish, 1),
+    (3, 184, 80, False, hard_swish, 1),
+    (3, 184, 80, False, hard_swish, 1),
+    (3, 480, 112, True, hard_swish, 1),
+    (3, 672, 112, True, hard_swish, 1),
+    (5, 672, 160, True, hard_swish, 2),
+    (5, 960, 160, True, hard_swish, 1),
+    (5, 960, 160, True, hard_swish, 1),
 )
 # torchvision's stages begin at the first convolution, at each stride, and at the last convolution.
 STAGE_STARTS = (0, 2, 4, 7, 13, 16)
@@ -36,10 +51,10 @@ def mobilenet_v3_large_body(images):
     Returns:
         list of the 17 maps `[B, H / s, W / s, C]` after each module.
     """
-    maps = [_normed(images, 16, 3, 2, "features.0", "hard_swish")]
+    maps = [_normed(images, 16, 3, 2, "features.0", hard_swish)]
     for index, block in enumerate(BLOCKS, start=1):
         maps.append(_inverted_residual(maps[-1], *block, f"features.{index}.block"))
-    maps.append(_normed(maps[-1], 960, 1, 1, "features.16", "hard_swish"))
+    maps.append(_normed(maps[-1], 960, 1, 1, "features.16", hard_swish))
     return maps
 
 

@@ -95,18 +95,22 @@ class RoILayer(keras.layers.Layer):
         boxes = [tf.stop_gradient(tf.cast(one, tf.float32)) for one in boxes]
         if kernels.for_xla():
             pooled = self.reduce(self.gather_static(features, boxes, image, level, strides))
-        elif len(features) == 1:
-            pooled = self.reduce(self.gather(features[0], boxes[0], image, strides[0]))
         else:
-            rows = [tf.where(level == index)[:, 0] for index in range(len(features))]
-            gathered = [
-                self.gather(feature, tf.gather(one, row), tf.gather(image, row), stride)
-                for feature, one, row, stride in zip(features, boxes, rows, strides, strict=True)
-            ]
-            # Joined first: oneDNN aborts the process in the gradient of a max pooling of no RoIs at all.
-            pooled = self.reduce(tf.concat(gathered, axis=0))
-            pooled = tf.gather(pooled, tf.argsort(tf.concat(rows, axis=0)))
+            pooled = self.pool_levels(features, boxes, image, level, strides)
         return tf.cast(pooled, self.compute_dtype)
+
+    def pool_levels(self, features, boxes, image, level, strides):
+        """Pool each RoI from its own map, arguments as of `pool`."""
+        if len(features) == 1:
+            return self.reduce(self.gather(features[0], boxes[0], image, strides[0]))
+        rows = [tf.where(level == index)[:, 0] for index in range(len(features))]
+        gathered = [
+            self.gather(feature, tf.gather(one, row), tf.gather(image, row), stride)
+            for feature, one, row, stride in zip(features, boxes, rows, strides, strict=True)
+        ]
+        # Joined first: oneDNN aborts the process in the gradient of a max pooling of no RoIs at all.
+        pooled = self.reduce(tf.concat(gathered, axis=0))
+        return tf.gather(pooled, tf.argsort(tf.concat(rows, axis=0)))
 
     def levels(self, boxes):
         """The level of each box by the √area / 224 rule.

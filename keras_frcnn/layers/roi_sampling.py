@@ -3,7 +3,9 @@
 Letters: B images, R RoIs an image, N RoIs, P bins a side, S samples a bin and side, C channels.
 """
 
+import os
 import tensorflow as tf
+SLICE=int(os.environ.get("SLICE","64"))
 
 from keras_frcnn.layers.bilinear_reads import bilinear_reads
 from keras_frcnn.layers.roi_layer import RoILayer
@@ -81,6 +83,12 @@ class RoISampling(RoILayer):
         y = y1[:, None] + height[:, None] * middles - shift
         return bilinear_reads(features, y, x, image, level)
 
+    def pool_levels(self, features, boxes, image, level, strides):
+        def pool(features):
+            return super(RoISampling, self).pool_levels(features, boxes, image, level, strides)
+
+        return _in_slices(pool, features, SLICE)
+
     def reduce(self, samples):
         """Reduce `[N, P·S, P·S, C]` samples to `[N, P, P, C]` bins."""
         raise NotImplementedError
@@ -116,3 +124,30 @@ def _without_border(upstream, axis):
         return tf.concat([first, cut(2, size - 2), last], axis)
 
     return tf.cond(size > 3, ends_apart, lambda: tf.reduce_sum(upstream, axis, keepdims=True))
+
+
+def _in_slices(pool, features, width):
+    """Pool slices of the channels one after another, forward and backward, so that only the samples of one exist."""
+    starts = range(0, features[0].shape[-1], width)
+
+    @tf.custom_gradient
+    def pooled(*features):
+        slices, results = [], []
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            for start in starts:
+                with tf.control_dependencies(results[-1:]):
+                    slices.append([feature[..., start : start + width] for feature in features])
+                    tape.watch(slices[-1])
+                    results.append(pool(slices[-1]))
+
+        def gradient(upstream):
+            gradients = []
+            for index, start in enumerate(starts):
+                with tf.control_dependencies(gradients[-1] if gradients else []):
+                    part = upstream[..., start : start + width]
+                    gradients.append(tape.gradient(results[index], slices[index], part))
+            return [tf.concat(parts, axis=-1) for parts in zip(*gradients)]
+
+        return tf.concat(results, axis=-1), gradient
+
+    return pooled(*features)

@@ -181,6 +181,12 @@ class Detector(BackboneFeatures, keras.Model):
             auto_scale_loss=auto_scale_loss,
         )
 
+    def make_train_function(self, force=False):
+        # Built while the step is traced, its variables would leave copies of the weights in the graph.
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
     def make_predict_function(self, force=False):
         # `call` groups images by their shapes, which XLA would have to know beforehand.
         compiled, self.jit_compile = self.jit_compile, False
@@ -201,7 +207,9 @@ class Detector(BackboneFeatures, keras.Model):
             loss, logs = self._loss_and_logs(x, y, training=True)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_variables)
-        self.optimizer.apply(gradients, self.trainable_variables)
+        # Else the optimizer's first products would wait in memory, as large as the weights, for the whole step.
+        with tf.control_dependencies([gradient for gradient in gradients if gradient is not None]):
+            self.optimizer.apply(gradients, self.trainable_variables)
         return self._log(logs)
 
     def test_step(self, data):
