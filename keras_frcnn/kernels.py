@@ -1,7 +1,7 @@
 """Which kernels a function gets when it is traced: TensorFlow's own, or ones that XLA can compile.
 
-TensorFlow's crop_and_resize and combined_non_max_suppression are the fastest on a CPU and have no XLA
-implementation. Where XLA compiles (`jit_compile=True`) the same answers come from gathers and loops of static
+TensorFlow's products with sparse matrices and combined_non_max_suppression are the fastest on a CPU and have no
+XLA implementation. Where XLA compiles (`jit_compile=True`) the same answers come from gathers and loops of static
 shapes. A traced function keeps what it was traced with.
 """
 
@@ -47,3 +47,8 @@ def for_xla():
     if _kind.get() == "auto":
         return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
     return _kind.get() == "xla"
+
+
+def for_gathers():
+    """Whether RoIs are better read by gathers than by a sparse matrix: for XLA, and on a GPU."""
+    return for_xla() or (_kind.get() == "auto" and bool(tf.config.list_physical_devices("GPU")))

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_frcnn.layers.bilinear_reads import bilinear_reads
 from keras_frcnn.layers.roi_sampling import RoISampling
 
 
@@ -20,5 +21,5 @@ class RoIAlign(RoISampling):
         [[6.0, 7.0], [11.0, 12.0]]
     """
 
-    def reduce(self, samples):
-        return tf.nn.avg_pool2d(samples, self.samples, self.samples, "VALID")
+    def bins(self, features, y, x, image, level):
+        return bilinear_reads(features, y, x, image, level, self.samples)

@@ -52,15 +52,6 @@ class RoILayer(keras.layers.Layer):
         """
         raise NotImplementedError
 
-    def gather_static(self, features, boxes, image, level, strides):
-        """The same from all maps in static shapes, arguments as of `pool`: every map is read for all RoIs."""
-        gathered = self.gather(features[0], boxes[0], image, strides[0])
-        for index in range(1, len(features)):
-            own = tf.reshape(level == index, [-1] + [1] * (gathered.shape.rank - 1))
-            further = self.gather(features[index], boxes[index], image, strides[index])
-            gathered = tf.where(own, further, gathered)
-        return gathered
-
     def reduce(self, gathered):
         """Reduce what `gather` read, of all levels together, to `[N, *roi_shape]`."""
         return gathered
@@ -93,24 +84,30 @@ class RoILayer(keras.layers.Layer):
         if len(features) != len(strides):
             raise ValueError(f"{self.name} has {len(strides)} strides and got {len(features)} feature maps.")
         boxes = [tf.stop_gradient(tf.cast(one, tf.float32)) for one in boxes]
-        if kernels.for_xla():
-            pooled = self.reduce(self.gather_static(features, boxes, image, level, strides))
-        else:
-            pooled = self.pool_levels(features, boxes, image, level, strides)
-        return tf.cast(pooled, self.compute_dtype)
+        return tf.cast(self.pool_levels(features, boxes, image, level, strides), self.compute_dtype)
 
     def pool_levels(self, features, boxes, image, level, strides):
-        """Pool each RoI from its own map, arguments as of `pool`."""
+        """Pool each RoI from its own map, arguments as of `pool`; any float dtype."""
         if len(features) == 1:
             return self.reduce(self.gather(features[0], boxes[0], image, strides[0]))
+        if kernels.for_xla():
+            return self.reduce(self._gather_static(features, boxes, image, level, strides))
         rows = [tf.where(level == index)[:, 0] for index in range(len(features))]
         gathered = [
             self.gather(feature, tf.gather(one, row), tf.gather(image, row), stride)
             for feature, one, row, stride in zip(features, boxes, rows, strides, strict=True)
         ]
-        # Joined first: oneDNN aborts the process in the gradient of a max pooling of no RoIs at all.
         pooled = self.reduce(tf.concat(gathered, axis=0))
         return tf.gather(pooled, tf.argsort(tf.concat(rows, axis=0)))
+
+    def _gather_static(self, features, boxes, image, level, strides):
+        """What `gather` reads from all maps, in static shapes: every map is read for all RoIs."""
+        gathered = self.gather(features[0], boxes[0], image, strides[0])
+        for index in range(1, len(features)):
+            own = tf.reshape(level == index, [-1] + [1] * (gathered.shape.rank - 1))
+            further = self.gather(features[index], boxes[index], image, strides[index])
+            gathered = tf.where(own, further, gathered)
+        return gathered
 
     def levels(self, boxes):
         """The level of each box by the √area / 224 rule.

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_frcnn.layers.bilinear_reads import bilinear_reads
 from keras_frcnn.layers.roi_sampling import RoISampling
 
 
@@ -19,5 +20,6 @@ class RoIPooling(RoISampling):
         TensorShape([1, 1, 7, 7, 8])
     """
 
-    def reduce(self, samples):
+    def bins(self, features, y, x, image, level):
+        samples = bilinear_reads(features, y, x, image, level)
         return tf.nn.max_pool2d(samples, self.samples, self.samples, "VALID")
