@@ -46,10 +46,12 @@ class RoISampling(RoILayer):
         return (self.pool_size, self.pool_size, channels)
 
     def pool_levels(self, features, boxes, image, level, strides):
-        # One RoI more than asked for: TensorFlow ends the process at a sparse matrix of no rows, and in the
-        # gradient of a max pooling of none.
-        boxes = tf.pad(tf.stack(boxes, axis=1), [[0, 1], [0, 0], [0, 0]])
-        image, level = (tf.pad(index, [[0, 1]]) for index in (image, level))
+        # At least one RoI: TensorFlow ends the process at a sparse matrix of no rows, and in the gradient of a
+        # max pooling of none.
+        count = tf.shape(image)[0]
+        missing = tf.maximum(1 - count, 0)
+        boxes = tf.pad(tf.stack(boxes, axis=1), [[0, missing], [0, 0], [0, 0]])
+        image, level = (tf.pad(index, [[0, missing]]) for index in (image, level))
         own = tf.gather(boxes, level, axis=1, batch_dims=1)
         stride = tf.gather(tf.constant(strides, tf.float32), level)
         x1, y1, x2, y2 = tf.unstack(own / stride[:, None], axis=-1)
@@ -61,7 +63,8 @@ class RoISampling(RoILayer):
         shift = 0.5 if self.aligned else 0.0
         x = x1[:, None] + width[:, None] * middles - shift
         y = y1[:, None] + height[:, None] * middles - shift
-        return self.bins(features, y, x, image, level)[:-1]
+        bins = self.bins(features, y, x, image, level)
+        return tf.slice(bins, [0, 0, 0, 0], [count, -1, -1, -1])  # its gradient copies nothing, unlike that of [:]
 
     def bins(self, features, y, x, image, level):
         """Reduce S × S samples to a bin.
