@@ -1,8 +1,8 @@
 """Which kernels a function gets when it is traced: TensorFlow's own, or ones that XLA can compile.
 
-TensorFlow's products with sparse matrices and combined_non_max_suppression are the fastest on a CPU and have no
-XLA implementation. Where XLA compiles (`jit_compile=True`) the same answers come from gathers and loops of static
-shapes. A traced function keeps what it was traced with.
+TensorFlow's products with sparse matrices and combined_non_max_suppression are the fastest on a CPU and have
+no XLA implementation. Where XLA compiles (`jit_compile=True`) the same answers come from gathers and loops of
+static shapes. A traced function keeps what it was traced with.
 """
 
 import contextlib
@@ -22,8 +22,9 @@ def use(kind):
 
     Args:
         kind: "auto", those of XLA while a function with `jit_compile=True` is traced and TensorFlow's own
-            elsewhere; "stock", TensorFlow's own, which XLA refuses; "xla", also in plain graphs and eagerly,
-            for example to export a graph without operations that only TensorFlow's CPU has.
+            elsewhere, but for the gathers that suit a GPU; "stock", TensorFlow's own, which XLA refuses;
+            "xla", also in plain graphs and eagerly, for example to export a graph without operations that
+            only TensorFlow's CPU has.
 
     Raises:
         ValueError: another kind.

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_frcnn.backbones.torchvision import batch_norm, convolution
 
+
 @keras.saving.register_keras_serializable("keras_frcnn")
 @tf.custom_gradient
 def hard_swish(x):

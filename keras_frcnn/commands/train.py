@@ -229,7 +229,8 @@ def _folder(run, config):
     remedy = "name another with --output, or remove it."
     staged = getattr(models, recipes.MODELS[run.model]).has_stages
     if run.schedule != "alternating" and not (staged and (folder / FITTED).exists()):
-        raise ValueError(f"Run folder {folder} holds an earlier run; {remedy}")
+        begin = "" if staged else f"begin from its weights with --init {folder / 'last.keras'}, "
+        raise ValueError(f"Run folder {folder} holds an earlier run; {begin}{remedy}")
     if before.read_text(encoding="utf-8").partition("\n")[2] != config:
         raise ValueError(f"Run folder {folder} holds a run of another recipe or other data; {remedy}")
     return folder

@@ -9,6 +9,7 @@ import itertools
 
 import keras
 import numpy as np
+from keras.src.models.functional import Functional
 
 from keras_frcnn.layers import DetectionHead, FeaturePyramid
 
@@ -39,6 +40,8 @@ def _folded_network(network, source):
             folded[layer] = type(layer).from_config({**config, "use_bias": True})
         elif isinstance(layer, FeaturePyramid) and layer.batch_norm:
             folded[layer] = FeaturePyramid.from_config({**config, "batch_norm": False})
+        elif isinstance(layer, Functional):
+            return _folded_network(layer, source.get_layer(layer.name))
         return folded.get(layer, layer)
 
     def call(layer, *inputs, **arguments):

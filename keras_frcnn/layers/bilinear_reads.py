@@ -1,7 +1,7 @@
 """Bilinear samples of feature maps, and their means, with a gradient that loses nothing.
 
-TensorFlow's crop_and_resize samples as fast, but where boxes overlap the threads of its gradient overwrite each
-other's sums: on two cores a few per cent of it are lost.
+TensorFlow's crop_and_resize gives the same samples, but where boxes overlap the threads of its gradient
+overwrite each other's sums: on two cores a few per cent of it are lost.
 
 Letters: B images, L maps, H and W their cells, C channels, N grids of Y × X points, S points of a mean.
 """

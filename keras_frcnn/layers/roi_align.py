@@ -1,7 +1,6 @@
 """RoIAlign."""
 
 import keras
-import tensorflow as tf
 
 from keras_frcnn.layers.bilinear_reads import bilinear_reads
 from keras_frcnn.layers.roi_sampling import RoISampling

@@ -46,8 +46,8 @@ class RoISampling(RoILayer):
         return (self.pool_size, self.pool_size, channels)
 
     def pool_levels(self, features, boxes, image, level, strides):
-        # At least one RoI: TensorFlow ends the process at a sparse matrix of no rows, and in the gradient of a
-        # max pooling of none.
+        # At least one RoI: TensorFlow ends the process at a sparse matrix of no rows, and in the gradient of
+        # a max pooling of none.
         count = tf.shape(image)[0]
         missing = tf.maximum(1 - count, 0)
         boxes = tf.pad(tf.stack(boxes, axis=1), [[0, missing], [0, 0], [0, 0]])
@@ -64,7 +64,9 @@ class RoISampling(RoILayer):
         x = x1[:, None] + width[:, None] * middles - shift
         y = y1[:, None] + height[:, None] * middles - shift
         bins = self.bins(features, y, x, image, level)
-        return tf.slice(bins, [0, 0, 0, 0], [count, -1, -1, -1])  # its gradient copies nothing, unlike that of [:]
+        return tf.slice(
+            bins, [0, 0, 0, 0], [count, -1, -1, -1]
+        )  # its gradient copies nothing, unlike that of [:]
 
     def bins(self, features, y, x, image, level):
         """Reduce S × S samples to a bin.

@@ -63,6 +63,15 @@ def one_convolution_for_two_levels(image):
     return dict(zip(("P3", "P4"), levels))
 
 
+def a_network_within(image):
+    inner = keras.Input([None, None, 3])
+    conv = keras.layers.Conv2D(4, 3, strides=8, padding="same")(inner)
+    norm = keras.layers.BatchNormalization()(conv)
+    further = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3, strides=2, padding="same")(norm))
+    fine, coarse = keras.Model(inner, [norm, further], name="inner")(image)
+    return {"P3": keras.layers.ReLU()(fine), "P4": coarse}
+
+
 def one_norm_for_two_layers(image):
     norm = keras.layers.BatchNormalization()
     pooled = norm(keras.layers.AveragePooling2D(16)(image))
@@ -77,9 +86,15 @@ def also_an_output(image):
 
 @pytest.mark.parametrize(
     "make, folded_away",
-    [(read_twice, 1), (one_convolution_for_two_levels, 0), (one_norm_for_two_layers, 0), (also_an_output, 0)],
+    [
+        (read_twice, 1),
+        (a_network_within, 2),
+        (one_convolution_for_two_levels, 0),
+        (one_norm_for_two_layers, 0),
+        (also_an_output, 0),
+    ],
 )
-def test_what_cannot_be_folded_is_left_alone(make, folded_away):
+def test_networks_of_ones_own(make, folded_away):
     image = keras.Input([None, None, 3])
     model = kf.FasterRCNN(["a"], backbone=keras.Model(image, make(image)), image_size=(64, 96))
     spread(model)

@@ -70,8 +70,8 @@ def from_contract(answer, row, shape):
 def assert_same_up_to_ties(answer, expected):
     """Folding changes the maps by 3e-6 of their largest value, as much as some proposals' scores are apart.
 
-    Of two such proposals the other one may survive suppression. Measured: at most 1 of 100 detections differs,
-    and none where both ways get the same proposals.
+    Of two such proposals the other one may survive suppression. Measured: at most 1 of 100 detections
+    differs, and none where both ways get the same proposals.
     """
     same = np.abs(answer["boxes"][:, None] - expected["boxes"]).max(axis=-1) <= 0.05
     same &= np.asarray(answer["labels"])[:, None] == expected["labels"]
