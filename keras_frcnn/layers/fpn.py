@@ -108,7 +108,11 @@ def _as_fine(feature, shape):
     gradients everywhere, XLA too."""
     batch, height, width, channels = tf.unstack(tf.shape(feature))
     rows, columns = -(-shape[1] // height), -(-shape[2] // width)
-    feature = feature[:, :, None, :, None, :]
-    feature = tf.broadcast_to(feature, [batch, height, rows, width, columns, channels])
+    # One axis after the other, as the middle one of three: sums along it, the gradient, need no transposition.
+    feature = tf.reshape(feature, [batch * height, 1, width * channels])
+    feature = tf.broadcast_to(feature, [batch * height, rows, width * channels])
+    feature = tf.reshape(feature, [batch * height * rows * width, 1, channels])
+    feature = tf.broadcast_to(feature, [batch * height * rows * width, columns, channels])
     feature = tf.reshape(feature, [batch, rows * height, columns * width, channels])
-    return feature[:, : shape[1], : shape[2]]
+    # Not by [:]: the gradient of a slice copies nothing where nothing is cut off.
+    return tf.slice(feature, [0, 0, 0, 0], [batch, shape[1], shape[2], channels])
