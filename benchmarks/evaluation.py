@@ -76,7 +76,8 @@ def ours(records, detections):
     """The twelve numbers by this package."""
     with contextlib.redirect_stdout(io.StringIO()):
         found = coco.evaluate(detections, records, [f"class {index}" for index in range(CLASSES)])
-    return [found[name] for name in coco.NAMES]
+    # Where there is nothing to find pycocotools says −1.
+    return [-1.0 if np.isnan(found[name]) else found[name] for name in coco.NAMES]
 
 
 def peer(records, detections):

@@ -9,10 +9,8 @@ memory. CPU time is that of all threads. With --backbone also the share of a tra
 """
 
 import argparse
-import json
 import math
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -22,6 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import tensorflow as tf
+from report import Report, summary
 
 import keras_frcnn as kf
 from keras_frcnn import profiling
@@ -34,7 +33,7 @@ LEAST_IMAGES = 300
 AUGMENTED = {"photometric": 0.5, "crop": 0.5, "scale_jitter": (0.5, 1.5)}
 
 
-def main():
+def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -44,20 +43,24 @@ def main():
     parser.add_argument("--backbone", help="network whose training steps wait for input")
     parser.add_argument("--steps", type=int, default=20, help="steps of it that are timed")
     parser.add_argument("--json", type=Path, help="file that gets the figures")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     dataset = kf.data.load(options.data or "shapes@val")
-    print(f"{dataset!r} at {tuple(options.image_size)}, batches of {options.batch_size}, ", end="")
-    print(f"{os.cpu_count()} cores\n\n{'stage':30}{'images/s':>10}{'ms CPU an image':>18}")
-    figures = {"data": dataset.name, "stages": {}}
-    for stage, data in stages(dataset, options).items():
-        row = figures["stages"][stage] = measure(data, len(dataset))
-        print(f"{stage:30}{row['images_per_second']:10.1f}{row['cpu_ms']:18.2f}", flush=True)
-    print(f"\nBy default: {memory.decide(dataset)[1]}")
+    settings = {"image size": options.image_size, "batch size": options.batch_size}
+    report = Report(
+        f"Input of {dataset!r} at {tuple(options.image_size)}, batches of {options.batch_size}", settings
+    )
+    rows = [
+        {"stage": stage, **measure(data, len(dataset))} for stage, data in stages(dataset, options).items()
+    ]
+    report.table("stages", rows, ".1f", ".1f", ".1f", ".2f")
+    kept, why = memory.decide(dataset)
+    report.say("kept", kept, f"By default: {why}")
     if options.backbone:
-        figures["waiting"] = waiting(dataset, options)
-        print(f"Waiting for input, training {options.backbone}: {figures['waiting']:.2%} of a step.")
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        share = waiting(dataset, options)
+        report.say(
+            "waiting", share, f"Waiting for input, training {options.backbone}: {share:.2%} of a step."
+        )
+    report.write(options.json)
 
 
 def stages(dataset, options):
@@ -82,17 +85,20 @@ def stages(dataset, options):
 def measure(data, count):
     """Images a second and milliseconds of CPU an image, medians after a pass that is not counted."""
     rounds = math.ceil(LEAST_IMAGES / count)
+    images = rounds * count
     go_through(data)
-    walls, cpus = [], []
+    rates, cpus = [], []
     for _ in range(PASSES):
         wall, cpu = time.perf_counter(), time.process_time()
         go_through(data.repeat(rounds))
-        walls.append(time.perf_counter() - wall)
-        cpus.append(time.process_time() - cpu)
-    images = rounds * count
+        rates.append(images / (time.perf_counter() - wall))
+        cpus.append(1000 * (time.process_time() - cpu) / images)
+    rate = summary(rates)
     return {
-        "images_per_second": images / statistics.median(walls),
-        "cpu_ms": 1000 * statistics.median(cpus) / images,
+        "images/s": rate["median"],
+        "slowest": rate["lowest"],
+        "fastest": rate["highest"],
+        "ms CPU an image": summary(cpus)["median"],
     }
 
 

@@ -131,9 +131,10 @@ def detect(model, state, file):
 def training(model, state, file, precision="none", jit=False, **arguments):
     """A step as `fit` makes it, with the resizing that torchvision's model does inside."""
     if model in FROZEN:
-        frozen = {"frozen_stages": FROZEN[model], "frozen_batch_norm": True}
-        arguments = {**arguments, **frozen, "dtype": POLICIES[precision]}
-    model = detector(model, state, **arguments)
+        arguments |= {"frozen_stages": FROZEN[model], "frozen_batch_norm": True}
+    model = detector(model, state, dtype=POLICIES[precision], **arguments)
+    if precision != "none" and isinstance(model.recipe["backbone"], keras.Model):
+        raise ValueError("a backbone of one's own has its own precision; leave --mixed-precision out")
     for norm in model.head.norms:
         norm.trainable = False
     model.compile(keras.optimizers.SGD(RATE, momentum=0.9), jit_compile=jit)

@@ -17,7 +17,18 @@ from pathlib import Path
 
 import numpy as np
 import scaling
-from inference import EAGER, FORMATS, OURS, SHORT_SIDES, SIZE, add_common, draw_weights, highest, rows
+from inference import (
+    EAGER,
+    FORMATS,
+    OURS,
+    SHORT_SIDES,
+    SIZE,
+    add_common,
+    draw_weights,
+    highest,
+    rows,
+    wanted,
+)
 from report import Report, summary
 from sides import Sides
 from worker import SideFailed
@@ -92,11 +103,13 @@ def start(options, sides, folder, state):
     """Start our side and, where there are weights for both, torchvision's; tell their names."""
     shared = {"model": options.model, "state": state, "file": str(folder / "image.npz")}
     precision = "float32" if options.mixed_precision == "none" else options.mixed_precision
-    names = [f"{OURS} {'XLA ' if options.jit else ''}{precision}", f"{EAGER} {precision}"]
+    # On a CPU torchvision's step knows no float16.
+    peer_precision = "bfloat16" if precision == "bfloat16" else "float32"
+    names = [f"{OURS} {'XLA ' if options.jit else ''}{precision}", f"{EAGER} {peer_precision}"]
     sides.ours(names[0], "training", **shared, precision=options.mixed_precision, jit=options.jit)
-    if state is None:
+    if state is None or not wanted(options, EAGER):
         return names[:1]
-    peer = sides.peer(names[1], "peers.py", "training", **shared, precision=precision)
+    peer = sides.peer(names[1], "peers.py", "training", **shared, precision=peer_precision)
     return names if peer else names[:1]
 
 

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+THREADS = ("OMP_", "MKL_", "KMP_", "TF_NUM_")
 
 
 class SideFailed(Exception):
@@ -33,7 +34,9 @@ class Worker:
     """
 
     def __init__(self, python, script, subject, **arguments):
-        environment = {"TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": str(cores()), **os.environ}
+        # What a user has set for one library's threads would handicap one side.
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(THREADS)}
+        environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **kept, "OMP_NUM_THREADS": str(cores())}
         command = [str(python), str(HERE / script), subject, json.dumps(arguments)]
         # What libraries say while they start interests only where they fail.
         self.log = tempfile.TemporaryFile()

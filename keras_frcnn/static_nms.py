@@ -36,14 +36,15 @@ def _sorted(boxes, scores, score_threshold):
     What takes no part scores −∞, NaN too: XLA would sort it before all numbers.
     """
     batch, count, groups = tf.unstack(tf.shape(scores))
-    missing = TILE - count % TILE
+    padded = tf.maximum(-(-count // TILE), 1) * TILE
+    missing = padded - count
     scores = tf.where(scores > score_threshold, scores, LOWEST)
     scores = tf.pad(scores, [[0, 0], [0, missing], [0, 0]], constant_values=LOWEST)
-    scores = tf.reshape(tf.transpose(scores, [0, 2, 1]), [batch * groups, count + missing])
-    scores, index = tf.math.top_k(scores, count + missing)
+    scores = tf.reshape(tf.transpose(scores, [0, 2, 1]), [batch * groups, padded])
+    scores, index = tf.math.top_k(scores, padded)
     boxes = tf.pad(boxes, [[0, 0], [0, missing], [0, 0], [0, 0]])
-    boxes = tf.broadcast_to(boxes, [batch, count + missing, groups, 4])
-    boxes = tf.reshape(tf.transpose(boxes, [0, 2, 1, 3]), [batch * groups, count + missing, 4])
+    boxes = tf.broadcast_to(boxes, [batch, padded, groups, 4])
+    boxes = tf.reshape(tf.transpose(boxes, [0, 2, 1, 3]), [batch * groups, padded, 4])
     return tf.gather(boxes, index, axis=1, batch_dims=1), scores
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_frcnn.static_nms import static_nms
+from keras_frcnn import static_nms as module
+from keras_frcnn.static_nms import TILE, static_nms
 
 IOU, ROWS = 0.4, 40
 
@@ -39,7 +40,7 @@ def test_equals_the_kernel_for_one_group(jit_compile):
         input_signature=signature,
         jit_compile=jit_compile,
     )
-    for count in (0, 5, 300):
+    for count in (0, 5, 128, 300):
         boxes, scores = some_groups(count)
         scores[:, ::7], scores[:, 1::7] = np.nan, -np.inf
         answer = suppress(boxes, scores)
@@ -50,6 +51,12 @@ def test_equals_the_kernel_for_one_group(jit_compile):
             for values, wanted in zip(answer, zip(*expected)):
                 np.testing.assert_array_equal(values[image, :found], np.array(wanted))
             assert not any(np.any(values[image, found:]) for values in answer[:3])
+
+
+@pytest.mark.parametrize("count, tiles", [(0, 1), (1, 1), (TILE, 1), (TILE + 1, 2)])
+def test_no_tile_is_empty_but_the_one_of_no_boxes(count, tiles):
+    _, scores = module._sorted(*some_groups(count), 0.0)
+    assert scores.shape == (6, tiles * TILE)
 
 
 def test_boxes_that_all_groups_share():

@@ -93,7 +93,8 @@ class DetectionDataset:
                 is multiplied by a random factor between these. The image is then padded, or cut at random, to
                 what it would fill without; objects as for `crop`, but none need be kept.
             cache: whether decoded images are kept in memory once they were needed, as they are before any
-                change, so that no batch differs; by default where they fit (see `memory.decide`).
+                change, so that no batch differs; by default where they fit (see `memory.decide`). Each call
+                keeps images of its own, so iterate one data set anew rather than call twice.
             repeat: go on without end: the epochs one after another, in batches that are all full. All of it
                 is then made by TensorFlow, so that the tf.data service can run it elsewhere (docs/input.md);
                 nothing is kept unless `cache` is True.

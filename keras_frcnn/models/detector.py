@@ -207,8 +207,9 @@ class Detector(BackboneFeatures, keras.Model):
             loss, logs = self._loss_and_logs(x, y, training=True)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_variables)
-        # Else the optimizer's first products, as large as the weights, would be made first and wait.
-        with tf.control_dependencies([gradient for gradient in gradients if gradient is not None]):
+        # Else the optimizer's first products, as large as the weights, would wait in memory all the step.
+        ready = [gradient for gradient in gradients if gradient is not None]
+        with tf.control_dependencies(ready), tf.name_scope("update"):
             self.optimizer.apply(gradients, self.trainable_variables)
         return self._log(logs)
 

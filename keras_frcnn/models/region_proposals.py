@@ -31,7 +31,6 @@ PYRAMID = {
     "rpn_cross_border": True,
 }
 
-
 EITHER = {
     "anchor_offset": 0.5,
     "anchor_rounding": "none",

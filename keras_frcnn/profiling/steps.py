@@ -9,11 +9,8 @@ import tensorflow as tf
 from keras_frcnn.models import FasterRCNN
 from keras_frcnn.profiling import trace
 
-# Parts as the name scopes of their operations call them; of several that fit, the first.
-SCOPES = (
-    *("proposals", "targets", "losses", "post_processing"),
-    *("rpn", "roi_pooling", "head", "backbone", "update"),
-)
+# Parts that are no layer, as the name scopes of their operations call them.
+SCOPES = ("proposals", "targets", "losses", "post_processing", "update")
 INPUT, OTHER = "input", "other"
 # In the order of a step.
 PARTS = (
@@ -43,10 +40,15 @@ def profile(model, dataset, batch_size, steps, folder):
         forward (or all of it) and backward. The parts add up to "seconds".
 
     Raises:
-        ValueError: a model of another method.
+        ValueError: a model of another method, or one compiled by XLA.
     """
     if not isinstance(model, FasterRCNN):
         raise ValueError(f"A {type(model).__name__} is not profiled part by part; give a FasterRCNN.")
+    if model.jit_compile:
+        raise ValueError(
+            "XLA makes one operation of a whole step, which has no parts; compile the model with "
+            "jit_compile=False."
+        )
     part_of = _Parts(model)
     return {
         "training": {
@@ -84,7 +86,7 @@ def _training(model, dataset, batch_size, steps, folder, part_of):
         model.train_step,
         input_signature=[batches.element_spec],
         autograph=False,
-        jit_compile=model.jit_compile is True,
+        jit_compile=False,
     )
     return _timed(iter(batches), lambda batch: step(batch)["loss"].numpy(), steps, folder, part_of)
 
@@ -131,7 +133,6 @@ class _Parts:
             "roi_pooling": model.roi_pooling,
             "head": model.head,
             "backbone": model.backbone,
-            "update": model.optimizer,
         }
         self.scopes = {part: part for part in SCOPES}
         self.scopes |= {_plain(layer.name): part for part, layer in layers.items()}
@@ -139,8 +140,9 @@ class _Parts:
 
     def __call__(self, name):
         words = name.rpartition(":")[0].split("/")
-        found = {self.scopes.get(_plain(word)) for word in words[:-1]}
-        part = next((part for part in SCOPES if part in found), OTHER)
+        # The outermost decides, for layers of a backbone may have any name; but the RPN makes the proposals.
+        found = [self.scopes[scope] for scope in map(_plain, words[:-1]) if scope in self.scopes]
+        part = "proposals" if found[:2] == ["rpn", "proposals"] else next(iter(found), OTHER)
         return part, "gradient_tape" in words
 
 

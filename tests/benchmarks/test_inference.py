@@ -1,6 +1,7 @@
 """An inference benchmark from end to end, without peers."""
 
 import json
+import types
 
 import numpy as np
 import pytest
@@ -27,6 +28,38 @@ def test_a_peer_that_is_not_there_is_named_with_the_reason(benchmark_module, tmp
     with sides:
         assert sides.peer("torchvision", "peers.py", "eager") is None
     assert "cannot be run" in sides.skipped["torchvision"]
+
+
+def detections(rows):
+    boxes = 100.0 * np.arange(rows)[:, None] + [0, 0, 10, 10]
+    return {"boxes": boxes, "scores": np.full(rows, 0.5), "labels": np.zeros(rows, int)}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("rows, timed", [(100, True), (98, True), (102, True), (10, False), (500, False)])
+def test_a_peer_that_detects_less_or_more_is_not_timed(benchmark_module, tmp_path, precision, rows, timed):
+    inference, dropped = benchmark_module("inference"), {}
+    sides = made_up_sides({"torchvision float32": detections(100), f"OpenVINO {precision}": detections(rows)})
+    sides.drop = dropped.__setitem__
+    names = list(sides.workers)
+    inference.check(sides, names, tmp_path, benchmark_module("report").Report("", {}))
+    assert (f"OpenVINO {precision}" in names) == timed == (not dropped)
+
+
+def test_nothing_is_timed_where_nothing_is_detected(benchmark_module, tmp_path):
+    sides = made_up_sides({"torchvision float32": detections(0), "keras_frcnn float32": detections(0)})
+    report = benchmark_module("report").Report("", {})
+    with pytest.raises(SystemExit, match="torchvision float32 detects nothing in this image"):
+        benchmark_module("inference").check(sides, list(sides.workers), tmp_path, report)
+
+
+def made_up_sides(answers):
+    """Sides that give these answers."""
+
+    def worker(answer):
+        return types.SimpleNamespace(call=lambda name, file: np.savez(file, **answer))
+
+    return types.SimpleNamespace(workers={name: worker(answer) for name, answer in answers.items()})
 
 
 def test_detections_agree_only_where_box_score_and_class_do(benchmark_module):

@@ -5,6 +5,7 @@ import pytest
 import keras_frcnn as kf
 from keras_frcnn import profiling
 from keras_frcnn.commands import profile
+from keras_frcnn.profiling import steps
 
 FORWARD = {"backbone", "rpn", "proposals", "roi_pooling", "head"}
 
@@ -47,6 +48,35 @@ def test_a_saved_model(trained, voc, tmp_path):
     figures = profile.main([*map(str, words), "--output", str(tmp_path)])
     check(figures["training"])
     check(figures["inference"])
+
+
+def test_the_update_is_found_under_mixed_precision(make_model, tmp_path):
+    dataset = kf.data.load("shapes@val")
+    model = make_model(dataset.class_names, dtype="mixed_float16", image_size=(64, 80))
+    model.compile()
+    check(figures := profiling.profile(model, dataset, 1, 1, tmp_path)["training"])
+    assert sum(figures["parts"]["update"]) > 0
+
+
+def test_the_outermost_scope_decides(make_model):
+    part_of = steps._Parts(make_model())
+    for name, part in {
+        "tiny_fpn_1/head_2/conv/Conv2D": ("backbone", False),
+        "gradient_tape/tiny_fpn_1/losses/Mul": ("backbone", True),
+        "rpn_1/proposals/TopKV2": ("proposals", False),
+        "tiny_fpn_1/rpn/proposals/Add": ("backbone", False),
+        "head_1/fc6_1/MatMul": ("head", False),
+        "update/SGD/head_1/mul": ("update", False),
+        "resize/Cast": ("other", False),
+    }.items():
+        assert part_of(f"{name}:Kind") == part
+
+
+def test_a_model_compiled_by_xla_is_refused(make_model, tmp_path):
+    model = make_model()
+    model.compile(jit_compile=True)
+    with pytest.raises(ValueError, match="XLA makes one operation of a whole step"):
+        profiling.profile(model, kf.data.load("shapes@val"), 1, 1, tmp_path)
 
 
 def test_other_methods_are_refused(tmp_path):
