@@ -108,7 +108,7 @@ def _as_fine(feature, shape):
     gradients everywhere, XLA too."""
     batch, height, width, channels = tf.unstack(tf.shape(feature))
     rows, columns = -(-shape[1] // height), -(-shape[2] // width)
-    # One axis after the other, as the middle one of three: sums along it, the gradient, need no transposition.
+    # One axis after the other, as the middle one of three: the sums of the gradient transpose nothing then.
     feature = tf.reshape(feature, [batch * height, 1, width * channels])
     feature = tf.broadcast_to(feature, [batch * height, rows, width * channels])
     feature = tf.reshape(feature, [batch * height * rows * width, 1, channels])

@@ -57,6 +57,7 @@ def test_refuses_with_one_sentence_and_writes_nothing(npz, tmp_path, capsys):
         assert not (tmp_path / output).exists()
 
 
+@pytest.mark.slow
 def test_training_begins_with_it(keras_file, voc, tmp_path, capsys):
     words = ["--train", f"voc:{voc}@train", "--init", keras_file, "--image-size", "64", "80", "--epochs", "1"]
     folder = train.main([str(word) for word in [*words, "--batch-size", "3", "--output", tmp_path / "run"]])

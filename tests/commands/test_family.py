@@ -47,7 +47,7 @@ METHODS = {
 }
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["fast_rcnn", "rcnn", pytest.param("sppnet", marks=pytest.mark.slow)])
 def test_trains_and_evaluates_on_proposals(method, voc, sets, searched, config, tmp_path):
     kind, arguments = METHODS[method]
     output, exported = tmp_path / "run", tmp_path / "served"

@@ -26,7 +26,7 @@ def load(spec):
         return data.load(spec)
 
 
-@pytest.mark.parametrize("name", ["tiny_coco", "voc2012_sample"])
+@pytest.mark.parametrize("name", ["tiny_coco", pytest.param("voc2012_sample", marks=pytest.mark.slow)])
 def test_two_steps_and_an_evaluation(shared, make_model, name):
     if name == "tiny_coco":
         train, val = (load(tiny_coco(shared, split)[0]) for split in ("train", "val"))

@@ -93,6 +93,7 @@ def test_every_step_leaves_its_model_and_proposals(run):
     assert curve["images"] == 8 and curve["proposals_per_image"] > 30
 
 
+@pytest.mark.slow
 def test_goes_on_where_it_stopped(run, sets, tmp_path, monkeypatch):
     _, folder = run
     stopped = tmp_path / "stopped"
