@@ -1,9 +1,6 @@
 """Train a detector: `python train.py --help`."""
 
-import os
-
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
     from keras_frcnn.commands.train import main
 
     main()

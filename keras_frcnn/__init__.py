@@ -1,5 +1,10 @@
 """R-CNN, Fast R-CNN and Faster R-CNN for Keras 3 on TensorFlow."""
 
+import os
+
+# Set before TensorFlow is imported, or its notes on the processor and its plans stand between the results.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
 from keras_frcnn import boxes, callbacks, data, evaluation, export, kernels, layers, models, weights
 from keras_frcnn.models import RCNN, RPN, FasterRCNN, FastRCNN, SPPNet
 

@@ -67,7 +67,7 @@ class Pictures:
             done = len(self._answers) + len(self._skipped)
             if done:
                 self._write()
-                print(f"{done} of {len(self.files)} images were finished and are kept.", file=sys.stderr)
+                print(f"{self._share(done)} finished and kept.", file=sys.stderr)
             raise
 
     def finish(self):
@@ -82,18 +82,26 @@ class Pictures:
             ValueError: images were skipped.
         """
         results = self._write()
-        print(f"{len(self._answers)} of {len(self.files)} images, drawn into {self._output}")
-        if self._skipped:
-            raise ValueError(
-                f"{len(self._skipped)} of {len(self.files)} images were skipped, for the reasons above."
-            )
+        drawn, skipped = len(self._answers), len(self._skipped)
+        if drawn:
+            print(f"{self._share(drawn)} drawn into {self._output}")
+        if skipped:
+            raise ValueError(f"{self._share(skipped)} skipped, for the reason{_s(skipped)} above.")
         return results
+
+    def _share(self, count):
+        total = len(self.files)
+        return f"{count} of {total} image{_s(total)} {'was' if count == 1 else 'were'}"
 
     def _write(self):
         results = {"class_names": list(self._class_names), "images": self._answers, "skipped": self._skipped}
         if self._json:
             self._json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
         return results
+
+
+def _s(count):
+    return "" if count == 1 else "s"
 
 
 def _files(paths):

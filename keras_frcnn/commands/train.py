@@ -250,4 +250,7 @@ def _summary(run, folder, minutes, exported):
         print("  metrics.json: the scores of last.keras")
     if exported:
         print(f"SavedModel for TF-Serving: {exported}")
-    print(f"Next: python -m keras_frcnn predict --model {model} IMAGE_OR_FOLDER")
+    if run.model == "rpn":
+        print(f"Next: python -m keras_frcnn proposals --model {model} --data SPEC --output FOLDER")
+    else:
+        print(f"Next: python -m keras_frcnn predict --model {model} IMAGE_OR_FOLDER")

@@ -42,6 +42,8 @@ def load(instances, folder, name=None):
         labels = {category["id"]: names.index(category["name"]) for category in categories}
         objects = {image["id"]: [] for image in content["images"]}
         for annotation in content["annotations"]:
+            _check_reference(annotation, "image", objects, "images", instances)
+            _check_reference(annotation, "category", labels, "categories", instances)
             objects[annotation["image_id"]].append(annotation)
         for image in content["images"]:
             records.append(_record(image, objects[image["id"]], labels, folder, instances, check))
@@ -62,6 +64,15 @@ def _read(instances):
         raise FileNotFoundError(f"There is no annotation file {instances}; check the path.") from None
     except ValueError as error:
         raise ValueError(f"{instances} is not readable as JSON ({error}); repair it.") from None
+
+
+def _check_reference(annotation, kind, known, group, instances):
+    number = annotation[f"{kind}_id"]
+    if number not in known:
+        raise ValueError(
+            f"Annotation {annotation.get('id', 'without id')} in {instances} names {kind} {number}, which "
+            f'its "{group}" do not list; add that {kind}, or take the annotation out.'
+        )
 
 
 def _record(image, objects, labels, folder, instances, check):

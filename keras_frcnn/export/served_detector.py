@@ -3,7 +3,9 @@
 Letters: H height, W width, N detections, K classes.
 """
 
+import contextlib
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -90,10 +92,26 @@ def load(path):
 
 def _load(path):
     try:
-        return tf.saved_model.load(str(path))
+        with _gradients_not_missed():
+            return tf.saved_model.load(str(path))
     except Exception as error:  # TensorFlow raises whatever the graph, the index or the weights raised
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ValueError(f"{path} is incomplete or damaged ({reason}); copy or export it again.") from error
+
+
+@contextlib.contextmanager
+def _gradients_not_missed():
+    """Keep TensorFlow from warning that the export has no custom gradients, for nobody trains it."""
+    logger = logging.getLogger("absl")
+
+    def passes(record):
+        return "unsaved custom gradients" not in record.getMessage()
+
+    logger.addFilter(passes)
+    try:
+        yield
+    finally:
+        logger.removeFilter(passes)
 
 
 def _read_description(path):

@@ -75,6 +75,11 @@ def test_refuses_an_unknown_set(capsys, tmp_path):
     assert "'nothing'" in refusal(capsys, "--model", tmp_path, "--data", "nothing")
 
 
+def test_an_export_opens_without_a_warning(trained, caplog):
+    load_detector(trained.export)
+    assert not caplog.records
+
+
 def test_load_detector_opens_either_kind(trained):
     model, served = load_detector(str(trained.folder / "last.keras")), load_detector(trained.export)
     assert tuple(model.class_names) == tuple(served.class_names)

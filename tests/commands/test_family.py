@@ -70,6 +70,7 @@ def test_an_rpn_makes_proposals_for_others(voc, sets, tmp_path, capsys):
     metrics = json.loads((folder / "metrics.json").read_text())
     assert set(metrics["recall"]) == {"0.5", "0.7"}
     model, found = str(folder / "last.keras"), str(tmp_path / "found")
+    assert f"Next: python -m keras_frcnn proposals --model {model}" in capsys.readouterr().out
     curve = proposals.main(["--data", f"voc:{voc}@val", "--output", found, "--model", model, "--top", "8"])
     assert curve["recall"] == metrics["recall"]
     exported = str(tmp_path / "served")

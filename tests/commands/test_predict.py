@@ -38,7 +38,7 @@ def test_draws_counts_and_lists(trained, pictures, tmp_path, capsys):
     assert lines[0].startswith(f"{pictures / 'a.jpg'}: ") and lines[1].startswith(f"{pictures / 'b.JPG'}: ")
     counted = sum(int(part.split()[0]) for part in lines[0].split(": ")[1].split(", "))
     assert counted == len(results["images"][0]["detections"]) > 0
-    assert lines[2] == f"2 of 2 images, drawn into {output}"
+    assert lines[2] == f"2 of 2 images were drawn into {output}"
 
 
 def test_a_model_and_its_export_answer_alike(trained, voc, tmp_path):
@@ -80,6 +80,17 @@ def test_names_a_broken_image_and_goes_on(trained, pictures, tmp_path, capsys):
     assert [entry["image"] for entry in results["skipped"]] == [
         str(pictures / name) for name in ("c.jpg", "absent.png")
     ]
+
+
+def test_counts_one_image_as_one(trained, pictures, tmp_path, capsys):
+    words = "--model", trained.export, "--output", tmp_path / "out"
+    run(*words, pictures / "a.jpg")
+    assert capsys.readouterr().out.splitlines()[-1] == f"1 of 1 image was drawn into {tmp_path / 'out'}"
+    with pytest.raises(SystemExit):
+        run(*words, tmp_path / "absent.jpg")
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[-1] == "1 of 1 image was skipped, for the reason above."
+    assert not captured.out
 
 
 def test_equal_names_do_not_meet(trained, voc, tmp_path):

@@ -63,8 +63,15 @@ def test_defects_are_counted(coco_files):
     ("change", "sentence"),
     [
         (lambda content: content.pop("categories"), "missing or unknown: 'categories'"),
-        (lambda content: content["annotations"][0].update(image_id=5), "missing or unknown: 5"),
-        (lambda content: content["annotations"][0].update(category_id=5), "missing or unknown: 5"),
+        (
+            lambda content: content["annotations"][1].update(image_id=5),
+            r'Annotation 2 in .*instances\.json names image 5, which its "images" do not list; add',
+        ),
+        (
+            lambda content: content["annotations"][0].update(category_id=5),
+            r'Annotation 1 in .*instances\.json names category 5, which its "categories" do not list; add',
+        ),
+        (lambda content: content["annotations"][0].pop("image_id"), "missing or unknown: 'image_id'"),
         (lambda content: content["annotations"][0].pop("bbox"), "missing or unknown: 'bbox'"),
         (
             lambda content: content["annotations"][0].update(bbox=[1, 2]),

@@ -193,7 +193,7 @@ def test_keeps_what_was_finished(server, folder, capsys, monkeypatch):
     words = [folder / "a.png", folder / "c.png", "--url", server.rest, "--output", folder / "out"]
     said = refused(capsys, *words, "--json", file)
     assert said.err.splitlines() == [
-        "1 of 2 images were finished and are kept.",
+        "1 of 2 images was finished and kept.",
         f"{server.rest} cannot be reached.",
     ]
     assert [one["image"] for one in json.loads(file.read_text())["images"]] == [str(folder / "a.png")]
