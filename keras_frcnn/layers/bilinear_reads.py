@@ -63,11 +63,10 @@ def _multiplied(table, rows, columns, samples):
     (row, row_weight), (column, column_weight) = (_terms(axis, samples) for axis in (rows, columns))
     cells = row[:, :, None, :, None] + column[:, None, :, None, :]
     weights = row_weight[:, :, None, :, None] * column_weight[:, None, :, None, :] / samples**2
-    grid = tf.shape(cells)
-    count = tf.reduce_prod(grid[:3])
+    count = tf.reduce_prod(tf.shape(cells, out_type=tf.int64)[:3])
     each = (2 * samples) ** 2
-    places = tf.stack([tf.repeat(tf.range(tf.cast(count, tf.int64)), each), tf.reshape(cells, [-1])], axis=1)
-    size = tf.stack([tf.cast(count, tf.int64), tf.shape(table, out_type=tf.int64)[0]])
+    places = tf.stack([tf.repeat(tf.range(count), each), tf.reshape(cells, [-1])], axis=1)
+    size = tf.stack([count, tf.shape(table, out_type=tf.int64)[0]])
     matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(
         indices=places, values=tf.reshape(weights, [-1]), dense_shape=size
     )
@@ -82,7 +81,7 @@ def _multiplied(table, rows, columns, samples):
         return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=table), gradient
 
     means = product(tf.cast(table, tf.float32))
-    return tf.reshape(means, tf.concat([grid[:3], [table.shape[-1]]], axis=0))
+    return tf.reshape(means, [-1, *cells.shape[1:3], table.shape[-1]])
 
 
 def _terms(axis, samples):

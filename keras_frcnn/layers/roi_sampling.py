@@ -64,9 +64,8 @@ class RoISampling(RoILayer):
         x = x1[:, None] + width[:, None] * middles - shift
         y = y1[:, None] + height[:, None] * middles - shift
         bins = self.bins(features, y, x, image, level)
-        return tf.slice(
-            bins, [0, 0, 0, 0], [count, -1, -1, -1]
-        )  # its gradient copies nothing, unlike that of [:]
+        # Not by [:]: the gradient of a slice copies nothing where nothing is cut off.
+        return tf.slice(bins, [0, 0, 0, 0], [count, *self.roi_shape(features[0].shape[-1])])
 
     def bins(self, features, y, x, image, level):
         """Reduce S × S samples to a bin.
