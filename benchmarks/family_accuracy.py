@@ -19,7 +19,7 @@ import keras
 import yaml
 
 import keras_frcnn as kf
-from keras_frcnn.training import fit, recipe
+from keras_frcnn.training import fit, recipe_files
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS = (0, 1, 2)
@@ -205,7 +205,7 @@ class Trainings:
         for layer in (model.backbone, *itertools.chain(*model.head.dense), model.head.class_dense):
             layer.trainable = False
         model.recipe = {**model.recipe, "box_loss_weight": 1.0}
-        config = recipe.from_yaml((first / "config.yaml").read_text(), "the first run")
+        config = recipe_files.from_yaml((first / "config.yaml").read_text(), "the first run")
         fit.fit(config, model, train, None, folder)
 
     def _score(self, file, model, data):

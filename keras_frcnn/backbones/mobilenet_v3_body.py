@@ -6,6 +6,11 @@ import tensorflow as tf
 from keras_frcnn.backbones.torchvision import batch_norm, convolution
 
 
+def hard_swish_for_inference(x):
+    """`hard_swish` in operations that TensorFlow makes part of the convolution before them."""
+    return x * (tf.nn.relu6(x + 3.0) / 6.0)
+
+
 @keras.saving.register_keras_serializable("keras_frcnn")
 @tf.custom_gradient
 def hard_swish(x):
@@ -18,7 +23,16 @@ def hard_swish(x):
         slope = tf.where(tf.abs(x) < 3.0, x / 3.0 + 0.5, tf.cast(x > 0.0, x.dtype))
         return upstream * slope
 
-    return x * (tf.nn.relu6(x + 3.0) / 6.0), gradient
+    return hard_swish_for_inference(x), gradient
+
+
+@keras.saving.register_keras_serializable("keras_frcnn")
+class PixelConvolution(keras.layers.Conv2D):
+    """A 1 × 1 convolution of maps `[B, 1, 1, C]`, as the matrix product that it is: ten times as fast."""
+
+    def convolution_op(self, inputs, kernel):
+        product = keras.ops.matmul(inputs[:, 0, 0], keras.ops.reshape(kernel, kernel.shape[2:]))
+        return product[:, None, None]
 
 
 # Kernel, width inside, width out, squeeze-and-excitation, activation, stride (table 1 of the same).
@@ -83,8 +97,8 @@ def _squeeze_and_excite(x, name):
     width = x.shape[-1]
     # Row by row: a single float32 sum over a large map, as GlobalAveragePooling2D's, loses two digits.
     scale = keras.ops.mean(keras.ops.mean(x, axis=2, keepdims=True), axis=1, keepdims=True)
-    scale = keras.layers.Conv2D(_narrow(width), 1, activation="relu", name=f"{name}.fc1")(scale)
-    scale = keras.layers.Conv2D(width, 1, activation="hard_sigmoid", name=f"{name}.fc2")(scale)
+    scale = PixelConvolution(_narrow(width), 1, activation="relu", name=f"{name}.fc1")(scale)
+    scale = PixelConvolution(width, 1, activation="hard_sigmoid", name=f"{name}.fc2")(scale)
     return keras.layers.Multiply(name=f"{name}.scale")([x, scale])
 
 

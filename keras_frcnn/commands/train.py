@@ -16,6 +16,7 @@ from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.provenance import provenance
 from keras_frcnn.drawing import draw_grid
 from keras_frcnn.training import recipe as recipes
+from keras_frcnn.training import recipe_files
 from keras_frcnn.training.alternating import alternate
 from keras_frcnn.training.fit import FITTED, fit, write_scores
 from keras_frcnn.training.progress import clock
@@ -81,7 +82,7 @@ def main(arguments=None):
     run = _parse(words, initial)
     recipe = _recipe_of(run)
     _check(run, initial)
-    config = f"# sets: {[*run.train]} {[*run.val]} {run.schedule}\n{recipes.to_yaml(recipe)}"
+    config = f"# sets: {[*run.train]} {[*run.val]} {run.schedule}\n{recipe_files.to_yaml(recipe)}"
     folder = _folder(run, config)
     keras.utils.set_random_seed(run.seed)
     train = data.load(list(run.train), default_split="train")
@@ -145,9 +146,9 @@ def _parse(words, initial=None):
     shapes = all(spec.partition("@")[0] == "shapes" for spec in first.train)  # also where nothing is named
     base = known = recipes.of_detector(initial, first.init.name) if initial else recipes.Recipe()
     if first.recipe or (shapes and not initial):
-        base = recipes.load(first.recipe or "shapes", base)
+        base = recipe_files.load(first.recipe or "shapes", base)
     if first.config:
-        base = recipes.from_yaml(_read(first.config), str(first.config), base)
+        base = recipe_files.from_yaml(_read(first.config), str(first.config), base)
     base = dataclasses.replace(base, detector={**known.detector, **base.detector})
     if initial:
         base = dataclasses.replace(base, backbone_weights="none")  # or they would be fetched for nothing

@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolutions before it.
+"""Batch normalisation folded into the convolutions before it, and whatever else makes a network faster.
 
 At inference the normalisation of a convolution's output is a scale and a shift for each channel, so both are
 as well a convolution with other weights and a bias.
@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras.src.models.functional import Functional
 
+from keras_frcnn.backbones.mobilenet_v3_body import hard_swish, hard_swish_for_inference
 from keras_frcnn.layers import DetectionHead, FeaturePyramid
 
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
@@ -42,6 +43,8 @@ def _folded_network(network, source):
             folded[layer] = FeaturePyramid.from_config({**config, "batch_norm": False})
         elif isinstance(layer, Functional):
             return _folded_network(layer, source.get_layer(layer.name))
+        elif type(layer) is keras.layers.Activation and layer.activation is hard_swish:
+            return keras.layers.Activation.from_config({**config, "activation": hard_swish_for_inference})
         return folded.get(layer, layer)
 
     def call(layer, *inputs, **arguments):

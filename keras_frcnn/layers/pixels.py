@@ -1,4 +1,7 @@
-"""From raw pixels to what a pretrained network expects."""
+"""From raw pixels to what a pretrained network expects.
+
+Letters: B images, H height, W width, H' and W' these rounded up to the stride.
+"""
 
 import keras
 import tensorflow as tf
@@ -34,18 +37,22 @@ class PixelNormalization(keras.layers.Layer):
         self.built = True
 
     def call(self, images, image_shapes):
-        pixels = tf.cast(images, tf.float32)
+        batch, height, width = tf.unstack(tf.shape(images)[:3])
         if self.preprocessing == "caffe":
-            pixels = pixels[..., ::-1] - self.MEAN_BGR
+            images = images[..., ::-1]
+        # Whole rows of pixels at once: TensorFlow is slow where the last of the sizes is only 3.
+        rows = tf.reshape(tf.cast(images, tf.float32), [batch, height, 3 * width])
+        if self.preprocessing == "caffe":
+            rows -= tf.tile(self.MEAN_BGR, [width])
         elif self.preprocessing == "torch":
-            pixels = (pixels / 255.0 - self.MEAN_RGB) / self.DEVIATION_RGB
+            rows = rows / 255.0 - tf.tile(self.MEAN_RGB, [width])
+            rows *= tf.tile([1 / deviation for deviation in self.DEVIATION_RGB], [width])
         else:
-            pixels = pixels / 127.5 - 1.0
+            rows = rows / 127.5 - 1.0
         # Padding is zero after normalisation, whatever it was before: how a batch is padded changes nothing.
-        height, width = tf.shape(pixels)[1], tf.shape(pixels)[2]
-        rows = tf.sequence_mask(image_shapes[:, 0], height)[:, :, None, None]
-        columns = tf.sequence_mask(image_shapes[:, 1], width)[:, None, :, None]
-        pixels = tf.where(rows & columns, pixels, 0.0)
+        inside = tf.sequence_mask(image_shapes[:, 0], height)[:, :, None]
+        inside &= tf.sequence_mask(3 * image_shapes[:, 1], 3 * width)[:, None]
+        pixels = tf.reshape(tf.where(inside, rows, 0.0), [batch, height, width, 3])
         padding = [[0, 0], [0, -height % self.multiple], [0, -width % self.multiple], [0, 0]]
         return tf.cast(tf.pad(pixels, padding), self.compute_dtype)
 

@@ -1,4 +1,4 @@
-"""What every detector of the family shares: fit, evaluate, predict, detect, save.
+"""What every detector of the family shares: fit, evaluate, predict, save.
 
 Letters: B images, N detections, M ground-truth boxes, K classes.
 """
@@ -6,13 +6,13 @@ Letters: B images, N detections, M ground-truth boxes, K classes.
 import keras
 import tensorflow as tf
 
-from keras_frcnn import boxes as box_ops
 from keras_frcnn import images as image_ops
 from keras_frcnn.models.backbone_features import BackboneFeatures
 from keras_frcnn.models.loading_report import loading_report
+from keras_frcnn.models.whole_images import WholeImages
 
 
-class Detector(BackboneFeatures, keras.Model):
+class Detector(WholeImages, BackboneFeatures, keras.Model):
     """Base of the models: a subclass gives the forward pass for detections and the one for losses.
 
     Args:
@@ -42,10 +42,6 @@ class Detector(BackboneFeatures, keras.Model):
         self.jit_compile = False  # also without `compile`: "auto" would take XLA on the first GPU
         self.sampling_seeds = keras.random.SeedGenerator(name="sampling_seeds")
         self._figures = [keras.metrics.Mean(name=name) for name in ("loss", *loss_names)]
-        # AutoGraph would read the source files when first called, which may have changed since the import.
-        self._detect_function = tf.function(
-            self.detect_batch, input_signature=list(self.detect_signature), autograph=False, jit_compile=False
-        )
 
     # What a subclass gives: `recipe`, its arguments, all resolved; and two methods.
 
@@ -272,128 +268,6 @@ class Detector(BackboneFeatures, keras.Model):
             pixels are normalised.
         """
         return loading_report(self, self.backbone_parts)
-
-    @property
-    def detect_signature(self):
-        """TensorSpecs of the arguments of `detect_batch`."""
-        return tf.TensorSpec([None, None, None, 3], tf.float32), tf.TensorSpec([2], tf.int32)
-
-    def detect_batch(self, images, image_size=None):
-        """Resize images of one shape, detect, and answer in their own pixels; runs in a graph.
-
-        Args:
-            images: `[B, H, W, 3]`, RGB, uint8 or float 0–255.
-            image_size: int32 `[2]` in place of the model's own; `canvas` knows only its own.
-
-        Returns:
-            dict as from `call`.
-        """
-        x, originals = self.prepare_batch(images, image_size)
-        return self.restore(self.infer(x), x["image_shapes"], originals)
-
-    def prepare_batch(self, images, image_size=None):
-        """Resize images of one shape; arguments as of `detect_batch`.
-
-        Returns:
-            The batch for `infer`, and int32 `[B, 2]`, height and width of the images as given.
-        """
-        pixels, image_shape = self.prepare(images, image_size)
-        batch = [tf.shape(images)[0], 1]
-        x = {"images": pixels, "image_shapes": tf.tile(image_shape[None], batch)}
-        return x, tf.tile(tf.shape(images)[None, 1:3], batch)
-
-    def prepare(self, images, image_size=None):
-        """Resize images of one shape to `image_size` and, with `canvas`, letterbox them.
-
-        Args:
-            images: `[H, W, 3]` or `[B, H, W, 3]`, RGB, uint8 or float 0–255.
-            image_size: int32 `[2]` in place of the model's own.
-
-        Returns:
-            float32 images of the same rank, and int32 `[2]`, their height and width within the padding.
-        """
-        shape = tf.shape(images)
-        short, long = tf.unstack(image_size) if image_size is not None else self.image_size
-        image_shape = tf.stack(
-            image_ops.resized_shape(shape[-3], shape[-2], (short, long), self.resize_rounding)
-        )
-        pixels = image_ops.resize(images, image_shape)
-        if self.canvas:
-            pixels = image_ops.pad(pixels, self.canvas_side, self.canvas_side)
-        return pixels, image_shape
-
-    @staticmethod
-    def restore(answer, image_shapes, originals):
-        """Carry detections from prepared images back to the original ones.
-
-        Args:
-            answer: dict as from `call`.
-            image_shapes: int32 `[B, 2]`, height and width after `prepare`, without padding.
-            originals: int32 `[B, 2]`, height and width before it.
-
-        Returns:
-            `answer` with its boxes in pixels of the originals.
-        """
-        boxes = box_ops.rescale(answer["boxes"], image_shapes, originals)
-        filled = (answer["labels"] >= 0)[:, :, None]
-        return {**answer, "boxes": tf.where(filled, boxes, -1.0)}
-
-    def export(self, path, **settings):
-        """Write a SavedModel for TF-Serving; the same as `keras_frcnn.export.saved_model(self, path)`.
-
-        Args:
-            path: folder to make, such as "saved_models/cells/1".
-            settings: see `keras_frcnn.export.saved_model`.
-
-        Raises:
-            ValueError: a setting cannot be met, or `format`, which Keras has, is among them.
-        """
-        if "format" in settings:
-            raise ValueError("A detector is exported as a SavedModel with signatures; leave format out.")
-        from keras_frcnn.export import saved_model  # here, because imports go from export to models
-
-        saved_model(self, path, **settings)
-
-    @property
-    def has_one_size(self):
-        """Whether `detect` knows no other `image_size` than the model's own."""
-        return self.canvas
-
-    @property
-    def canvas_side(self):
-        """Side of the square that `canvas` letterboxes into, pixels."""
-        return image_ops.canvas_side(self.image_size)
-
-    def detect(self, image, image_size=None):
-        """Detect objects in images as they are: any size, answered in their own pixels.
-
-        Args:
-            image: path, or array `[H, W, 3]` RGB 0–255; or a list of these.
-            image_size: `(short side, limit of the long side)` in place of the model's own, pixels.
-
-        Returns:
-            dict of arrays "boxes" float32 `[N, 4]` (pixels), "scores" float32 `[N]` (0–1, best first) and
-            "labels" int32 `[N]` (0…K−1), without padding; a list of such for a list.
-
-        Raises:
-            FileNotFoundError, ValueError: a file is missing or no image.
-        """
-        if isinstance(image, list):
-            return [self.detect(one, image_size) for one in image]
-        image = tf.constant(image_ops.as_image(image)[None], tf.float32)
-        return self._first(self._detect_function(image, self._size(image_size)))
-
-    def _size(self, image_size):
-        if image_size is not None and self.has_one_size:
-            raise ValueError(
-                "A model with canvas=True or pyramid_sides has sizes of its own; leave image_size out."
-            )
-        return tf.constant(image_ops.checked_image_size(image_size or self.image_size), tf.int32)
-
-    @staticmethod
-    def _first(answer):
-        count = int(answer["num_detections"][0])
-        return {name: answer[name][0, :count].numpy() for name in ("boxes", "scores", "labels")}
 
 
 def _checked_class_names(names):

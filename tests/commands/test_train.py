@@ -11,6 +11,7 @@ import keras_frcnn
 from keras_frcnn import images
 from keras_frcnn.commands import train
 from keras_frcnn.training import recipe as recipes
+from keras_frcnn.training import recipe_files
 
 FILES = ["best.keras", "config.yaml", "detections.png", "last.keras", "log.csv", "metrics.json"]
 
@@ -80,14 +81,14 @@ def test_a_run_can_be_repeated_from_its_configuration(trained, voc):
     words, sets, saved = (trained.folder / "config.yaml").read_text().split("\n", 2)
     assert words.startswith(f"# train.py --train voc:{voc}@train")
     assert sets == f"# sets: ['voc:{voc}@train'] ['voc:{voc}@val'] joint"
-    assert recipes.to_yaml(train._recipe_of(again)) == saved
+    assert recipe_files.to_yaml(train._recipe_of(again)) == saved
 
 
 def test_without_words_it_learns_the_shapes():
     run = train._parse([])
     assert run.train == ("shapes@train",) and run.val == ("shapes@val",)
     assert str(run.export) == "saved_models/shapes"
-    assert train._recipe_of(run) == recipes.load("shapes")
+    assert train._recipe_of(run) == recipe_files.load("shapes")
 
 
 def test_shapes_by_name_get_their_recipe_too():
@@ -102,7 +103,7 @@ def test_the_command_line_goes_over_the_file_and_the_file_over_the_recipe(tmp_pa
     run = train._parse(
         ["--train", "shapes", "--recipe", "shapes", "--config", str(file), "--batch-size", "3"]
     )
-    assert run.backbone == recipes.load("shapes").backbone
+    assert run.backbone == recipe_files.load("shapes").backbone
     assert run.epochs == 7
     assert run.batch_size == 3
 

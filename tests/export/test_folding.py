@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import keras_frcnn as kf
+from keras_frcnn.backbones.mobilenet_v3_body import hard_swish
 from keras_frcnn.export.folding import fold_batch_norm
 from keras_frcnn.export.settings import with_settings
 
@@ -108,3 +109,15 @@ def test_networks_of_ones_own(make, folded_away):
     features, other = model.features(images, shapes, False), folded.features(images, shapes, False)
     for one, two in zip(features, other, strict=True):
         np.testing.assert_allclose(one, two, atol=2e-5 * np.abs(one).max())
+
+
+def test_no_gradient_of_its_own_stands_between_convolution_and_hard_swish():
+    model = kf.FasterRCNN(["a", "b"], backbone="mobilenet_v3_large_320_fpn", image_size=(64, 96))
+    folded = with_settings(model)
+    fold_batch_norm(folded, model)
+
+    def activations(network):
+        return [getattr(layer, "activation", None) for layer in network._flatten_layers()]
+
+    assert activations(model.backbone).count(hard_swish) == 20
+    assert hard_swish not in activations(folded.backbone)

@@ -5,8 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from keras_frcnn.training import CaffeSGD
-from keras_frcnn.training import recipe as recipes
+from keras_frcnn.training import CaffeSGD, recipe_files
 
 # The columns: py-faster-rcnn end2end, chainercv, py-faster-rcnn end2end, fast-rcnn, py-faster-rcnn end2end.
 NAMES = ("vgg16_voc07", "vgg16_voc0712", "vgg16_coco", "fast_rcnn_vgg16_voc07", "zf_voc07")
@@ -175,7 +174,7 @@ def stand_in():
 
     def make(name):
         if name not in made:
-            recipe = recipes.load(name)
+            recipe = recipe_files.load(name)
             backbone = "mobilenet_v2" if name in NAMES else "mobilenet_v2_fpn"
             small = {"backbone": backbone, "backbone_weights": "none"}
             arguments = {**recipe.detector, "head_units": [8, 8]}
@@ -187,7 +186,7 @@ def stand_in():
 
 @pytest.mark.parametrize("name", NAMES + PYRAMIDS)
 def test_the_training_is_as_published(name):
-    recipe = recipes.load(name)
+    recipe = recipe_files.load(name)
     published = training(name)
     assert {row: getattr(recipe, row) for row in published} == published
     # What is in no row is decided here: nothing escapes the table.
@@ -198,7 +197,7 @@ def test_the_training_is_as_published(name):
 @pytest.mark.parametrize("name", NAMES + PYRAMIDS)
 def test_the_detector_is_as_published(name):
     published = detector(name)
-    ours = recipes.load(name).detector
+    ours = recipe_files.load(name).detector
     assert set(ours) <= set(published)
     betas = ("rpn_beta", "head_beta")
     assert {row: pytest.approx(ours[row]) if row in betas else ours[row] for row in ours} == {
@@ -234,7 +233,7 @@ def test_new_layers_start_as_published(name, stand_in):
 
 @pytest.mark.parametrize("name", NAMES + PYRAMIDS)
 def test_the_optimizer_is_that_of_the_reference(name):
-    recipe = recipes.load(name)
+    recipe = recipe_files.load(name)
     published = training(name)
     accumulate, drop = published["accumulate"], published["rate_steps"][0]
     optimizer = recipe.make_optimizer(published["steps"] * accumulate)
@@ -269,7 +268,7 @@ def test_the_optimizer_is_that_of_the_reference(name):
     ],
 )
 def test_it_lasts_as_long_as_published(name, images):
-    recipe = recipes.load(name)
+    recipe = recipe_files.load(name)
     batches = -(-images // recipe.batch_size)
     epochs, length = recipe.epochs_for(batches), recipe.batches_an_epoch(batches)
     assert length <= batches
@@ -280,7 +279,7 @@ def test_it_lasts_as_long_as_published(name, images):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_network_of_the_paper_itself(name):
-    recipe = dataclasses.replace(recipes.load(name), backbone_weights="none")
+    recipe = dataclasses.replace(recipe_files.load(name), backbone_weights="none")
     model = recipe.build([f"class {index}" for index in range(20)])
     assert model.recipe["preprocessing"] == "caffe"
     convolutions = {"vgg16": 14_714_688, "zf": 3_726_464}[recipe.backbone]

@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_frcnn import models
-from keras_frcnn.training import CaffeSGD
-from keras_frcnn.training import recipe as recipes
-from keras_frcnn.training.recipe import Recipe, from_yaml, to_yaml
+from keras_frcnn.training import CaffeSGD, recipe_files
+from keras_frcnn.training.recipe import Recipe
+from keras_frcnn.training.recipe_files import from_yaml, to_yaml
 
 TINY = Recipe(backbone="tiny_fpn", backbone_weights="none", image_size=(64, 96))
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", recipe_files.names())
 def test_every_recipe_of_the_package_is_valid(name):
-    recipe = recipes.load(name)
+    recipe = recipe_files.load(name)
     assert from_yaml(to_yaml(recipe), "again") == recipe
     assert recipe.short_sides == () or max(recipe.short_sides) <= recipe.image_size[1]
     # Weights are downloads, and the head of VGG16 takes half a gigabyte; the rest is what may be wrong.
@@ -34,7 +34,7 @@ def test_every_recipe_of_the_package_is_valid(name):
 
 
 def test_there_is_one_for_the_shapes():
-    assert "shapes" in recipes.names()
+    assert "shapes" in recipe_files.names()
 
 
 def test_yaml_round_trip():
@@ -94,7 +94,7 @@ def test_refuses_in_one_sentence(text, part):
 
 def test_refuses_an_unknown_name():
     with pytest.raises(ValueError, match="'speed'.*shapes"):
-        recipes.load("speed")
+        recipe_files.load("speed")
 
 
 @pytest.mark.parametrize("name", ["nonsense", "backbone"])

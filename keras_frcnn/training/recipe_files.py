@@ -1,0 +1,89 @@
+"""Recipes as YAML: those of the package, by name, and files of one's own."""
+
+import dataclasses
+from importlib import resources
+from typing import Literal, get_args, get_origin, get_type_hints
+
+import yaml
+
+from keras_frcnn.training.recipe import ALTERNATING, Recipe
+
+
+def names():
+    """Names of the recipes in the package."""
+    folder = resources.files("keras_frcnn.training") / "recipes"
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+    )
+
+
+def load(name, base=None):
+    """A recipe of the package by name, over the defaults or over another recipe.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    if name not in names():
+        raise ValueError(
+            f"Unknown recipe {name!r}; use one of {', '.join(names())}, or give a file with --config."
+        )
+    text = (resources.files("keras_frcnn.training") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
+    return from_yaml(text, f"recipe {name!r}", base)
+
+
+def from_yaml(text, origin, base=None):
+    """A recipe from YAML, over the defaults or over another recipe.
+
+    Args:
+        text: YAML mapping of field names to values.
+        origin: what to call it in messages.
+        base: `Recipe` whose values hold where the text is silent.
+
+    Raises:
+        ValueError: the text is no mapping, has an unknown field, or a value of the wrong kind.
+    """
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{origin} is not valid YAML ({str(error).splitlines()[0]}); mend it.") from error
+    known = get_type_hints(Recipe)
+    if not isinstance(values, dict):
+        raise ValueError(f"{origin} must be a mapping such as `epochs: 12`.")
+    unknown = [str(name) for name in values if name not in known]
+    if unknown:
+        raise ValueError(f"{origin} has unknown fields {', '.join(unknown)}; known are {', '.join(known)}.")
+    values = {name: _typed(value, known[name], f"{name} in {origin}") for name, value in values.items()}
+    if "epochs" in values:
+        values.setdefault("steps", 0)  # else those of the base would still decide
+    if "epochs" in values or "steps" in values:
+        values = {**dict.fromkeys(ALTERNATING, ()), **values}
+    return dataclasses.replace(base or Recipe(), **values)
+
+
+def _typed(value, kind, what):
+    """A YAML value as its field has it: lists as tuples, whole numbers and `1e-3` as float."""
+    parts = get_args(kind)
+    if get_origin(kind) is Literal and value in parts:
+        return value
+    if get_origin(kind) is tuple and isinstance(value, list):
+        if parts[-1] is ... or len(value) == len(parts):
+            return tuple(_typed(item, parts[0], what) for item in value)
+    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            return float(value)  # YAML 1.1 takes 1e-3, without a dot, for text
+        except ValueError:
+            pass
+    if kind in (int, bool, str) and type(value) is kind:
+        return value
+    if get_origin(kind) is dict and isinstance(value, dict):
+        return value
+    choices = f"one of {', '.join(parts)}" if get_origin(kind) is Literal else None
+    wanted = choices or (str(kind) if parts else kind.__name__)
+    raise ValueError(f"{what} is {value!r}; it must be {wanted}.")
+
+
+def to_yaml(recipe):
+    """YAML of every field of a recipe."""
+    values = dataclasses.asdict(recipe)
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return yaml.safe_dump(plain, sort_keys=False)
