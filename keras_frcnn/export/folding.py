@@ -1,7 +1,8 @@
-"""Batch normalisation folded into the convolutions before it, and whatever else makes a network faster.
+"""Batch normalisation folded into the convolutions before it.
 
 At inference the normalisation of a convolution's output is a scale and a shift for each channel, so both are
-as well a convolution with other weights and a bias.
+as well a convolution with other weights and a bias. Then TensorFlow sees what it can fuse, hard swish too,
+but for the gradient of its own that hard swish has in training; so that is left out.
 """
 
 import collections
