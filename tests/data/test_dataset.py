@@ -71,9 +71,16 @@ def test_bad_proposals(proposals, change, sentence):
         make().with_proposals({**proposals, **change})
 
 
-def test_bad_top(proposals):
-    with pytest.raises(ValueError, match="top is 0; give at least 1"):
-        make().with_proposals(proposals, top=0)
+@pytest.mark.parametrize("top", [0, -1])
+def test_bad_top(proposals, top):
+    with pytest.raises(ValueError, match=f"top is {top}; give at least 1"):
+        make().with_proposals(proposals, top=top)
+
+
+def test_the_best_one_alone(proposals):
+    found = make().with_proposals(proposals, top=1).proposals
+    assert [len(boxes) for boxes in found] == [1, 0, 1]
+    np.testing.assert_array_equal(found[2], proposals["c"][:1])
 
 
 def test_two_images_of_one_id(proposals):
@@ -87,6 +94,19 @@ def test_proposals_survive_other_class_names(proposals):
     found = make().with_proposals(proposals).with_class_names(["bird", "dog", "cat"])
     np.testing.assert_array_equal(found.records[0].labels, [2])
     np.testing.assert_array_equal(found.proposals[2], proposals["c"])
+
+
+def test_class_names_are_matched_by_name():
+    """torchvision's lists have "N/A" several times, for ids without a class."""
+    found = make().with_class_names(["N/A", "dog", "N/A", "cat"])
+    assert found.class_names == ("N/A", "dog", "N/A", "cat")
+    assert [int(record.labels[0]) for record in found.records] == [3, 1, 3]
+    with pytest.raises(ValueError, match="The class names cat, dog, cat hold a name twice; give each once"):
+        make().with_class_names(["cat", "dog", "cat"])
+    with pytest.raises(ValueError, match="set has objects of the class dog, not among cat, bird; use sets"):
+        make().with_class_names(["cat", "bird"])
+    with pytest.raises(ValueError, match="set has objects of the classes cat, dog, not among bird"):
+        make().with_class_names(["bird"])
 
 
 def test_proposals_survive_a_join(proposals):

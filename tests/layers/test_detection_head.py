@@ -89,3 +89,52 @@ def test_nothing_reads_the_box_of_the_background():
     kernel, bias = head.box_dense.get_weights()
     head.box_dense.set_weights([np.concatenate([9 + kernel[:, :4], kernel[:, 4:]], axis=1), bias])
     np.testing.assert_array_equal(head(POOLED)[1], deltas)
+
+
+def some_dense(*shapes):
+    rng = np.random.default_rng(0)
+    return [tuple(rng.normal(size=size).astype("float32") for size in (shape, shape[1:])) for shape in shapes]
+
+
+@pytest.mark.parametrize(
+    "shapes, arguments, fits",
+    [
+        ([(80, 8), (8, 9)], {}, True),
+        ([(80, 8), (8, 7)], {}, False),
+        ([(72, 8), (8, 9)], {}, False),
+        ([(80, 8)], {}, False),
+        ([], {}, False),
+        ([(80, 8), (8, 9)], {"ranks": (2, None)}, False),
+    ],
+    ids=["all fit", "other width", "other input", "fewer", "none", "factored"],
+)
+def test_pretrained_dense_layers_arrive_where_all_fit(shapes, arguments, fits):
+    head = DetectionHead(2, units=(8, 9), **arguments)
+    head(POOLED)
+    before, weights = head.get_weights(), some_dense(*shapes)
+    head.load_dense(weights, "a file")
+    if fits:
+        for (layer,), pair in zip(head.dense, weights, strict=True):
+            for ours, theirs in zip(layer.get_weights(), pair, strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+            assert layer.weights_source == "a file"
+    else:
+        for ours, theirs in zip(head.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        assert not any(hasattr(layer, "weights_source") for layers in head.dense for layer in layers)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"class_agnostic": True}, {"background_box": True}])
+def test_the_shape_that_keras_is_told_is_that_of_the_answer(arguments):
+    head = DetectionHead(6, units=(8,), **arguments)
+    assert head.compute_output_shape(POOLED.shape) == tuple(tuple(answer.shape) for answer in head(POOLED))
+
+
+def test_as_many_ranks_as_layers():
+    with pytest.raises(ValueError, match=r"ranks \(4,\) do not fit 2 layers"):
+        DetectionHead(2, units=(8, 9), ranks=(4,))
+
+
+def test_boxes_from_an_unknown_place():
+    with pytest.raises(ValueError, match="Unknown boxes_from 'fc6'; use 'dense' or 'pooled'"):
+        DetectionHead(2, boxes_from="fc6")

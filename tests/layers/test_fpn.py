@@ -70,3 +70,12 @@ def test_batch_norm_in_place_of_biases():
         layer(features)[1],
         layer.output_norms[1](layer.output_convs[1](layer.lateral_norms[1](layer.lateral[1](features[1])))),
     )
+
+
+@pytest.mark.parametrize("sizes", [[(9, 13), (5, 7)], [(8, 10), (4, 5)], [(1, 2), (1, 1)]])
+def test_the_shape_that_keras_is_told_is_that_of_the_answer(sizes):
+    features = some_features(sizes)
+    layer = FeaturePyramid(channels=4, extra_levels=2)
+    told = layer.compute_output_shape([tuple(feature.shape) for feature in features])
+    assert told == [tuple(level.shape) for level in layer(features)]
+    assert layer.compute_output_shape([(2, None, None, 3)]) == [(2, None, None, 4)] * 3

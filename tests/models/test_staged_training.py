@@ -128,6 +128,16 @@ def test_svms(dataset, tmp_path):
     np.testing.assert_allclose(again["scores"], found["scores"], atol=1e-4)
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_scores_of_both_classifiers(name, dataset):
+    """Softmax compares the classes; each SVM answers for its own class alone."""
+    model, logits = make(name, dataset), np.float32([[[0.0, 1.0, -2.0, 0.5]]])
+    exponentials = np.exp(logits)
+    np.testing.assert_allclose(model.probabilities(logits), exponentials / exponentials.sum(), rtol=1e-5)
+    model.margins.assign(1.0)
+    np.testing.assert_allclose(model.probabilities(logits), exponentials / (1 + exponentials), rtol=1e-5)
+
+
 @pytest.mark.parametrize("ignore", [False, True])
 def test_what_an_ignored_region_covers_is_no_negative(dataset, tmp_path, ignore):
     record = dataset.records[0]
