@@ -1,4 +1,4 @@
-"""Write the files of an earlier version that later ones must go on to read: `python tests/stored/write_earlier.py`.
+"""Write the files of an earlier version that later ones must go on to read.
 
 Those in `earlier/` were written by commit e8bef58 (version 0.1.0); written anew, they would test nothing.
 """
