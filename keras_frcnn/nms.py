@@ -46,10 +46,12 @@ def _ranked_nms(boxes, scores, iou_threshold, score_threshold, max_outputs):
     """
     # Groups before boxes, so that equal scores keep the promised order.
     by_group = tf.transpose(scores, [0, 2, 1])
-    places = tf.where(by_group > score_threshold)
-    best, order = tf.math.top_k(tf.gather_nd(by_group, places), tf.shape(places)[0])
+    flat = tf.reshape(by_group, [-1])
+    places = tf.where(flat > score_threshold)[:, 0]
+    best, order = tf.math.top_k(tf.gather(flat, places), tf.size(places))
     ranks = 1.0 - tf.cast(tf.range(tf.size(order)), tf.float32) / RANKS
-    ranks = tf.scatter_nd(tf.gather(places, order), ranks, tf.shape(by_group, tf.int64))
+    ranks = tf.scatter_nd(tf.gather(places, order)[:, None], ranks, tf.shape(flat, tf.int64))
+    ranks = tf.reshape(ranks, tf.shape(by_group))
     # On a GPU a few hundred kB cross to the host.
     kept = tf.image.combined_non_max_suppression(
         boxes,
