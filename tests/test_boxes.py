@@ -158,3 +158,26 @@ def test_at_least_looks_at_both_sides():
 def test_yxyx_normalised():
     boxes = np.array([[[10, 20, 30, 40]]], "float32")
     np.testing.assert_allclose(box_ops.yxyx_normalised(boxes, [[100, 50]]), [[[0.2, 0.2, 0.4, 0.6]]])
+
+
+def test_a_box_grows_about_its_center():
+    boxes = np.array([[10, 20, 30, 60], [0, 0, 8, 2]], "float32")
+    np.testing.assert_array_equal(box_ops.expand(boxes, 1.5), [[5, 10, 35, 70], [-2, -0.5, 10, 2.5]])
+    np.testing.assert_array_equal(box_ops.expand(boxes, 1.0), boxes)
+
+
+def test_rescale_has_a_ratio_for_each_axis():
+    boxes = np.array([[[10, 20, 30, 40]], [[1, 2, 3, 90]]], "float32")
+    # The first image becomes twice as high and three times as wide, the second half as high.
+    rescaled = box_ops.rescale(boxes, [[100, 200], [40, 60]], [[200, 600], [20, 60]])
+    # Heights of 90 rows leave the second image, which then has 20.
+    np.testing.assert_allclose(rescaled, [[[30, 40, 90, 80]], [[1, 1, 3, 20]]])
+
+
+def test_a_side_counts_as_a_thousandth_of_a_pixel_at_least():
+    flat, whole = np.array([[5, 0, 5, 8]], "float32"), np.array([[0, 0, 8, 4]], "float32")
+    coder = box_ops.BoxCoder()
+    np.testing.assert_allclose(coder.encode(flat, whole), [[1 / 8, 2 / 4, math.log(1e-3 / 8), math.log(2)]])
+    np.testing.assert_allclose(
+        coder.encode(whole, flat), [[-1 / 1e-3, -2 / 8, math.log(8 / 1e-3), math.log(0.5)]], rtol=1e-6
+    )

@@ -393,3 +393,15 @@ def test_a_format_without_limits_is_no_image():
     assert tf.io.decode_image(file.getvalue(), expand_animations=False).shape == (24, 40, 3)
     with pytest.raises(ValueError, match="cannot be decoded as an image"):
         images.from_bytes(file.getvalue(), "picture.webp")
+
+
+@pytest.mark.parametrize("size", [(600, 1000), [300, 300], (1, 1), np.int64([320, 640])])
+def test_checked_image_size(size):
+    sides = images.checked_image_size(size)
+    assert sides == tuple(size) and all(type(side) is int for side in sides)
+
+
+@pytest.mark.parametrize("size", [(300, 200), (1, 2, 3), (600,), 600, (0, 100), (-1, 5), (0, 0), ()])
+def test_no_image_size(size):
+    with pytest.raises(ValueError, match=r"^image_size is \(short side, .*\) in pixels; .* cannot be met\.$"):
+        images.checked_image_size(size)

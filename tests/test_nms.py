@@ -157,3 +157,19 @@ def test_boxes_below_the_smallest_size_are_dropped():
     for size, count in ((0.0, 2), (0.01, 1)):
         answer = postprocess(probabilities, boxes, valid, shapes, 0.05, 0.5, 4, min_box_size=size)
         assert answer["num_detections"][0] == count
+
+
+def test_padding_rows_by_value():
+    """0 in what `grouped_nms` gives, −1 in what `postprocess` does, in each array."""
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10]], "float32")
+    kept, scores, groups, count = suppress(boxes, np.float32([[-3, 2], [-3, 1]]), 0.5, -2.0, 3)
+    np.testing.assert_array_equal(count, [1])
+    np.testing.assert_array_equal(kept, [[boxes[0], [0] * 4, [0] * 4]])
+    np.testing.assert_array_equal(scores, [[2, 0, 0]])
+    np.testing.assert_array_equal(groups, [[1, 0, 0]])
+    probabilities, valid = np.float32([[[0.1, 0.1, 0.8], [0.2, 0.2, 0.6]]]), np.array([[True, False]])
+    answer = postprocess(probabilities, boxes[None, :, None], valid, [[64, 64]], 0.3, 0.5, 3)
+    np.testing.assert_array_equal(answer["num_detections"], [1])
+    np.testing.assert_array_equal(answer["boxes"], [[boxes[0], [-1] * 4, [-1] * 4]])
+    np.testing.assert_array_equal(answer["scores"], [[np.float32(0.8), -1, -1]])
+    np.testing.assert_array_equal(answer["labels"], [[1, -1, -1]])

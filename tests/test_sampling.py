@@ -262,3 +262,9 @@ def test_recall_counts_objects_that_a_valid_proposal_reaches():
     proposals = np.array([[[0, 0, 10, 8], [50, 50, 60, 60], [80, 80, 90, 90]]], "float32")
     assert recall(proposals, np.array([[True, False, True]]), y) == (0.5, 2.0)
     assert recall(proposals, np.ones([1, 3], bool), ground_truth([], [])) == (0.0, 0.0)
+
+
+def test_recall_of_a_single_object():
+    y = ground_truth([[0, 0, 10, 10]], [0])
+    for box, expected in (([0, 0, 10, 5], 1.0), ([0, 0, 10, 4.9], 0.0)):
+        assert recall(np.array([[box]], "float32"), np.array([[True]]), y) == (expected, 1.0)

@@ -101,3 +101,16 @@ def test_batches_of_a_set_without_proposals_have_none(proposals):
     assert "proposals" not in make().batches(1).element_spec[0]
     spec = make().with_proposals(proposals).batches(1).element_spec[0]["proposals"]
     assert spec.shape.as_list() == [None, None, 4] and spec.dtype == "float32"
+
+
+def test_class_names_hold_each_name_once():
+    with pytest.raises(ValueError, match="The class names dog, cat, dog hold a name twice; give each once"):
+        make().with_class_names(["dog", "cat", "dog"])
+    found = make().with_class_names(["N/A", "dog", "N/A", "cat", "N/A"])  # ids without a class
+    assert found.class_names == ("N/A", "dog", "N/A", "cat", "N/A")
+    assert [record.labels.tolist() for record in found.records] == [[3], [1], [3]]
+
+
+def test_the_single_best_proposal(proposals):
+    found = make().with_proposals(proposals, top=1)
+    np.testing.assert_array_equal(found.proposals[2], proposals["c"][:1])

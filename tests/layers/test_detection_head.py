@@ -89,3 +89,41 @@ def test_nothing_reads_the_box_of_the_background():
     kernel, bias = head.box_dense.get_weights()
     head.box_dense.set_weights([np.concatenate([9 + kernel[:, :4], kernel[:, 4:]], axis=1), bias])
     np.testing.assert_array_equal(head(POOLED)[1], deltas)
+
+
+@pytest.mark.parametrize("class_agnostic", [False, True])
+def test_output_shapes_are_foretold(class_agnostic):
+    head = DetectionHead(6, units=(8,), class_agnostic=class_agnostic)
+    assert head.compute_output_shape(POOLED.shape) == tuple(tuple(answer.shape) for answer in head(POOLED))
+
+
+def dense_weights(*units):
+    """Pairs of kernel and bias for fully connected layers of these widths on `POOLED`."""
+    random, widths = np.random.default_rng(0), (80, *units)
+    return [
+        (random.normal(size=shape).astype("float32"), random.normal(size=shape[1:]).astype("float32"))
+        for shape in zip(widths, widths[1:])
+    ]
+
+
+def test_pretrained_dense_layers_arrive_bit_for_bit():
+    head, weights = DetectionHead(2, units=(8, 9)), dense_weights(8, 9)
+    head.build(POOLED.shape)
+    head.load_dense(weights, "a file")
+    for (layer,), pair in zip(head.dense, weights, strict=True):
+        for ours, theirs in zip(layer.get_weights(), pair, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        assert layer.weights_source == "a file"
+
+
+@pytest.mark.parametrize(
+    "units, ranks", [((8, 7), None), ((8,), None), ((8, 9, 9), None), ((), None), ((8, 9), (4, None))]
+)
+def test_dense_layers_that_do_not_fit_are_left_alone(units, ranks):
+    head = DetectionHead(2, units=(8, 9), ranks=ranks)
+    head.build(POOLED.shape)
+    before = head.get_weights()
+    head.load_dense(dense_weights(*units), "a file")
+    for ours, untouched in zip(head.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, untouched)
+    assert not any(hasattr(layer, "weights_source") for layers in head.dense for layer in layers)

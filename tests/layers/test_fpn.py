@@ -70,3 +70,12 @@ def test_batch_norm_in_place_of_biases():
         layer(features)[1],
         layer.output_norms[1](layer.output_convs[1](layer.lateral_norms[1](layer.lateral[1](features[1])))),
     )
+
+
+@pytest.mark.parametrize("sizes", [[(8, 12), (4, 6)], [(17, 11), (9, 6)]])
+def test_output_shapes_are_foretold(sizes):
+    features, layer = some_features(sizes), FeaturePyramid(channels=4, extra_levels=3)
+    said = layer.compute_output_shape([tuple(feature.shape) for feature in features])
+    assert said == [tuple(level.shape) for level in layer(features)]
+    unknown = layer.compute_output_shape([(None, None, None, 3), (None, None, None, 4)])
+    assert unknown == [(None, None, None, 4)] * 5

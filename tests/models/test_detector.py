@@ -46,6 +46,28 @@ def test_answer_does_not_depend_on_the_batch(make_model, image_of, assert_same, 
         assert expected["boxes"].max() <= max(image.shape)
 
 
+@pytest.mark.parametrize(
+    ("shapes", "passes"),
+    [
+        ([(96, 128), (96, 128), (96, 128)], [3]),
+        ([(96, 128), (65, 127)], [2]),  # both are padded to 96 × 128
+        ([(96, 128), (96, 128), (128, 96)], [1, 1, 1]),
+    ],
+)
+def test_images_share_a_pass_where_their_padded_shapes_are_equal(
+    model, image_of, monkeypatch, shapes, passes
+):
+    infer, seen = model.infer, []
+
+    def counted(x, training):
+        seen.append(len(x["images"]))
+        return infer(x, training)
+
+    monkeypatch.setattr(model, "infer", counted)
+    model(padded([image_of(*shape) for shape in shapes], 128, 128))
+    assert seen == passes
+
+
 def test_answers_of_predict(model, image_of):
     answer = model.predict(np.stack([image_of(96, 128, seed) for seed in range(2)]), verbose=0)
     assert {name: (value.shape, value.dtype.name) for name, value in answer.items()} == {
