@@ -160,28 +160,24 @@ def test_yxyx_normalised():
     np.testing.assert_allclose(box_ops.yxyx_normalised(boxes, [[100, 50]]), [[[0.2, 0.2, 0.4, 0.6]]])
 
 
-def test_expand_grows_a_box_about_its_center():
-    boxes = np.array([[8, 16, 12, 24], [0, 0, 0, 0]], "float32")
-    np.testing.assert_array_equal(box_ops.expand(boxes, 1.5), [[7, 14, 13, 26], [0, 0, 0, 0]])
+def test_a_box_grows_about_its_center():
+    boxes = np.array([[10, 20, 30, 60], [0, 0, 8, 2]], "float32")
+    np.testing.assert_array_equal(box_ops.expand(boxes, 1.5), [[5, 10, 35, 70], [-2, -0.5, 10, 2.5]])
     np.testing.assert_array_equal(box_ops.expand(boxes, 1.0), boxes)
 
 
-def test_rescale_has_a_ratio_for_each_axis_and_image():
-    """Height × 2 and width × 3; then height × 4 and width / 2, beyond the border."""
-    boxes = np.array([[[1, 2, 5, 7]], [[-4, 1, 99, 9]]], "float32")
-    scaled = box_ops.rescale(boxes, [[10, 20], [10, 20]], [[20, 60], [40, 10]])
-    np.testing.assert_allclose(scaled, [[[3, 4, 15, 14]], [[0, 4, 10, 36]]], rtol=1e-6)
+def test_rescale_has_a_ratio_for_each_axis():
+    boxes = np.array([[[10, 20, 30, 40]], [[1, 2, 3, 90]]], "float32")
+    # The first image becomes twice as high and three times as wide, the second half as high.
+    rescaled = box_ops.rescale(boxes, [[100, 200], [40, 60]], [[200, 600], [20, 60]])
+    # Heights of 90 rows leave the second image, which then has 20.
+    np.testing.assert_allclose(rescaled, [[[30, 40, 90, 80]], [[1, 1, 3, 20]]])
 
 
-@pytest.mark.parametrize(
-    "box, reference, deltas",
-    [
-        ([5, 0, 5, 10], [0, 0, 10, 10], [0, 0, math.log(1e-3 / 10), 0]),
-        ([0, 5, 10, 5], [0, 0, 10, 10], [0, 0, 0, math.log(1e-3 / 10)]),
-        ([4, 0, 6, 10], [0, 0, 0, 10], [5 / 1e-3, 0, math.log(2 / 1e-3), 0]),
-        ([0, 4, 10, 6], [0, 0, 10, 0], [0, 5 / 1e-3, 0, math.log(2 / 1e-3)]),
-    ],
-)
-def test_encode_takes_a_missing_side_for_a_thousandth_of_a_pixel(box, reference, deltas):
-    encoded = box_ops.BoxCoder().encode(np.array([box], "float32"), np.array([reference], "float32"))
-    np.testing.assert_allclose(encoded, [deltas], rtol=1e-6)
+def test_a_side_counts_as_a_thousandth_of_a_pixel_at_least():
+    flat, whole = np.array([[5, 0, 5, 8]], "float32"), np.array([[0, 0, 8, 4]], "float32")
+    coder = box_ops.BoxCoder()
+    np.testing.assert_allclose(coder.encode(flat, whole), [[1 / 8, 2 / 4, math.log(1e-3 / 8), math.log(2)]])
+    np.testing.assert_allclose(
+        coder.encode(whole, flat), [[-1 / 1e-3, -2 / 8, math.log(8 / 1e-3), math.log(0.5)]], rtol=1e-6
+    )

@@ -7,8 +7,6 @@ import tensorflow as tf
 from keras_frcnn import kernels
 from keras_frcnn.nms import grouped_nms, postprocess
 
-NAMES = ("boxes", "scores", "labels", "num_detections")
-
 
 @pytest.fixture(autouse=True, params=["stock", "xla"])
 def kernels_in_use(request):
@@ -161,34 +159,17 @@ def test_boxes_below_the_smallest_size_are_dropped():
         assert answer["num_detections"][0] == count
 
 
-def test_padding_of_every_array():
-    """Two boxes of three remain, the second of group 1; `grouped_nms` pads with 0, `postprocess` with −1."""
-    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [30, 30, 40, 40]], "float32")
-    scores = np.array([[0.9, 0.0], [0.8, 0.0], [0.0, 0.7]], "float32")
-    kept = suppress(boxes, scores, 0.5, 0.05, 4)
-    background = 1.0 - scores.sum(axis=1, keepdims=True)
-    probabilities = np.concatenate([background, scores], axis=1)[None]
-    shapes, valid = [[64, 64]], np.ones([1, 3], bool)
-    answer = postprocess(probabilities, boxes[None, :, None], valid, shapes, 0.05, 0.5, 4)
-    for values, padding in ((kept, 0), ([answer[name] for name in NAMES], -1)):
-        found, found_scores, groups, count = values
-        np.testing.assert_array_equal(found[0], [boxes[0], boxes[2], [padding] * 4, [padding] * 4])
-        np.testing.assert_allclose(found_scores[0], [0.9, 0.7, padding, padding], rtol=1e-6)
-        np.testing.assert_array_equal(groups[0], [0, 1, padding, padding])
-        np.testing.assert_array_equal(count, [2])
-
-
-def test_thresholds_are_exclusive():
-    """An overlap of exactly the threshold remains, a score of exactly the threshold does not."""
-    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 5], [30, 30, 40, 40]], "float32")  # IoU 0.5
-    scores = np.array([[0.75], [0.5], [0.25]], "float32")
-    np.testing.assert_array_equal(suppress(boxes, scores, 0.5, 0.25, 4)[3], [2])
-    np.testing.assert_array_equal(suppress(boxes, scores, 0.49, 0.2, 4)[3], [2])
-    np.testing.assert_array_equal(suppress(boxes, scores, 0.5, 0.2, 4)[3], [3])
-
-
-def test_boxes_are_clipped_to_their_own_image():
-    boxes = np.array([[[[-5, -5, 50, 50]]], [[[-5, -5, 50, 50]]]], "float32")
-    probabilities, valid = np.array([[[0.1, 0.9]]] * 2, "float32"), np.ones([2, 1], bool)
-    answer = postprocess(probabilities, boxes, valid, [[20, 40], [30, 10]], 0.05, 0.5, 1)
-    np.testing.assert_array_equal(answer["boxes"][:, 0], [[0, 0, 40, 20], [0, 0, 10, 30]])
+def test_padding_rows_by_value():
+    """0 in what `grouped_nms` gives, −1 in what `postprocess` does, in each array."""
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10]], "float32")
+    kept, scores, groups, count = suppress(boxes, np.float32([[-3, 2], [-3, 1]]), 0.5, -2.0, 3)
+    np.testing.assert_array_equal(count, [1])
+    np.testing.assert_array_equal(kept, [[boxes[0], [0] * 4, [0] * 4]])
+    np.testing.assert_array_equal(scores, [[2, 0, 0]])
+    np.testing.assert_array_equal(groups, [[1, 0, 0]])
+    probabilities, valid = np.float32([[[0.1, 0.1, 0.8], [0.2, 0.2, 0.6]]]), np.array([[True, False]])
+    answer = postprocess(probabilities, boxes[None, :, None], valid, [[64, 64]], 0.3, 0.5, 3)
+    np.testing.assert_array_equal(answer["num_detections"], [1])
+    np.testing.assert_array_equal(answer["boxes"], [[boxes[0], [-1] * 4, [-1] * 4]])
+    np.testing.assert_array_equal(answer["scores"], [[np.float32(0.8), -1, -1]])
+    np.testing.assert_array_equal(answer["labels"], [[1, -1, -1]])

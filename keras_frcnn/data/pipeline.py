@@ -150,8 +150,10 @@ def _order(count, training, seed, repeat):
     if repeat:
         numbers = tf.data.Dataset.range(sys.maxsize)
     else:
-        signature = tf.TensorSpec([], tf.int64)
-        numbers = tf.data.Dataset.from_generator(lambda: [next(iterations)], output_signature=signature)
+        # Not from_generator, which makes glibc give freed memory back at once (see `allocator.py`).
+        numbers = tf.data.Dataset.range(1).map(
+            lambda _: tf.ensure_shape(tf.numpy_function(lambda: next(iterations), [], tf.int64), [])
+        )
     return numbers.flat_map(epoch)
 
 

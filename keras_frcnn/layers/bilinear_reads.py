@@ -1,7 +1,7 @@
 """Bilinear samples of feature maps, and their means, with a gradient that loses nothing.
 
 TensorFlow's crop_and_resize gives the same samples, but where boxes overlap the threads of its gradient
-overwrite each other's sums: on two cores a few per cent of it are lost.
+overwrite each other's sums: on two cores a few per cent of it are lost. So its gradient is not used.
 
 Letters: B images, L maps, H and W their cells, C channels, N grids of Y × X points, S points of a mean.
 """
@@ -58,18 +58,55 @@ def _neighbours(position, size):
     return (first, (1.0 - fraction) * share), (tf.minimum(first + 1, size - 1), fraction * share)
 
 
+def bilinear_crops(feature, y, x, image):
+    """Sample one map at grids of evenly spaced points, by crop_and_resize; XLA cannot compile it.
+
+    Args:
+        feature: `[B, H, W, C]`.
+        y, x, image: as of `bilinear_reads`.
+
+    Returns:
+        float32 `[N, Y, X, C]`, as `bilinear_reads` gives them.
+    """
+    # At least one grid: TensorFlow ends the process at a sparse matrix of no rows.
+    count = tf.shape(image)[0]
+    missing = [[0, tf.maximum(1 - count, 0)]]
+    y, x, image = tf.pad(y, [*missing, [0, 0]]), tf.pad(x, [*missing, [0, 0]]), tf.pad(image, missing)
+    batch, height, width = tf.unstack(tf.shape(feature, out_type=tf.int64)[:3])
+    start = tf.cast(image, tf.int64)[:, None] * height * width
+    rows, columns = _neighbours(y, height[None]), _neighbours(x, width[None])
+    rows = [(start + row * width, weight) for row, weight in rows]
+    by_scattering = kernels.for_gathers()
+
+    @tf.custom_gradient
+    def crop(feature):
+        def gradient(upstream):
+            if by_scattering:
+                cells, weights = _corners(rows, columns)
+                flat = _scattered([batch * height * width, feature.shape[-1]], cells, weights, upstream)
+            else:
+                matrix, _ = _matrix(rows, columns, 1, batch * height * width)
+                transposed = tf.raw_ops.SparseMatrixTranspose(input=matrix, type=tf.float32)
+                flat = tf.raw_ops.SparseMatrixMatMul(
+                    a=transposed, b=tf.reshape(upstream, [-1, feature.shape[-1]])
+                )
+            return tf.cast(tf.reshape(flat, tf.shape(feature)), feature.dtype)
+
+        # A border that repeats the outermost cells, for beyond the map crop_and_resize knows only zeros.
+        padded = tf.pad(tf.cast(feature, tf.float32), [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+        ends = [y[:, 0], x[:, 0], y[:, -1], x[:, -1]]
+        last = tf.cast(tf.stack([height, width, height, width]) + 1, tf.float32)
+        boxes = (tf.stack(ends, axis=1) + 1.0) / last
+        boxes = tf.where(tf.math.is_finite(boxes), boxes, -1.0)
+        return tf.image.crop_and_resize(padded, boxes, image, [y.shape[1], x.shape[1]]), gradient
+
+    # Use tf.slice: unlike [:], its gradient makes no copy when nothing is cut.
+    return tf.slice(crop(feature), [0, 0, 0, 0], [count, y.shape[1], x.shape[1], feature.shape[-1]])
+
+
 def _multiplied(table, rows, columns, samples):
     """The means as a sparse matrix, a row for each mean, times the table; float32, for a CPU."""
-    (row, row_weight), (column, column_weight) = (_terms(axis, samples) for axis in (rows, columns))
-    cells = row[:, :, None, :, None] + column[:, None, :, None, :]
-    weights = row_weight[:, :, None, :, None] * column_weight[:, None, :, None, :] / samples**2
-    count = tf.reduce_prod(tf.shape(cells, out_type=tf.int64)[:3])
-    each = (2 * samples) ** 2
-    places = tf.stack([tf.repeat(tf.range(count), each), tf.reshape(cells, [-1])], axis=1)
-    size = tf.stack([count, tf.shape(table, out_type=tf.int64)[0]])
-    matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(
-        indices=places, values=tf.reshape(weights, [-1]), dense_shape=size
-    )
+    matrix, shape = _matrix(rows, columns, samples, tf.shape(table, out_type=tf.int64)[0])
 
     @tf.custom_gradient
     def product(table):
@@ -81,7 +118,20 @@ def _multiplied(table, rows, columns, samples):
         return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=table), gradient
 
     means = product(tf.cast(table, tf.float32))
-    return tf.reshape(means, [-1, *cells.shape[1:3], table.shape[-1]])
+    return tf.reshape(means, [-1, *shape, table.shape[-1]])
+
+
+def _matrix(rows, columns, samples, cells):
+    """The sparse matrix that makes means of a table of so many cells, and the shape `(Y / S, X / S)`."""
+    (row, row_weight), (column, column_weight) = (_terms(axis, samples) for axis in (rows, columns))
+    terms = row[:, :, None, :, None] + column[:, None, :, None, :]
+    weights = row_weight[:, :, None, :, None] * column_weight[:, None, :, None, :] / samples**2
+    count = tf.reduce_prod(tf.shape(terms, out_type=tf.int64)[:3])
+    places = tf.stack([tf.repeat(tf.range(count), (2 * samples) ** 2), tf.reshape(terms, [-1])], axis=1)
+    matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(
+        indices=places, values=tf.reshape(weights, [-1]), dense_shape=tf.stack([count, cells])
+    )
+    return matrix, terms.shape[1:3]
 
 
 def _terms(axis, samples):
@@ -93,13 +143,16 @@ def _terms(axis, samples):
 
 def _gathered(table, rows, columns, samples):
     """The means by gathers, in static shapes, which XLA can compile; the table may be of half precision."""
-    cells, weights = [], []
-    for row, row_weight in rows:
-        for column, column_weight in columns:
-            cells.append(row[:, :, None] + column[:, None, :])
-            weights.append((row_weight[:, :, None] * column_weight[:, None, :])[..., None])
-    points = _weighted_reads(table, cells, weights)
+    points = _weighted_reads(table, *_corners(rows, columns))
     return points if samples == 1 else tf.nn.avg_pool2d(points, samples, samples, "VALID")
+
+
+def _corners(rows, columns):
+    """The four cells `[N, Y, X]` around each point, and their weights `[N, Y, X, 1]`: two lists."""
+    pairs = [(row, column) for row in rows for column in columns]
+    cells = [row[:, :, None] + column[:, None, :] for (row, _), (column, _) in pairs]
+    weights = [(high[:, :, None] * wide[:, None, :])[..., None] for (_, high), (_, wide) in pairs]
+    return cells, weights
 
 
 def _weighted_reads(table, cells, weights):
@@ -108,14 +161,19 @@ def _weighted_reads(table, cells, weights):
     @tf.custom_gradient
     def read(table):
         def gradient(upstream):
-            # In float32, for half precision loses small terms of a sum over many RoIs; one sum after the
-            # other into the same memory, for all at once would be four times the samples.
-            total = tf.zeros(tf.shape(table))
-            for cell, weight in zip(cells, weights):
-                total = tf.tensor_scatter_nd_add(total, cell[..., None], weight * upstream)
-            return tf.cast(total, table.dtype)
+            return tf.cast(_scattered(tf.shape(table), cells, weights, upstream), table.dtype)
 
         terms = [weight * tf.cast(tf.gather(table, cell), tf.float32) for cell, weight in zip(cells, weights)]
         return tf.add_n(terms), gradient
 
     return read(table)
+
+
+def _scattered(shape, cells, weights, upstream):
+    """Σ weight · upstream at each cell of a table of this shape, float32."""
+    # In float32, for half precision loses small terms of a sum over many RoIs; one sum after the
+    # other into the same memory, for all at once would be four times the samples.
+    total = tf.zeros(shape)
+    for cell, weight in zip(cells, weights):
+        total = tf.tensor_scatter_nd_add(total, cell[..., None], weight * upstream)
+    return total

@@ -3,7 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_frcnn.layers.bilinear_reads import bilinear_reads
+from keras_frcnn import kernels
+from keras_frcnn.layers.bilinear_reads import bilinear_crops, bilinear_reads
 from keras_frcnn.layers.roi_sampling import RoISampling
 
 
@@ -21,5 +22,15 @@ class RoIPooling(RoISampling):
     """
 
     def bins(self, features, y, x, image, level):
-        samples = bilinear_reads(features, y, x, image, level)
+        if kernels.for_xla():
+            samples = bilinear_reads(features, y, x, image, level)
+        elif len(features) == 1:
+            samples = bilinear_crops(features[0], y, x, image)
+        else:
+            rows = [tf.where(level == index)[:, 0] for index in range(len(features))]
+            samples = [
+                bilinear_crops(feature, *(tf.gather(each, row) for each in (y, x, image)))
+                for feature, row in zip(features, rows, strict=True)
+            ]
+            samples = tf.gather(tf.concat(samples, axis=0), tf.argsort(tf.concat(rows, axis=0)))
         return tf.nn.max_pool2d(samples, self.samples, self.samples, "VALID")

@@ -19,6 +19,87 @@ TORCHVISION = (
 PYRAMIDS = ("mobilenet_v2_fpn", "tiny_fpn", *TORCHVISION)
 PREPROCESSING = {"vgg16": "caffe", "zf": "caffe", "resnet50": "caffe", **dict.fromkeys(TORCHVISION, "torch")}
 MOBILENET = "weights/mobilenet_v2_1.0_coco_ssd_notop.weights.h5"
+TORCHVISION_NUMBERS = {
+    "image_size": ((800, 1333), "faster_rcnn.py, min_size and max_size"),
+    "resize_rounding": ("float64", "transform.py, _resize_image_and_masks"),
+    "batch_norm_epsilon": (1e-5, "torch.nn.BatchNorm2d"),
+    "anchor_offset": (0.0, "anchor_utils.py, grid_anchors"),
+    "anchor_rounding": ("torchvision", "anchor_utils.py, generate_anchors"),
+    "anchor_steps": ("quotient", "anchor_utils.py, forward"),
+    "pool_aligned": (False, "ops/poolers.py, MultiScaleRoIAlign"),
+    "head_background_box": (True, "faster_rcnn.py, FastRCNNPredictor"),
+    "min_box_size": (0.01, "roi_heads.py, postprocess_detections"),
+}
+MOBILE_NUMBERS = {
+    **TORCHVISION_NUMBERS,
+    "frozen_stages": (3, "faster_rcnn.py, trainable_backbone_layers 3 of 6"),
+    "rpn_score_threshold": (0.05, "faster_rcnn.py, _fasterrcnn_mobilenet_v3_large_fpn"),
+}
+NINE = ((128, 256, 512),), "Faster R-CNN, section 3.3"
+MOBILE_ANCHORS = ((32, 64, 128, 256, 512),) * 3, "faster_rcnn.py, _fasterrcnn_mobilenet_v3_large_fpn"
+PYRAMID_ANCHORS = ((32,), (64,), (128,), (256,), (512,)), "FPN, section 4.1; faster_rcnn.py"
+OURS = "ours"
+# What goes with a network: each number beside its source, the anchors' sizes first.
+NUMBERS = {
+    "vgg16": {
+        "anchor_sizes": NINE,
+        "frozen_stages": (2, "py-faster-rcnn, VGG16/faster_rcnn_end2end/train.prototxt: lr_mult 0"),
+        "rpn_channels": (512, "Faster R-CNN, section 3.1"),
+        "head_units": ((4096, 4096), "VGG16's fc6 and fc7"),
+        "head_dropout": (0.5, "train.prototxt, drop6 and drop7"),
+    },
+    "resnet50": {
+        "anchor_sizes": NINE,
+        "frozen_stages": (2, "detectron2, FREEZE_AT"),
+        "rpn_channels": (512, "Faster R-CNN, section 3.1"),
+        "pool_size": (14, "Deep Residual Learning, appendix A: conv5 halves it to 7"),
+    },
+    "resnet50_fpn": {
+        "anchor_sizes": PYRAMID_ANCHORS,
+        **TORCHVISION_NUMBERS,
+        "frozen_stages": (2, "faster_rcnn.py, trainable_backbone_layers 3 of 5"),
+    },
+    "resnet50_fpn_v2": {
+        "anchor_sizes": PYRAMID_ANCHORS,
+        **TORCHVISION_NUMBERS,
+        "frozen_stages": (2, "faster_rcnn.py, trainable_backbone_layers 3 of 5"),
+        "frozen_batch_norm": (False, "faster_rcnn.py, fasterrcnn_resnet50_fpn_v2: norm_layer"),
+        "rpn_depth": (2, "faster_rcnn.py, RPNHead conv_depth"),
+        "head_convs": ((256, 256, 256, 256), "faster_rcnn.py, FastRCNNConvFCHead"),
+        "head_units": ((1024,), "faster_rcnn.py, FastRCNNConvFCHead"),
+    },
+    "mobilenet_v3_large_fpn": {"anchor_sizes": MOBILE_ANCHORS, **MOBILE_NUMBERS},
+    "mobilenet_v3_large_320_fpn": {
+        "anchor_sizes": MOBILE_ANCHORS,
+        **MOBILE_NUMBERS,
+        "image_size": ((320, 640), "faster_rcnn.py, fasterrcnn_mobilenet_v3_large_320_fpn"),
+        "rpn_pre_nms": ((2000, 150), "rpn_pre_nms_top_n_test there"),
+        "rpn_post_nms": ((2000, 150), "rpn_post_nms_top_n_test there"),
+    },
+    "mobilenet_v2": {
+        "anchor_sizes": (((32, 64, 128, 256, 512),), OURS),
+        "frozen_stages": (2, OURS),
+        "rpn_channels": (256, OURS),
+        "rpn_min_size": (4.0, OURS),
+    },
+    "mobilenet_v2_fpn": {
+        "anchor_sizes": (((32, 45), (64, 91), (128, 181), (256, 362), (512, 724)), OURS),
+        "frozen_stages": (2, OURS),
+        "rpn_channels": (128, OURS),
+        "rpn_pre_nms": ((1000, 600), OURS),
+        "rpn_post_nms": ((1000, 300), OURS),
+        "head_units": ((512, 512), OURS),
+        "head_batch_size": (256, OURS),
+    },
+    "tiny_fpn": {
+        "anchor_sizes": (((16, 24), (32, 48), (64, 96), (128, 192), (256, 384)), OURS),
+        "rpn_channels": (64, OURS),
+        "rpn_pre_nms": ((500, 300), OURS),
+        "rpn_post_nms": ((300, 150), OURS),
+        "head_units": ((256, 256), OURS),
+        "head_batch_size": (64, OURS),
+    },
+}
 VGG16 = "weights/vgg16_hed_bsds500_notop.weights.h5"
 
 
@@ -48,6 +129,14 @@ def test_strides_are_those_of_the_maps(get, name):
     assert backbone.pyramid == (name in PYRAMIDS)
     assert backbone.preprocessing == PREPROCESSING.get(name, "tf")
     assert backbone.source == "none"
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_the_numbers_that_go_with_a_network(get, name):
+    backbone = get(name)
+    found = {"anchor_sizes": backbone.anchor_sizes, **backbone.defaults}
+    for argument, (number, source) in NUMBERS[name].items():
+        assert found[argument] == number, f"{argument} is {found[argument]}; {number} is that of {source}"
 
 
 def test_the_conv5_of_resnet_is_the_head():

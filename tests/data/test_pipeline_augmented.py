@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_frcnn.data import augmentation
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.data.sources import Drawn
@@ -147,45 +146,3 @@ def test_proposals_are_padded_to_the_most_of_a_batch(painted):
     empty = painted.with_proposals({str(index): np.zeros([0, 4]) for index in range(COUNT)})
     for x, _ in empty.batches(4, image_size=SIZE, training=True, crop=1.0):
         np.testing.assert_array_equal(x["proposals"], np.full([len(x["images"]), 1, 4], -1))
-
-
-@pytest.mark.parametrize("name", ["photometric", "crop"])
-def test_whether_and_how_much_are_independent(painted, monkeypatch, name):
-    """Were both of one stream, all that are changed at one half would be changed by less than a half."""
-
-    def shown(example, seed):
-        draw = tf.random.stateless_uniform([], seed)
-        return example._replace(image=tf.zeros_like(example.image) + tf.cast(255.0 * draw, tf.uint8))
-
-    monkeypatch.setattr(augmentation, name, shown)
-    data = painted.batches(1, image_size=SIZE, training=True, flip=0.0, **{name: 0.5})
-    images = [image for _ in range(3) for image, *_ in singles(data)]
-    amounts = np.array([image[0, 0, 0] for image in images if not np.ptp(image, axis=(0, 1)).any()])
-    changed = amounts[amounts != 20]  # that of a picture without objects
-    assert 0.3 < len(changed) / len(images) < 0.7
-    assert changed.min() < 64 and changed.max() > 192
-
-
-def test_an_epoch_of_one_seed(painted):
-    """Its first images as they came when this was written: what a seed gives is for good."""
-    data = painted.batches(1, image_size=SIZE, training=True, seed=5, **ALL)
-    found = [
-        (*image.shape[:2], boxes[0, 0] if len(boxes) else -1, image.mean())
-        for image, boxes, *_ in singles(data.take(12))
-    ]
-    # Height, width, left side of the first object, mean pixel.
-    expected = [
-        (67, 18, 0, 43),
-        (48, 68, 21, 31),
-        (50, 34, 0, 88),
-        (68, 102, 0, 53),
-        (40, 82, -1, 21),
-        (125, 82, 5, 55),
-        (20, 52, 24, 71),
-        (64, 128, 0, 50),
-        (128, 57, -1, 14),
-        (96, 128, 66, 33),
-        (41, 96, -1, 20),
-        (64, 64, 49, 29),
-    ]
-    np.testing.assert_allclose(found, expected, atol=1)

@@ -91,50 +91,39 @@ def test_nothing_reads_the_box_of_the_background():
     np.testing.assert_array_equal(head(POOLED)[1], deltas)
 
 
-def some_dense(*shapes):
-    rng = np.random.default_rng(0)
-    return [tuple(rng.normal(size=size).astype("float32") for size in (shape, shape[1:])) for shape in shapes]
-
-
-@pytest.mark.parametrize(
-    "shapes, arguments, fits",
-    [
-        ([(80, 8), (8, 9)], {}, True),
-        ([(80, 8), (8, 7)], {}, False),
-        ([(72, 8), (8, 9)], {}, False),
-        ([(80, 8)], {}, False),
-        ([], {}, False),
-        ([(80, 8), (8, 9)], {"ranks": (2, None)}, False),
-    ],
-    ids=["all fit", "other width", "other input", "fewer", "none", "factored"],
-)
-def test_pretrained_dense_layers_arrive_where_all_fit(shapes, arguments, fits):
-    head = DetectionHead(2, units=(8, 9), **arguments)
-    head(POOLED)
-    before, weights = head.get_weights(), some_dense(*shapes)
-    head.load_dense(weights, "a file")
-    if fits:
-        for (layer,), pair in zip(head.dense, weights, strict=True):
-            for ours, theirs in zip(layer.get_weights(), pair, strict=True):
-                np.testing.assert_array_equal(ours, theirs)
-            assert layer.weights_source == "a file"
-    else:
-        for ours, theirs in zip(head.get_weights(), before, strict=True):
-            np.testing.assert_array_equal(ours, theirs)
-        assert not any(hasattr(layer, "weights_source") for layers in head.dense for layer in layers)
-
-
-@pytest.mark.parametrize("arguments", [{}, {"class_agnostic": True}, {"background_box": True}])
-def test_the_shape_that_keras_is_told_is_that_of_the_answer(arguments):
-    head = DetectionHead(6, units=(8,), **arguments)
+@pytest.mark.parametrize("class_agnostic", [False, True])
+def test_output_shapes_are_foretold(class_agnostic):
+    head = DetectionHead(6, units=(8,), class_agnostic=class_agnostic)
     assert head.compute_output_shape(POOLED.shape) == tuple(tuple(answer.shape) for answer in head(POOLED))
 
 
-def test_as_many_ranks_as_layers():
-    with pytest.raises(ValueError, match=r"ranks \(4,\) do not fit 2 layers"):
-        DetectionHead(2, units=(8, 9), ranks=(4,))
+def dense_weights(*units):
+    """Pairs of kernel and bias for fully connected layers of these widths on `POOLED`."""
+    random, widths = np.random.default_rng(0), (80, *units)
+    return [
+        (random.normal(size=shape).astype("float32"), random.normal(size=shape[1:]).astype("float32"))
+        for shape in zip(widths, widths[1:])
+    ]
 
 
-def test_boxes_from_an_unknown_place():
-    with pytest.raises(ValueError, match="Unknown boxes_from 'fc6'; use 'dense' or 'pooled'"):
-        DetectionHead(2, boxes_from="fc6")
+def test_pretrained_dense_layers_arrive_bit_for_bit():
+    head, weights = DetectionHead(2, units=(8, 9)), dense_weights(8, 9)
+    head.build(POOLED.shape)
+    head.load_dense(weights, "a file")
+    for (layer,), pair in zip(head.dense, weights, strict=True):
+        for ours, theirs in zip(layer.get_weights(), pair, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        assert layer.weights_source == "a file"
+
+
+@pytest.mark.parametrize(
+    "units, ranks", [((8, 7), None), ((8,), None), ((8, 9, 9), None), ((), None), ((8, 9), (4, None))]
+)
+def test_dense_layers_that_do_not_fit_are_left_alone(units, ranks):
+    head = DetectionHead(2, units=(8, 9), ranks=ranks)
+    head.build(POOLED.shape)
+    before = head.get_weights()
+    head.load_dense(dense_weights(*units), "a file")
+    for ours, untouched in zip(head.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, untouched)
+    assert not any(hasattr(layer, "weights_source") for layers in head.dense for layer in layers)

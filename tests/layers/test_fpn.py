@@ -72,10 +72,10 @@ def test_batch_norm_in_place_of_biases():
     )
 
 
-@pytest.mark.parametrize("sizes", [[(9, 13), (5, 7)], [(8, 10), (4, 5)], [(1, 2), (1, 1)]])
-def test_the_shape_that_keras_is_told_is_that_of_the_answer(sizes):
-    features = some_features(sizes)
-    layer = FeaturePyramid(channels=4, extra_levels=2)
-    told = layer.compute_output_shape([tuple(feature.shape) for feature in features])
-    assert told == [tuple(level.shape) for level in layer(features)]
-    assert layer.compute_output_shape([(2, None, None, 3)]) == [(2, None, None, 4)] * 3
+@pytest.mark.parametrize("sizes", [[(8, 12), (4, 6)], [(17, 11), (9, 6)]])
+def test_output_shapes_are_foretold(sizes):
+    features, layer = some_features(sizes), FeaturePyramid(channels=4, extra_levels=3)
+    said = layer.compute_output_shape([tuple(feature.shape) for feature in features])
+    assert said == [tuple(level.shape) for level in layer(features)]
+    unknown = layer.compute_output_shape([(None, None, None, 3), (None, None, None, 4)])
+    assert unknown == [(None, None, None, 4)] * 5

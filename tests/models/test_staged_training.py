@@ -128,16 +128,6 @@ def test_svms(dataset, tmp_path):
     np.testing.assert_allclose(again["scores"], found["scores"], atol=1e-4)
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_scores_of_both_classifiers(name, dataset):
-    """Softmax compares the classes; each SVM answers for its own class alone."""
-    model, logits = make(name, dataset), np.float32([[[0.0, 1.0, -2.0, 0.5]]])
-    exponentials = np.exp(logits)
-    np.testing.assert_allclose(model.probabilities(logits), exponentials / exponentials.sum(), rtol=1e-5)
-    model.margins.assign(1.0)
-    np.testing.assert_allclose(model.probabilities(logits), exponentials / (1 + exponentials), rtol=1e-5)
-
-
 @pytest.mark.parametrize("ignore", [False, True])
 def test_what_an_ignored_region_covers_is_no_negative(dataset, tmp_path, ignore):
     record = dataset.records[0]
@@ -171,3 +161,11 @@ def test_refuses_a_warp_that_does_not_fit():
         kf.RCNN(["a"], backbone="mobilenet_v2", warp_size=200)
     with pytest.raises(ValueError, match="context"):
         kf.RCNN(["a"], backbone="mobilenet_v2", warp_size=32)
+
+
+def test_softmax_compares_the_classes_and_each_svm_stands_alone(dataset):
+    model, logits = make("spp", dataset), np.float32([[[0.0, 1.0, -2.0, 3.0]]])
+    e = np.exp(logits)
+    np.testing.assert_allclose(model.probabilities(logits), e / e.sum(), rtol=1e-6)
+    model.margins.assign(1.0)  # as after training SVMs
+    np.testing.assert_allclose(model.probabilities(logits), 1 / (1 + 1 / e), rtol=1e-6)
