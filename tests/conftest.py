@@ -12,7 +12,9 @@ import pytest
 import tensorflow as tf
 
 import keras_frcnn as kf
+from keras_frcnn.data import shapes
 
+STORED = pathlib.Path(__file__).parent / "stored"
 RECIPE = dict(
     backbone="tiny_fpn",
     image_size=(96, 128),
@@ -50,6 +52,18 @@ def make_model():
         return model
 
     return make
+
+
+@pytest.fixture(scope="session", params=["pyramid", "one_map"])
+def trained(request):
+    """A small detector that was really trained, on the shapes (`stored/train_small.py`)."""
+    return keras.saving.load_model(STORED / "trained" / f"{request.param}.keras")
+
+
+@pytest.fixture(scope="session")
+def scenes():
+    """Twelve scenes that it has not seen: a data set."""
+    return shapes.load("val", 12)
 
 
 @pytest.fixture(scope="session")
