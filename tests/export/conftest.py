@@ -176,23 +176,6 @@ def server(exported_cells):
     rest.server_close()
 
 
-@pytest.fixture(scope="session")
-def from_contract():
-    """A function: an answer of a signature, a row and (height, width) of its image, as `detect` words it."""
-
-    def convert(answer, row, shape):
-        count = int(answer["num_detections"][row])
-        ymin, xmin, ymax, xmax = np.asarray(answer["detection_boxes"])[row, :count].T
-        height, width = shape
-        return {
-            "boxes": np.stack([xmin * width, ymin * height, xmax * width, ymax * height], axis=-1),
-            "scores": np.asarray(answer["detection_scores"])[row, :count],
-            "labels": np.asarray(answer["detection_classes"])[row, :count] - 1,
-        }
-
-    return convert
-
-
 @pytest.fixture(scope="package")
 def program(tmp_path_factory):
     """serve.c, built against the TensorFlow that is installed."""
