@@ -47,7 +47,7 @@ def test_proposals(sparse):
     assert count < model.rpn.post_nms[1]
     assert np.all(found[:, 2:] > found[:, :2])
     distance = np.abs(found[:, None] - expected).max(axis=-1)
-    # In one level the logits that are 1000th and 1001st differ by 8e-6 (computed in float64), less than float32
+    # In one level the 1000th and 1001st logits differ by 8e-6 (computed in float64), less than float32
     # convolutions agree to: torchvision's cut keeps one, an exact one the other, which is then suppressed.
     assert np.sum(distance.min(axis=1) < 0.05) >= count - 1
     assert np.sum(distance.min(axis=0) < 0.05) >= len(expected) - 1
