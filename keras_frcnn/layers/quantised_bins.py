@@ -36,6 +36,19 @@ def _partition(start, end, count):
 RULES = {"overlapping": _overlapping, "partition": _partition}
 
 
+def _inclusive(low, high):
+    """First and last cell of regions between two coordinates in cells: int64, `[N]` each."""
+    return _round(low), _round(high)
+
+
+def _half_open(low, high):
+    """First and last cell of regions between two coordinates in cells: int64, `[N]` each."""
+    return _round(low), _round(high) - 1
+
+
+CORNERS = {"inclusive": _inclusive, "half_open": _half_open}
+
+
 class QuantisedBins:
     """The bins of RoIs on one map.
 
@@ -46,14 +59,17 @@ class QuantisedBins:
         stride: pixels between the cells of the map.
         pool_size: P, bins along each side of an RoI.
         rule: "overlapping" or "partition", see `ExactRoIPooling`.
+        corners: "inclusive" or "half_open", see `ExactRoIPooling`.
     """
 
-    def __init__(self, feature, boxes, image, stride, pool_size, rule="overlapping"):
+    def __init__(self, feature, boxes, image, stride, pool_size, rule="overlapping", corners="inclusive"):
         # int64 throughout: TensorFlow keeps int32 arithmetic of a GPU on the host.
         shape = tf.shape(feature, out_type=tf.int64)
-        x1, y1, x2, y2 = tf.unstack(_round(boxes / float(stride)), axis=-1)
-        rows = tf.clip_by_value(RULES[rule](y1, y2, pool_size), 0, shape[1])
-        columns = tf.clip_by_value(RULES[rule](x1, x2, pool_size), 0, shape[2])
+        x1, y1, x2, y2 = tf.unstack(boxes / float(stride), axis=-1)
+        rows = RULES[rule](*CORNERS[corners](y1, y2), pool_size)
+        columns = RULES[rule](*CORNERS[corners](x1, x2), pool_size)
+        rows = tf.clip_by_value(rows, 0, shape[1])
+        columns = tf.clip_by_value(columns, 0, shape[2])
         top, bottom = tf.unstack(tf.repeat(rows, pool_size, axis=2), axis=1)
         left, right = tf.unstack(tf.tile(columns, [1, 1, pool_size]), axis=1)
         self.pool_size = pool_size

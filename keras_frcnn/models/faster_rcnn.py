@@ -42,6 +42,7 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
         rpn_beta: of the smooth L1; 1/9 in py-faster-rcnn and torchvision.
         pooling: "roi_pooling", "roi_align" or "exact", which is `ExactRoIPooling`.
         pool_size, pool_samples, pool_aligned: see `RoISampling`.
+        pool_corners: of "exact", see `ExactRoIPooling`.
         head_convs, head_units, head_dropout, head_ranks: see `DetectionHead`; not used where the backbone
             brings a head.
         head_background_box: see `DetectionHead`.
@@ -97,6 +98,7 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
         pool_size=None,
         pool_samples=2,
         pool_aligned=None,
+        pool_corners="inclusive",
         head_convs=None,
         head_units=None,
         head_dropout=None,

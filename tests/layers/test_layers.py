@@ -42,7 +42,7 @@ CASES = {
     "roi_pooling": (layers.RoIPooling, SAMPLING, [MAPS, (2, 6, 4)]),
     "exact_roi_pooling": (
         layers.ExactRoIPooling,
-        {**LEVELS, "pool_size": 3, "bins": "partition"},
+        {**LEVELS, "pool_size": 3, "bins": "partition", "corners": "half_open"},
         [MAPS, (2, 6, 4)],
     ),
     "spatial_pyramid_pooling": (

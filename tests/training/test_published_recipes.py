@@ -62,6 +62,7 @@ MODEL = {
     "rpn_min_size": [16, 16, 16, N_A, 16],
     "pooling": ["exact"] * 5,
     "pool_size": [7, 7, 7, 7, 6],
+    "pool_corners": ["inclusive"] * 5,
     "head_units": [[4096, 4096]] * 5,
     "head_dropout": [0.5, 0.0, 0.5, 0.5, 0.5],
     "head_batch_size": [128, 128, 128, 64, 128],
