@@ -30,6 +30,7 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
     has_stages = False  # whether `finish_training` has work to do
     only_proposals = False  # whether `detect` answers with regions that may hold anything
     score_name = "val_voc_ap50"  # the log that says which epoch is best
+    earlier = {}  # what the method did before there was an argument for it, where the default is another
 
     def __init__(self, class_names, canvas, max_detections, loss_names, **kwargs):
         super().__init__(autocast=False, **kwargs)
@@ -242,6 +243,11 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
             "canvas": self.canvas,
             "max_detections": self.max_detections,
         }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        # A file from before there was an argument answers as it did then.
+        return super().from_config({**cls.earlier, **config}, custom_objects)
 
     def load_own_variables(self, store):
         self.restored = True

@@ -36,7 +36,7 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
         batch_norm_epsilon: of all batch normalisation; by default what each network has.
         anchor_sizes, anchor_ratios, anchor_offset, anchor_rounding, anchor_steps: see `AnchorGenerator`.
         objectness, rpn_channels, rpn_depth, rpn_pre_nms, rpn_post_nms, rpn_nms_iou, rpn_min_size,
-        rpn_score_threshold: see `RegionProposalNetwork`.
+        rpn_min_size_first, rpn_score_threshold: see `RegionProposalNetwork`.
         rpn_positive_iou, rpn_negative_iou, rpn_batch_size, rpn_positive_fraction, rpn_cross_border: see
             `AnchorTargets`.
         rpn_beta: of the smooth L1; 1/9 in py-faster-rcnn and torchvision.
@@ -87,6 +87,7 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
         rpn_post_nms=None,
         rpn_nms_iou=0.7,
         rpn_min_size=None,
+        rpn_min_size_first=None,
         rpn_score_threshold=None,
         rpn_positive_iou=0.7,
         rpn_negative_iou=0.3,

@@ -20,6 +20,7 @@ SINGLE_LEVEL = {
     "rpn_pre_nms": (12000, 6000),
     "rpn_post_nms": (2000, 300),
     "rpn_min_size": 16.0,
+    "rpn_min_size_first": True,
     "rpn_cross_border": False,
 }
 PYRAMID = {
@@ -28,6 +29,7 @@ PYRAMID = {
     "rpn_pre_nms": (2000, 1000),
     "rpn_post_nms": (2000, 1000),
     "rpn_min_size": 1e-3,
+    "rpn_min_size_first": False,
     "rpn_cross_border": True,
 }
 
@@ -48,6 +50,8 @@ def defaults(pyramid):
 class RegionProposals:
     """Mixin of a `Detector` whose proposals come from a region proposal network of its own."""
 
+    earlier = {"rpn_min_size_first": False}
+
     def assemble_rpn(self, parts, recipe):
         """Make the network and its targets; arguments as of `Detector.assemble_backbone`."""
         self.rpn = RegionProposalNetwork(
@@ -67,6 +71,7 @@ class RegionProposals:
             recipe.rpn_min_size,
             depth=recipe.rpn_depth,
             score_threshold=recipe.rpn_score_threshold,
+            min_size_first=recipe.rpn_min_size_first,
             name="rpn",
         )
         self.rpn.build([(None, None, None, level.shape[-1]) for level in parts.network.outputs])

@@ -35,6 +35,7 @@ CASES = {
             "nms_iou": 0.6,
             "min_size": 2.0,
             "coder_weights": (2.0, 2.0, 1.0, 1.0),
+            "min_size_first": True,
         },
         [MAPS],
     ),
