@@ -40,6 +40,10 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
         rpn_positive_iou, rpn_negative_iou, rpn_batch_size, rpn_positive_fraction, rpn_cross_border: see
             `AnchorTargets`.
         rpn_beta: of the smooth L1; 1/9 in py-faster-rcnn and torchvision.
+        rpn_box_loss_weight: λ of the RPN's loss; 1 in py-faster-rcnn and torchvision, 10 in the paper.
+        rpn_box_normalizer: what divides the RPN's box loss: "sampled", the anchors of the minibatch, as in
+            py-faster-rcnn and torchvision; or "locations", the cells of the feature maps, as in the paper. On
+            a map of 40 × 60 cells the paper's 10/2400 is 1.07 times the 1/256 of the other form.
         pooling: "roi_pooling", "roi_align" or "exact", which is `ExactRoIPooling`.
         pool_size, pool_samples, pool_aligned: see `RoISampling`.
         pool_corners: of "exact", see `ExactRoIPooling`.
@@ -95,6 +99,8 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
         rpn_positive_fraction=0.5,
         rpn_cross_border=None,
         rpn_beta=1.0 / 9.0,
+        rpn_box_loss_weight=1.0,
+        rpn_box_normalizer="sampled",
         pooling=None,
         pool_size=None,
         pool_samples=2,

@@ -33,6 +33,8 @@ PYRAMID = {
     "rpn_cross_border": True,
 }
 
+BOX_NORMALIZERS = ("sampled", "locations")
+
 EITHER = {
     "anchor_offset": 0.5,
     "anchor_rounding": "none",
@@ -54,6 +56,11 @@ class RegionProposals:
 
     def assemble_rpn(self, parts, recipe):
         """Make the network and its targets; arguments as of `Detector.assemble_backbone`."""
+        if recipe.rpn_box_normalizer not in BOX_NORMALIZERS:
+            raise ValueError(
+                f"Unknown rpn_box_normalizer {recipe.rpn_box_normalizer!r}; use "
+                f"{' or '.join(map(repr, BOX_NORMALIZERS))}."
+            )
         self.rpn = RegionProposalNetwork(
             AnchorGenerator(
                 recipe.anchor_sizes,
@@ -117,9 +124,14 @@ class RegionProposals:
             answers = (rpn["objectness"], rpn["deltas"])
             objectness, deltas = (tf.gather(answer, index, batch_dims=1) for answer in answers)
         with tf.name_scope("losses"):
+            locations = None
+            if self.recipe["rpn_box_normalizer"] == "locations":
+                batch, anchors = tf.unstack(tf.shape(rpn["objectness"]))
+                locations = batch * (anchors // self.rpn.anchors.anchors_per_cell)
             class_loss, box_loss = rpn_loss(
-                objectness, deltas, targets, positive, valid, self.recipe["rpn_beta"]
+                objectness, deltas, targets, positive, valid, self.recipe["rpn_beta"], locations
             )
+        box_loss = self.recipe["rpn_box_loss_weight"] * box_loss
         return {"rpn_class_loss": class_loss, "rpn_box_loss": box_loss}
 
     def propose_batch(self, images, training=False):

@@ -25,7 +25,8 @@ class RPN(RegionProposals, Detector):
         frozen_batch_norm, batch_norm_epsilon, anchor_sizes, anchor_ratios, anchor_offset, anchor_rounding,
         anchor_steps, objectness, rpn_channels, rpn_depth, rpn_pre_nms, rpn_post_nms, rpn_nms_iou,
         rpn_min_size, rpn_min_size_first, rpn_score_threshold, rpn_positive_iou, rpn_negative_iou,
-        rpn_batch_size, rpn_positive_fraction, rpn_cross_border, rpn_beta: see `FasterRCNN`.
+        rpn_batch_size, rpn_positive_fraction, rpn_cross_border, rpn_beta, rpn_box_loss_weight,
+        rpn_box_normalizer: see `FasterRCNN`.
 
     Call arguments, returns: see `Detector.call`; as many rows as proposals.
 
@@ -70,6 +71,8 @@ class RPN(RegionProposals, Detector):
         rpn_positive_fraction=0.5,
         rpn_cross_border=None,
         rpn_beta=1.0 / 9.0,
+        rpn_box_loss_weight=1.0,
+        rpn_box_normalizer="sampled",
         weights_source=None,
         **kwargs,
     ):
