@@ -76,8 +76,13 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
 
     # What a method does before and after `fit`; most do nothing.
 
-    def prepare_training(self, dataset):
-        """Measure what training needs to know of the training set."""
+    def prepare_training(self, dataset, flip=0.5):
+        """Measure what training needs to know of the training set.
+
+        Args:
+            dataset: `DetectionDataset`, the one that `fit` gets batches of.
+            flip: probability of mirroring an image, the one that `batches` has.
+        """
 
     def finish_training(self, dataset, folder, progress=lambda done, total: None):
         """Go through the stages after `fit`.

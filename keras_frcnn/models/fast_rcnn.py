@@ -98,12 +98,13 @@ class FastRCNN(ExternalProposals, Detector):
             self.assemble_backbone(parts, recipe)
             self.assemble_head(parts, recipe, normalised=True, convs=recipe.head_convs)
 
-    def prepare_training(self, dataset):
+    def prepare_training(self, dataset, flip=0.5):
         """Normalise deltas by what they are in a training set; call it before `fit`.
 
         Args:
             dataset: `DetectionDataset` with proposals.
+            flip: probability of mirroring a training image, the one that `batches` has.
         """
         self.head.normalise_boxes(
-            *box_statistics(dataset, self.recipe["head_positive_iou"], self.recipe["class_agnostic"])
+            *box_statistics(dataset, self.recipe["head_positive_iou"], self.recipe["class_agnostic"], flip)
         )

@@ -87,7 +87,7 @@ class StagedTraining(ExternalProposals):
         features, pooled = self.head.features(self.pool_regions(images, image_size, proposals))
         return tf.cast(features, tf.float32), tf.cast(pooled, tf.float32)
 
-    def prepare_training(self, dataset):
+    def prepare_training(self, dataset, flip=0.5):
         """Refuse now what would fail after hours; a model with SVMs that is trained again gives them up."""
         if self.recipe["classifier"] == "svm":
             svm_class()
