@@ -31,6 +31,7 @@ TRAINING = {
     # tools/train_faster_rcnn_alt_opt.py: max_iters and the names of its solvers.
     "alternating_steps": [(80000, 40000, 80000, 40000), (), (), (), (80000, 40000, 80000, 40000)],
     "alternating_rate_steps": [(60000, 30000, 60000, 30000), (), (), (), (60000, 30000, 60000, 30000)],
+    "alternating_rpn": ["new"] * 5,
     "warmup_steps": [0] * 5,
     "warmup_factor": [0.01] * 5,  # the default, which no warm-up asks for
     "optimizer": ["caffe"] * 5,
