@@ -5,8 +5,10 @@ Letters: B images, R RoIs an image, P bins a side, C channels.
 
 import keras
 
-from keras_frcnn.layers.quantised_bins import CORNERS, RULES, QuantisedBins, maxima
+from keras_frcnn.layers.quantised_bins import RULES, QuantisedBins, maxima
 from keras_frcnn.layers.roi_layer import RoILayer
+
+CORNERS = ("inclusive", "half_open")
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")

@@ -48,7 +48,7 @@ CASES = {
     ),
     "spatial_pyramid_pooling": (
         layers.SpatialPyramidPooling,
-        {**LEVELS, "levels": [1, 2]},
+        {**LEVELS, "levels": [1, 2], "corners": "centers", "offset": 0.25},
         [MAPS, (2, 6, 4)],
     ),
     "head": (

@@ -159,3 +159,9 @@ def test_a_file_without_an_argument_is_from_before_it(kind):
     assert config.pop("rpn_min_size_first") is True
     earlier = kind.from_config(config)
     assert earlier.rpn.min_size_first is earlier.get_config()["rpn_min_size_first"] is False
+
+
+def test_an_earlier_sppnet_has_the_corners_of_then():
+    config = kf.SPPNet(["cell"], backbone="zf", head_units=(8,)).get_config()
+    assert config.pop("pool_corners") == "centers" and config.pop("pool_offset") == 1 / 32
+    assert kf.SPPNet.from_config(config).roi_pooling.corners == "inclusive"
