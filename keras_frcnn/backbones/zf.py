@@ -90,6 +90,7 @@ def zf(weights="none"):
             "frozen_stages": 0,
             "rpn_channels": 256,
             "pool_size": 6,
+            "pool_offset": 1 / 32,  # ⌊p/2⌋ pixels of padding: the first cell sees around the first pixel
             "head_units": (4096, 4096),
             "head_dropout": 0.5,
         },

@@ -53,6 +53,7 @@ def test_what_goes_with_it(zf):
         "frozen_stages": 0,
         "rpn_channels": 256,
         "pool_size": 6,
+        "pool_offset": 1 / 32,
         "head_units": (4096, 4096),
         "head_dropout": 0.5,
     }
