@@ -14,6 +14,8 @@ import tensorflow as tf
 import keras_frcnn as kf
 from keras_frcnn.data import shapes
 
+kf.keep_memory()
+
 STORED = pathlib.Path(__file__).parent / "stored"
 RECIPE = dict(
     backbone="tiny_fpn",
