@@ -6,6 +6,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from keras_frcnn import boxes, callbacks, data, evaluation, export, kernels, layers, models, weights
+from keras_frcnn.allocator import keep_memory
 from keras_frcnn.models import RCNN, RPN, FasterRCNN, FastRCNN, SPPNet
 
 __version__ = "0.1.0"
@@ -21,6 +22,7 @@ __all__ = [
     "data",
     "evaluation",
     "export",
+    "keep_memory",
     "kernels",
     "layers",
     "models",

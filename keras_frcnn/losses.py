@@ -22,8 +22,8 @@ def smooth_l1(difference, beta=1.0):
     return tf.where(distance < beta, 0.5 * tf.square(distance) / beta, distance - 0.5 * beta)
 
 
-def rpn_loss(objectness, deltas, targets, positive, valid, beta=1.0 / 9.0):
-    """The two terms of Faster R-CNN, equation 1, over sampled anchors.
+def rpn_loss(objectness, deltas, targets, positive, valid, beta=1.0 / 9.0, locations=None):
+    """The two terms of Faster R-CNN, equation 1, over sampled anchors, without λ.
 
     Args:
         objectness: float32 `[B, S]`, logits; a two-way softmax enters as the difference of its logits.
@@ -32,16 +32,19 @@ def rpn_loss(objectness, deltas, targets, positive, valid, beta=1.0 / 9.0):
         positive: bool `[B, S]`.
         valid: bool `[B, S]`.
         beta: of the smooth L1.
+        locations: int scalar, what divides the box loss: N_reg of the paper, the places of the sliding window
+            in all images. By default the sampled anchors, N_cls, divide it too (py-faster-rcnn).
 
     Returns:
-        Two float32 scalars, class loss and box loss. Both divide by the number of sampled anchors, so that an
-        image with one small object weighs as much as a crowded one.
+        Two float32 scalars, class loss and box loss. Neither divides by the number of positive anchors, so
+        that an image with one small object weighs as much as a crowded one.
     """
     sampled = tf.maximum(tf.reduce_sum(tf.cast(valid, tf.float32)), 1.0)
     cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(positive, tf.float32), objectness)
     class_loss = tf.reduce_sum(tf.where(valid, cross_entropy, 0.0)) / sampled
     distance = tf.reduce_sum(smooth_l1(deltas - targets, beta), axis=-1)
-    box_loss = tf.reduce_sum(tf.where(positive, distance, 0.0)) / sampled
+    divisor = sampled if locations is None else tf.cast(locations, tf.float32)
+    box_loss = tf.reduce_sum(tf.where(positive, distance, 0.0)) / divisor
     return class_loss, box_loss
 
 

@@ -9,7 +9,9 @@ from keras_frcnn import boxes as box_ops
 
 POSITIVE, NEGATIVE, NEITHER = 1, 0, -1
 
-# A candidate that an ignore region covers this far is left alone (detectron's rule for crowds).
+# A candidate that an ignore region covers this far is left alone. py-faster-rcnn and Detectron have the rule
+# for crowds, with 0.7 (`crowd_thresh`, `TRAIN.CROWD_FILTER_THRESH`). The half is ours: from there on COCO's
+# evaluation forgives a detection on a crowd.
 IGNORE_COVER = 0.5
 
 

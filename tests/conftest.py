@@ -12,7 +12,11 @@ import pytest
 import tensorflow as tf
 
 import keras_frcnn as kf
+from keras_frcnn.data import shapes
 
+kf.keep_memory()
+
+STORED = pathlib.Path(__file__).parent / "stored"
 RECIPE = dict(
     backbone="tiny_fpn",
     image_size=(96, 128),
@@ -52,6 +56,18 @@ def make_model():
     return make
 
 
+@pytest.fixture(scope="session", params=["pyramid", "one_map"])
+def trained(request):
+    """A small detector that was really trained, on the shapes (`stored/train_small.py`)."""
+    return keras.saving.load_model(STORED / "trained" / f"{request.param}.keras")
+
+
+@pytest.fixture(scope="session")
+def scenes():
+    """Twelve scenes that it has not seen: a data set."""
+    return shapes.load("val", 12)
+
+
 @pytest.fixture(scope="session")
 def image_of():
     """A function from (height, width) to an image of coarse random patches."""
@@ -74,6 +90,23 @@ def assert_same():
         np.testing.assert_array_equal(actual["labels"], expected["labels"])
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def from_contract():
+    """A function: an answer of a signature, a row and (height, width) of its image, as `detect` words it."""
+
+    def convert(answer, row, shape):
+        count = int(answer["num_detections"][row])
+        ymin, xmin, ymax, xmax = np.asarray(answer["detection_boxes"])[row, :count].T
+        height, width = shape
+        return {
+            "boxes": np.stack([xmin * width, ymin * height, xmax * width, ymax * height], axis=-1),
+            "scores": np.asarray(answer["detection_scores"])[row, :count],
+            "labels": np.asarray(answer["detection_classes"])[row, :count] - 1,
+        }
+
+    return convert
 
 
 @pytest.fixture(scope="session")

@@ -50,6 +50,8 @@ def test_rpn_loss_equals_loops(rng):
             box_loss += sum(smooth_l1_by_hand(difference, 1 / 9) for difference in differences)
     answer = rpn_loss(logits, deltas, targets, positive, valid)
     np.testing.assert_allclose(answer, [class_loss / valid.sum(), box_loss / valid.sum()], rtol=1e-5)
+    answer = rpn_loss(logits, deltas, targets, positive, valid, locations=2400)
+    np.testing.assert_allclose(answer, [class_loss / valid.sum(), box_loss / 2400], rtol=1e-5)
 
 
 @pytest.mark.parametrize("class_agnostic", [False, True])

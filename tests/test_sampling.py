@@ -140,6 +140,14 @@ def test_ignore_regions_are_neither_rewarded_nor_punished():
     assert index[0] == 1
 
 
+def test_what_coco_forgives_on_a_crowd_is_left_alone():
+    """COCOeval, iscrowd: half of the detection's own area; Detectron's training asks for 0.7."""
+    y = ground_truth([[0, 0, 100, 100]], [0], ignore=[True])
+    candidates = [[90, 0, 90 + width, 10] for width in (10 / 0.7, 10 / 0.6, 20, 10 / 0.49)]
+    verdict, _ = match(RPN, candidates, y)
+    np.testing.assert_array_equal(verdict, [NEITHER, NEITHER, NEITHER, NEGATIVE])
+
+
 @pytest.mark.parametrize("padding", [[], [[-1] * 4] * 3, [[0, 0, 10, 10]]])
 def test_an_image_without_objects_makes_every_candidate_negative(padding):
     """Whatever the boxes of padding rows are."""

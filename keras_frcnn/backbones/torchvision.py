@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 
 from keras_frcnn import checkpoints
+from keras_frcnn.backbones import symmetric_convolutions
 from keras_frcnn.backbones.backbone import mark_source
 
 # torchvision/models/detection: faster_rcnn.py, rpn.py, roi_heads.py, anchor_utils.py, transform.py. What is
@@ -26,15 +27,11 @@ DOWNLOADS = "https://download.pytorch.org/models/"
 
 def convolution(x, filters, size, strides, name, depthwise=False):
     """A convolution without bias, padded alike on all sides."""
-    padding = "same"
-    if size > 1 and strides > 1:
-        # "same" would pad a strided convolution at the bottom and right alone.
-        x = keras.layers.ZeroPadding2D(size // 2, name=f"{name}.pad")(x)
-        padding = "valid"
-    arguments = {"strides": strides, "padding": padding, "use_bias": False, "name": name}
+    kinds = symmetric_convolutions if size > 1 and strides > 1 else keras.layers
+    arguments = {"strides": strides, "padding": "same", "use_bias": False, "name": name}
     if depthwise:
-        return keras.layers.DepthwiseConv2D(size, depthwise_initializer="he_normal", **arguments)(x)
-    return keras.layers.Conv2D(filters, size, kernel_initializer="he_normal", **arguments)(x)
+        return kinds.DepthwiseConv2D(size, depthwise_initializer="he_normal", **arguments)(x)
+    return kinds.Conv2D(filters, size, kernel_initializer="he_normal", **arguments)(x)
 
 
 def batch_norm(x, name):

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_frcnn.backbones import symmetric_convolutions
 from keras_frcnn.backbones.backbone import Backbone, load_file
 
 
@@ -89,6 +90,7 @@ def zf(weights="none"):
             "frozen_stages": 0,
             "rpn_channels": 256,
             "pool_size": 6,
+            "pool_offset": 1 / 32,  # ⌊p/2⌋ pixels of padding: the first cell sees around the first pixel
             "head_units": (4096, 4096),
             "head_dropout": 0.5,
         },
@@ -97,12 +99,12 @@ def zf(weights="none"):
 
 
 def _convolution(x, stage, filters, size, strides=1):
-    # Padded by hand: "same" would shift the cells of a strided layer against Caffe's.
-    x = keras.layers.ZeroPadding2D(size // 2, name=f"stage{stage}_pad")(x)
-    return keras.layers.Conv2D(
+    # Alike on all sides: Keras's "same" would shift the cells of a strided layer against Caffe's.
+    return symmetric_convolutions.Conv2D(
         filters,
         size,
         strides,
+        padding="same",
         activation="relu",
         kernel_initializer="he_normal",
         name=f"stage{stage}_conv",

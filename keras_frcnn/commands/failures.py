@@ -1,4 +1,4 @@
-"""What a command says when the input is bad."""
+"""What every command has around it: the setting of memory, and what it says when the input is bad."""
 
 import functools
 import re
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from keras_frcnn.allocator import keep_memory
+
 PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
@@ -16,11 +18,12 @@ def in_one_sentence(command):
     """Let a command end with one sentence and status 1 where this package refused its input.
 
     An error that this package did not raise itself is a fault, and keeps its stack trace. Warnings lose the
-    line of source code that Python prints below them.
+    line of source code that Python prints below them. The process keeps freed memory.
     """
 
     @functools.wraps(command)
     def wrapper(arguments=None):
+        keep_memory()
         usual, warnings.formatwarning = warnings.formatwarning, lambda message, *_: f"{message}\n"
         try:
             return command(arguments)

@@ -12,10 +12,16 @@ import keras
 import numpy as np
 from keras.src.models.functional import Functional
 
+from keras_frcnn.backbones import symmetric_convolutions
 from keras_frcnn.backbones.mobilenet_v3_body import hard_swish, hard_swish_for_inference
 from keras_frcnn.layers import DetectionHead, FeaturePyramid
 
-CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+CONVOLUTIONS = (
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    symmetric_convolutions.Conv2D,
+    symmetric_convolutions.DepthwiseConv2D,
+)
 
 
 def fold_batch_norm(model, source):

@@ -8,14 +8,16 @@ import keras
 from keras_frcnn.layers.quantised_bins import RULES, QuantisedBins, maxima
 from keras_frcnn.layers.roi_layer import RoILayer
 
+CORNERS = ("inclusive", "half_open")
+
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class ExactRoIPooling(RoILayer):
     """RoI max pooling (Fast R-CNN, section 2.1) on bins snapped to cells, with the gradient to each maximum.
 
     The corners of an RoI, divided by the stride, are rounded (halves away from zero); the region is the cells
-    from the first corner to the last, both included, at least one. Bins end at the border of the map; a bin
-    without cells is 0. Of equal cells the first one in row-major order gets the gradient.
+    from the first corner to the last, at least one. Bins end at the border of the map; a bin without cells is
+    0. Of equal cells the first one in row-major order gets the gradient.
 
     Edges of bins are whole-number arithmetic. Where the float32 of Caffe and torchvision misses a whole
     number (7 bins of 57, 114 … cells), a bin of theirs has a cell more.
@@ -26,6 +28,8 @@ class ExactRoIPooling(RoILayer):
         bins: "overlapping" (Caffe, torchvision): bin i of n cells runs from ⌊i·n/P⌋ to ⌈(i+1)·n/P⌉, so
             neighbours may share cells. "partition" (textbook): bins of ⌊n/P⌋ cells, the remainder in the
             last; a region narrower than P repeats cells, bin i being the cell ⌊i·n/P⌋.
+        corners: "inclusive" (Caffe, chainer, torchvision): the cell of the last corner belongs to the region;
+            "half_open": it does not, as the corners of boxes in this package.
         canonical_size, canonical_level: see `RoILayer`.
 
     Call arguments:
@@ -36,7 +40,7 @@ class ExactRoIPooling(RoILayer):
         `[B, R, P, P, C]` in the compute dtype.
 
     Raises:
-        ValueError: if the rule of the bins is unknown.
+        ValueError: if the rule of the bins or of the corners is unknown.
 
     Example:
         >>> pool = ExactRoIPooling(pool_size=2, strides=(1,))
@@ -52,20 +56,29 @@ class ExactRoIPooling(RoILayer):
         bins="overlapping",
         canonical_size=224.0,
         canonical_level=4,
+        corners="inclusive",
         **kwargs,
     ):
         super().__init__(strides, canonical_size, canonical_level, **kwargs)
         if bins not in RULES:
             raise ValueError(f"Unknown bins {bins!r}; use 'overlapping' or 'partition'.")
+        if corners not in CORNERS:
+            raise ValueError(f"Unknown corners {corners!r}; use 'inclusive' or 'half_open'.")
         self.pool_size = int(pool_size)
         self.bins = bins
+        self.corners = corners
 
     def roi_shape(self, channels):
         return (self.pool_size, self.pool_size, channels)
 
     def gather(self, feature, boxes, image, stride):
-        grid = QuantisedBins(feature, boxes, image, stride, self.pool_size, self.bins)
+        grid = QuantisedBins(feature, boxes, image, stride, self.pool_size, self.bins, self.corners)
         return maxima(feature, grid.largest)
 
     def get_config(self):
-        return {**super().get_config(), "pool_size": self.pool_size, "bins": self.bins}
+        return {
+            **super().get_config(),
+            "pool_size": self.pool_size,
+            "bins": self.bins,
+            "corners": self.corners,
+        }

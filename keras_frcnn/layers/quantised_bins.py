@@ -36,6 +36,27 @@ def _partition(start, end, count):
 RULES = {"overlapping": _overlapping, "partition": _partition}
 
 
+def _region(low, high, count, corners, offset):
+    """First and last cell of regions along one axis: int64, `[N]` each.
+
+    Args:
+        low, high: float32 `[N]`, the ends of the regions, in cells.
+        count: int64, cells of the map.
+        corners, offset: see `QuantisedBins`.
+    """
+    if corners == "inclusive":
+        return _round(low), _round(high)
+    if corners == "half_open":
+        return _round(low), _round(high) - 1
+    first = tf.cast(tf.floor(low - offset), tf.int64) + 1
+    last = tf.cast(tf.math.ceil(high - offset), tf.int64) - 1
+    # A region between two centers gets one of their cells.
+    middle = (first + last) // 2
+    return tuple(
+        tf.clip_by_value(tf.where(first > last, middle, edge), 0, count - 1) for edge in (first, last)
+    )
+
+
 class QuantisedBins:
     """The bins of RoIs on one map.
 
@@ -46,14 +67,21 @@ class QuantisedBins:
         stride: pixels between the cells of the map.
         pool_size: P, bins along each side of an RoI.
         rule: "overlapping" or "partition", see `ExactRoIPooling`.
+        corners: "inclusive" or "half_open", see `ExactRoIPooling`; or "centers", see
+            `SpatialPyramidPooling`.
+        offset: of "centers", see `SpatialPyramidPooling`.
     """
 
-    def __init__(self, feature, boxes, image, stride, pool_size, rule="overlapping"):
+    def __init__(
+        self, feature, boxes, image, stride, pool_size, rule="overlapping", corners="inclusive", offset=0.5
+    ):
         # int64 throughout: TensorFlow keeps int32 arithmetic of a GPU on the host.
         shape = tf.shape(feature, out_type=tf.int64)
-        x1, y1, x2, y2 = tf.unstack(_round(boxes / float(stride)), axis=-1)
-        rows = tf.clip_by_value(RULES[rule](y1, y2, pool_size), 0, shape[1])
-        columns = tf.clip_by_value(RULES[rule](x1, x2, pool_size), 0, shape[2])
+        x1, y1, x2, y2 = tf.unstack(boxes / float(stride), axis=-1)
+        rows = RULES[rule](*_region(y1, y2, shape[1], corners, offset), pool_size)
+        columns = RULES[rule](*_region(x1, x2, shape[2], corners, offset), pool_size)
+        rows = tf.clip_by_value(rows, 0, shape[1])
+        columns = tf.clip_by_value(columns, 0, shape[2])
         top, bottom = tf.unstack(tf.repeat(rows, pool_size, axis=2), axis=1)
         left, right = tf.unstack(tf.tile(columns, [1, 1, pool_size]), axis=1)
         self.pool_size = pool_size

@@ -27,6 +27,8 @@ class RegionProposalNetwork(keras.layers.Layer):
         coder_weights: of the box coder.
         depth: 3×3 convolutions in a row; 1 in the papers.
         score_threshold: proposals that score lower are dropped, 0–1.
+        min_size_first: whether small boxes leave before the cut to `pre_nms` (py-faster-rcnn, chainercv), or
+            after it (torchvision, detectron2).
 
     Call arguments:
         features: tensor `[B, H, W, C]` or list of L such.
@@ -51,6 +53,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         coder_weights=(1.0, 1.0, 1.0, 1.0),
         depth=1,
         score_threshold=0.0,
+        min_size_first=False,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -68,6 +71,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         self.coder = box_ops.BoxCoder(coder_weights)
         self.depth = int(depth)
         self.score_threshold = float(score_threshold)
+        self.min_size_first = bool(min_size_first)
         k = self.anchors.anchors_per_cell
         self.conv = self._conv(self.channels, 3, 0.01, "conv", activation="relu")
         self.further_convs = [
@@ -201,8 +205,11 @@ class RegionProposalNetwork(keras.layers.Layer):
         boxes, scores = [], []
         for level, references in enumerate(anchors):
             best = tf.minimum(self.pre_nms[phase], tf.shape(references)[0])
-            logits, index = tf.math.top_k(tf.stop_gradient(objectness[level]), best)
-            chosen = tf.gather(tf.stop_gradient(deltas[level]), index, axis=1, batch_dims=1)
+            logits, moves = tf.stop_gradient(objectness[level]), tf.stop_gradient(deltas[level])
+            if self.min_size_first:
+                logits = self._without_small(logits, moves, references, image_shapes)
+            logits, index = tf.math.top_k(logits, best)
+            chosen = tf.gather(moves, index, axis=1, batch_dims=1)
             decoded = box_ops.clip(self.coder.decode(chosen, tf.gather(references, index)), image_shapes)
             usable = box_ops.at_least(decoded, self.min_size) & (tf.sigmoid(logits) >= self.score_threshold)
             logits = tf.where(usable, logits, -float("inf"))
@@ -219,6 +226,11 @@ class RegionProposalNetwork(keras.layers.Layer):
         )
         filled = tf.sequence_mask(count, self.post_nms[phase])
         return proposals, tf.where(filled, tf.sigmoid(logits), 0.0), count
+
+    def _without_small(self, logits, deltas, references, image_shapes):
+        """Logits `[B, A]` of a level, −∞ where a box is small."""
+        decoded = box_ops.clip(self.coder.decode(deltas, references), image_shapes)
+        return tf.where(box_ops.at_least(decoded, self.min_size), logits, -float("inf"))
 
     def compute_output_spec(self, features, image_shapes=None, training=False):
         def spec(*shape, dtype="float32"):
@@ -248,6 +260,7 @@ class RegionProposalNetwork(keras.layers.Layer):
             "coder_weights": self.coder.weights,
             "depth": self.depth,
             "score_threshold": self.score_threshold,
+            "min_size_first": self.min_size_first,
         }
 
 

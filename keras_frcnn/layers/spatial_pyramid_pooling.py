@@ -9,17 +9,24 @@ import tensorflow as tf
 from keras_frcnn.layers.quantised_bins import QuantisedBins, maxima
 from keras_frcnn.layers.roi_layer import RoILayer
 
+CORNERS = ("inclusive", "centers")
+
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class SpatialPyramidPooling(RoILayer):
     """Spatial pyramid pooling of RoIs (SPPnet, sections 2.2 and 4): max pooling on several grids at once.
 
-    Bins are the "overlapping" ones of `ExactRoIPooling`, as are gradient and rounding of corners.
+    Bins are the "overlapping" ones of `ExactRoIPooling`, as is the gradient.
 
     Args:
         levels: bins along each side of an RoI, one number for each grid; in the paper 50 bins in all.
         strides: pixels between the cells of each map; one for a single map.
         canonical_size, canonical_level: see `RoILayer`.
+        corners: "inclusive", see `ExactRoIPooling`; or "centers": the region is the cells whose receptive
+            fields are centered in it, from ⌊x1/S⌋ + 1 to ⌈x2/S⌉ − 1 with the stride S (SPPnet, appendix A).
+            One without any gets a cell nearby, as in the authors' code.
+        offset: of "centers": where in its cell the receptive field is centered, as a fraction of the stride;
+            0.5 is the middle. The paper pads so that it is 0, and has an offset for other networks.
 
     Call arguments:
         features: tensor `[B, H, W, C]` or list of such, fine to coarse.
@@ -29,15 +36,31 @@ class SpatialPyramidPooling(RoILayer):
         `[B, R, T·C]` in the compute dtype, T = 50: grid after grid as in `levels`, each in row-major order,
         the channels of a bin together.
 
+    Raises:
+        ValueError: if the rule of the corners is unknown.
+
     Example:
         >>> pool = SpatialPyramidPooling()
         >>> pool(tf.random.normal([1, 20, 20, 8]), tf.constant([[[0.0, 0, 160, 160]]])).shape
         TensorShape([1, 1, 400])
     """
 
-    def __init__(self, levels=(1, 2, 3, 6), strides=(16,), canonical_size=224.0, canonical_level=4, **kwargs):
+    def __init__(
+        self,
+        levels=(1, 2, 3, 6),
+        strides=(16,),
+        canonical_size=224.0,
+        canonical_level=4,
+        corners="inclusive",
+        offset=0.5,
+        **kwargs,
+    ):
         super().__init__(strides, canonical_size, canonical_level, **kwargs)
+        if corners not in CORNERS:
+            raise ValueError(f"Unknown corners {corners!r}; use 'inclusive' or 'centers'.")
         self.grids = list(levels)
+        self.corners = corners
+        self.offset = float(offset)
 
     def roi_shape(self, channels):
         return (channels and channels * sum(grid * grid for grid in self.grids),)
@@ -55,11 +78,19 @@ class SpatialPyramidPooling(RoILayer):
                     blocks = tf.reshape(rows, [-1, grid, grid, side, channels])
                     largest[grid] = tf.reduce_max(blocks, axis=3)
                 else:
-                    largest[grid] = QuantisedBins(feature, boxes, image, stride, grid).largest(cells)
+                    bins = QuantisedBins(
+                        feature, boxes, image, stride, grid, corners=self.corners, offset=self.offset
+                    )
+                    largest[grid] = bins.largest(cells)
             flat = [tf.reshape(largest[grid], [-1, grid * grid, channels]) for grid in self.grids]
             return tf.concat(flat, axis=1)
 
         return tf.reshape(maxima(feature, search), [-1, *self.roi_shape(channels)])
 
     def get_config(self):
-        return {**super().get_config(), "levels": self.grids}
+        return {
+            **super().get_config(),
+            "levels": self.grids,
+            "corners": self.corners,
+            "offset": self.offset,
+        }

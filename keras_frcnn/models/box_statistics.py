@@ -13,13 +13,15 @@ from keras_frcnn.layers.normalised_dense import NormalisedDense
 USUAL_DEVIATION = NormalisedDense.USUAL_DEVIATION
 
 
-def box_statistics(dataset, positive_iou=0.5, class_agnostic=False):
+def box_statistics(dataset, positive_iou=0.5, class_agnostic=False, flip=0.5):
     """Mean and deviation of the box targets in each class (Fast R-CNN, section 2.3).
 
     Args:
         dataset: `DetectionDataset` with proposals.
         positive_iou: a proposal is a pair with the object that it overlaps most, from this IoU.
         class_agnostic: whether all classes are taken together.
+        flip: probability of mirroring a training image. A mirror turns the sign of t_x: at 0.5 these are the
+            numbers of the images and their mirrors together, as py-faster-rcnn takes them.
 
     Returns:
         mean, deviation: float32 `[K, 4]`, or `[1, 4]`.
@@ -47,7 +49,14 @@ def box_statistics(dataset, positive_iou=0.5, class_agnostic=False):
     mean, deviation = np.zeros([len(groups), 4]), np.tile(USUAL_DEVIATION, [len(groups), 1])
     for index, group in enumerate(groups):
         if group.sum() > 1:
-            mean[index] = deltas[group].mean(0)
-            spread = deltas[group].std(0)
+            mean[index], spread = _with_mirrors(deltas[group].mean(0), deltas[group].std(0), flip)
             deviation[index] = np.where(spread > 1e-4, spread, USUAL_DEVIATION)
     return mean.astype(np.float32), deviation.astype(np.float32)
+
+
+def _with_mirrors(mean, deviation, flip):
+    """Mean and deviation `[4]` of deltas of which a share has the other sign of t_x."""
+    turned = mean * [1.0 - 2.0 * flip, 1.0, 1.0, 1.0]
+    # What the square of the mean loses, for the mean square is that of before.
+    gained = mean**2 * [4.0 * flip * (1.0 - flip), 0.0, 0.0, 0.0]
+    return turned, np.sqrt(deviation**2 + gained)

@@ -30,6 +30,7 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
     has_stages = False  # whether `finish_training` has work to do
     only_proposals = False  # whether `detect` answers with regions that may hold anything
     score_name = "val_voc_ap50"  # the log that says which epoch is best
+    earlier = {}  # what the method did before there was an argument for it, where the default is another
 
     def __init__(self, class_names, canvas, max_detections, loss_names, **kwargs):
         super().__init__(autocast=False, **kwargs)
@@ -75,8 +76,13 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
 
     # What a method does before and after `fit`; most do nothing.
 
-    def prepare_training(self, dataset):
-        """Measure what training needs to know of the training set."""
+    def prepare_training(self, dataset, flip=0.5):
+        """Measure what training needs to know of the training set.
+
+        Args:
+            dataset: `DetectionDataset`, the one that `fit` gets batches of.
+            flip: probability of mirroring an image, the one that `batches` has.
+        """
 
     def finish_training(self, dataset, folder, progress=lambda done, total: None):
         """Go through the stages after `fit`.
@@ -242,6 +248,11 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
             "canvas": self.canvas,
             "max_detections": self.max_detections,
         }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        # A file from before there was an argument answers as it did then.
+        return super().from_config({**cls.earlier, **config}, custom_objects)
 
     def load_own_variables(self, store):
         self.restored = True

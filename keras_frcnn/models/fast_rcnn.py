@@ -28,8 +28,8 @@ class FastRCNN(ExternalProposals, Detector):
         pyramid_sides: short sides of an image pyramid at test, such as `(480, 576, 688, 864, 1200)`: each RoI
             is pooled from the level where its area is nearest to 224² (section 5.2). By default one scale.
         pyramid_limit: limit of the long side in the pyramid, pixels; 2000 in the paper.
-        pooling, pool_size, pool_samples, pool_aligned, head_convs, head_units, head_dropout, head_ranks,
-        head_positive_iou, head_positive_fraction, head_beta, class_agnostic, box_loss_weight,
+        pooling, pool_size, pool_samples, pool_aligned, pool_corners, head_convs, head_units, head_dropout,
+        head_ranks, head_positive_iou, head_positive_fraction, head_beta, class_agnostic, box_loss_weight,
         score_threshold, nms_iou, max_detections, min_box_size: see `FasterRCNN`.
         head_negative_iou: `(low, high)` of background; the paper leaves out what is below 0.1 and above 0.
         head_batch_size: RoIs an image; 64, with 2 images a batch, in the paper.
@@ -61,6 +61,7 @@ class FastRCNN(ExternalProposals, Detector):
         pool_size=None,
         pool_samples=2,
         pool_aligned=None,
+        pool_corners="inclusive",
         head_convs=None,
         head_units=None,
         head_dropout=None,
@@ -97,12 +98,13 @@ class FastRCNN(ExternalProposals, Detector):
             self.assemble_backbone(parts, recipe)
             self.assemble_head(parts, recipe, normalised=True, convs=recipe.head_convs)
 
-    def prepare_training(self, dataset):
+    def prepare_training(self, dataset, flip=0.5):
         """Normalise deltas by what they are in a training set; call it before `fit`.
 
         Args:
             dataset: `DetectionDataset` with proposals.
+            flip: probability of mirroring a training image, the one that `batches` has.
         """
         self.head.normalise_boxes(
-            *box_statistics(dataset, self.recipe["head_positive_iou"], self.recipe["class_agnostic"])
+            *box_statistics(dataset, self.recipe["head_positive_iou"], self.recipe["class_agnostic"], flip)
         )

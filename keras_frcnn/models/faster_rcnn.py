@@ -36,12 +36,17 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
         batch_norm_epsilon: of all batch normalisation; by default what each network has.
         anchor_sizes, anchor_ratios, anchor_offset, anchor_rounding, anchor_steps: see `AnchorGenerator`.
         objectness, rpn_channels, rpn_depth, rpn_pre_nms, rpn_post_nms, rpn_nms_iou, rpn_min_size,
-        rpn_score_threshold: see `RegionProposalNetwork`.
+        rpn_min_size_first, rpn_score_threshold: see `RegionProposalNetwork`.
         rpn_positive_iou, rpn_negative_iou, rpn_batch_size, rpn_positive_fraction, rpn_cross_border: see
             `AnchorTargets`.
         rpn_beta: of the smooth L1; 1/9 in py-faster-rcnn and torchvision.
+        rpn_box_loss_weight: λ of the RPN's loss; 1 in py-faster-rcnn and torchvision, 10 in the paper.
+        rpn_box_normalizer: what divides the RPN's box loss: "sampled", the anchors of the minibatch, as in
+            py-faster-rcnn and torchvision; or "locations", the cells of the feature maps, as in the paper. On
+            a map of 40 × 60 cells the paper's 10/2400 is 1.07 times the 1/256 of the other form.
         pooling: "roi_pooling", "roi_align" or "exact", which is `ExactRoIPooling`.
         pool_size, pool_samples, pool_aligned: see `RoISampling`.
+        pool_corners: of "exact", see `ExactRoIPooling`.
         head_convs, head_units, head_dropout, head_ranks: see `DetectionHead`; not used where the backbone
             brings a head.
         head_background_box: see `DetectionHead`.
@@ -86,6 +91,7 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
         rpn_post_nms=None,
         rpn_nms_iou=0.7,
         rpn_min_size=None,
+        rpn_min_size_first=None,
         rpn_score_threshold=None,
         rpn_positive_iou=0.7,
         rpn_negative_iou=0.3,
@@ -93,10 +99,13 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
         rpn_positive_fraction=0.5,
         rpn_cross_border=None,
         rpn_beta=1.0 / 9.0,
+        rpn_box_loss_weight=1.0,
+        rpn_box_normalizer="sampled",
         pooling=None,
         pool_size=None,
         pool_samples=2,
         pool_aligned=None,
+        pool_corners="inclusive",
         head_convs=None,
         head_units=None,
         head_dropout=None,

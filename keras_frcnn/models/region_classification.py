@@ -77,7 +77,7 @@ class RegionClassification:
             raise ValueError(f"Unknown pooling {recipe.pooling!r}; use one of {', '.join(POOLINGS)}.")
         arguments = {"samples": recipe.pool_samples, "aligned": recipe.pool_aligned}
         if recipe.pooling == "exact":
-            arguments = {}
+            arguments = {"corners": recipe.pool_corners}
         return POOLINGS[recipe.pooling](recipe.pool_size, strides, **arguments, name="roi_pooling")
 
     def pooled_shape(self, parts, recipe):

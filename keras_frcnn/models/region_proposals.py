@@ -20,6 +20,7 @@ SINGLE_LEVEL = {
     "rpn_pre_nms": (12000, 6000),
     "rpn_post_nms": (2000, 300),
     "rpn_min_size": 16.0,
+    "rpn_min_size_first": True,
     "rpn_cross_border": False,
 }
 PYRAMID = {
@@ -28,8 +29,11 @@ PYRAMID = {
     "rpn_pre_nms": (2000, 1000),
     "rpn_post_nms": (2000, 1000),
     "rpn_min_size": 1e-3,
+    "rpn_min_size_first": False,
     "rpn_cross_border": True,
 }
+
+BOX_NORMALIZERS = ("sampled", "locations")
 
 EITHER = {
     "anchor_offset": 0.5,
@@ -48,8 +52,15 @@ def defaults(pyramid):
 class RegionProposals:
     """Mixin of a `Detector` whose proposals come from a region proposal network of its own."""
 
+    earlier = {"rpn_min_size_first": False}
+
     def assemble_rpn(self, parts, recipe):
         """Make the network and its targets; arguments as of `Detector.assemble_backbone`."""
+        if recipe.rpn_box_normalizer not in BOX_NORMALIZERS:
+            raise ValueError(
+                f"Unknown rpn_box_normalizer {recipe.rpn_box_normalizer!r}; use "
+                f"{' or '.join(map(repr, BOX_NORMALIZERS))}."
+            )
         self.rpn = RegionProposalNetwork(
             AnchorGenerator(
                 recipe.anchor_sizes,
@@ -67,6 +78,7 @@ class RegionProposals:
             recipe.rpn_min_size,
             depth=recipe.rpn_depth,
             score_threshold=recipe.rpn_score_threshold,
+            min_size_first=recipe.rpn_min_size_first,
             name="rpn",
         )
         self.rpn.build([(None, None, None, level.shape[-1]) for level in parts.network.outputs])
@@ -112,9 +124,14 @@ class RegionProposals:
             answers = (rpn["objectness"], rpn["deltas"])
             objectness, deltas = (tf.gather(answer, index, batch_dims=1) for answer in answers)
         with tf.name_scope("losses"):
+            locations = None
+            if self.recipe["rpn_box_normalizer"] == "locations":
+                batch, anchors = tf.unstack(tf.shape(rpn["objectness"]))
+                locations = batch * (anchors // self.rpn.anchors.anchors_per_cell)
             class_loss, box_loss = rpn_loss(
-                objectness, deltas, targets, positive, valid, self.recipe["rpn_beta"]
+                objectness, deltas, targets, positive, valid, self.recipe["rpn_beta"], locations
             )
+        box_loss = self.recipe["rpn_box_loss_weight"] * box_loss
         return {"rpn_class_loss": class_loss, "rpn_box_loss": box_loss}
 
     def propose_batch(self, images, training=False):

@@ -24,8 +24,9 @@ class RPN(RegionProposals, Detector):
         backbone, backbone_weights, image_size, resize_rounding, canvas, preprocessing, frozen_stages,
         frozen_batch_norm, batch_norm_epsilon, anchor_sizes, anchor_ratios, anchor_offset, anchor_rounding,
         anchor_steps, objectness, rpn_channels, rpn_depth, rpn_pre_nms, rpn_post_nms, rpn_nms_iou,
-        rpn_min_size, rpn_score_threshold, rpn_positive_iou, rpn_negative_iou, rpn_batch_size,
-        rpn_positive_fraction, rpn_cross_border, rpn_beta: see `FasterRCNN`.
+        rpn_min_size, rpn_min_size_first, rpn_score_threshold, rpn_positive_iou, rpn_negative_iou,
+        rpn_batch_size, rpn_positive_fraction, rpn_cross_border, rpn_beta, rpn_box_loss_weight,
+        rpn_box_normalizer: see `FasterRCNN`.
 
     Call arguments, returns: see `Detector.call`; as many rows as proposals.
 
@@ -62,6 +63,7 @@ class RPN(RegionProposals, Detector):
         rpn_post_nms=None,
         rpn_nms_iou=0.7,
         rpn_min_size=None,
+        rpn_min_size_first=None,
         rpn_score_threshold=None,
         rpn_positive_iou=0.7,
         rpn_negative_iou=0.3,
@@ -69,6 +71,8 @@ class RPN(RegionProposals, Detector):
         rpn_positive_fraction=0.5,
         rpn_cross_border=None,
         rpn_beta=1.0 / 9.0,
+        rpn_box_loss_weight=1.0,
+        rpn_box_normalizer="sampled",
         weights_source=None,
         **kwargs,
     ):

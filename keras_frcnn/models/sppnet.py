@@ -27,6 +27,10 @@ class SPPNet(StagedTraining, Detector):
         backbone: of one feature map.
         backbone_weights, image_size, canvas, preprocessing: see `FasterRCNN`.
         pool_levels: bins along a side in each level of the pyramid (section 4.1).
+        pool_corners: which cells belong to a region, "centers" (appendix A) or "inclusive" (Caffe's
+            RoI pooling); see `SpatialPyramidPooling`.
+        pool_offset: of "centers", likewise; by default 0.5, and 1/32 of zf, which pads as in the paper: its
+            cells see around the middle of their first pixel.
         pyramid_sides, pyramid_limit: see `FastRCNN`; the paper's five scales are 480, 576, 688, 864, 1200.
         classifier: "softmax", that of the fine-tuned network, or "svm".
         svm_c, svm_negative_iou: cost of the SVMs; a region is a negative of a class below this IoU.
@@ -39,6 +43,8 @@ class SPPNet(StagedTraining, Detector):
     Call arguments, returns: see `Detector.call`; the dict needs "proposals".
     """
 
+    earlier = {"pool_corners": "inclusive"}
+
     def __init__(
         self,
         class_names,
@@ -49,6 +55,8 @@ class SPPNet(StagedTraining, Detector):
         canvas=False,
         preprocessing=None,
         pool_levels=(1, 2, 3, 6),
+        pool_corners="centers",
+        pool_offset=None,
         pyramid_sides=(),
         pyramid_limit=2000,
         classifier="softmax",
@@ -85,7 +93,8 @@ class SPPNet(StagedTraining, Detector):
         with backbones.dtype_policy(self.dtype_policy):
             # The pyramid makes vectors, which the head that a ResNet brings cannot take.
             parts = dataclasses.replace(self.open_backbone(arguments), head=None)
-            recipe = self.resolve(arguments, parts, region_classification.defaults(parts.pyramid))
+            defaults = {**region_classification.defaults(parts.pyramid), "pool_offset": 0.5}
+            recipe = self.resolve(arguments, parts, defaults)
             self.check_single_map(parts)
             self.check_pyramid(parts, recipe)
             recipe.frozen_stages, recipe.frozen_batch_norm = len(parts.stages), True
@@ -95,4 +104,10 @@ class SPPNet(StagedTraining, Detector):
             self.assemble_stages(recipe)
 
     def make_pooling(self, strides, recipe):
-        return SpatialPyramidPooling(recipe.pool_levels, strides, name="roi_pooling")
+        return SpatialPyramidPooling(
+            recipe.pool_levels,
+            strides,
+            corners=recipe.pool_corners,
+            offset=recipe.pool_offset,
+            name="roi_pooling",
+        )

@@ -35,8 +35,10 @@ NO_FEATURES = (
     "max_detections",
 )
 
-# R-CNN scales features to this mean norm, for which its C and λ were chosen.
+# R-CNN scales features to this mean norm, for which its C and λ were chosen. It takes the mean over so many
+# images and regions of each, drawn among all (`rcnn_feature_stats` of the released code).
 TARGET_NORM = 20.0
+NORM_IMAGES, NORM_REGIONS = 200, 200
 
 
 class StagedTraining(ExternalProposals):
@@ -87,7 +89,7 @@ class StagedTraining(ExternalProposals):
         features, pooled = self.head.features(self.pool_regions(images, image_size, proposals))
         return tf.cast(features, tf.float32), tf.cast(pooled, tf.float32)
 
-    def prepare_training(self, dataset):
+    def prepare_training(self, dataset, flip=0.5):
         """Refuse now what would fail after hours; a model with SVMs that is trained again gives them up."""
         if self.recipe["classifier"] == "svm":
             svm_class()
@@ -115,19 +117,21 @@ class StagedTraining(ExternalProposals):
         Returns:
             list of files, `.npz` with "boxes" `[R, 4]`, the objects then the proposals, "objects" (how many
             are objects), "labels" of the objects, "overlaps" `[R, objects]`, "left_alone" `[R]`, whether an
-            ignored region covers a box, "features" `[R, D]` (with SVMs) and "pooled" `[Q, F]` of the regions
-            "pairs" `[Q]` that boxes are regressed from. "key" tells what they follow from.
+            ignored region covers a box, "features" `[R, D]` (with SVMs), "pooled" `[Q, F]` of the regions
+            "pairs" `[Q]` that boxes are regressed from, and "norms", those of what is pooled from the drawn
+            regions. "key" tells what they follow from.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         model_key = self._key()
         files = []
-        for index, (record, proposals) in enumerate(zip(dataset.records, dataset.proposals, strict=True)):
-            key = hashlib.sha256(model_key + record.boxes.tobytes() + proposals.tobytes())
+        images = zip(dataset.records, dataset.proposals, _draw(dataset), strict=True)
+        for index, (record, proposals, drawn) in enumerate(images):
+            key = hashlib.sha256(model_key + record.boxes.tobytes() + proposals.tobytes() + drawn.tobytes())
             key.update(f"{record.image_id} {record.file}".encode())
             files.append(folder / f"{index:06d}.npz")
             if not _has_key(files[-1], key.hexdigest()):
-                arrays = self._regions_of(dataset.image(index), record, proposals)
+                arrays = self._regions_of(dataset.image(index), record, proposals, drawn)
                 partial = folder / f".{index:06d}.partial.npz"
                 np.savez(partial, key=key.hexdigest(), **arrays)
                 os.replace(partial, files[-1])
@@ -146,7 +150,7 @@ class StagedTraining(ExternalProposals):
             digest.update(np.ascontiguousarray(weight))
         return digest.digest()
 
-    def _regions_of(self, image, record, proposals):
+    def _regions_of(self, image, record, proposals, drawn):
         objects, ignored = record.boxes[~record.ignore], record.boxes[record.ignore]
         boxes = np.concatenate([objects, proposals]).astype(np.float32)
         overlaps = box_ops.iou(tf.constant(boxes), tf.constant(objects)).numpy()
@@ -154,10 +158,11 @@ class StagedTraining(ExternalProposals):
         pairs = np.flatnonzero(overlaps.max(axis=1, initial=0.0) >= self.recipe["box_positive_iou"])
         # Only SVMs look at the other regions, which are ten times as many.
         svm = self.recipe["classifier"] == "svm"
-        wanted = boxes if svm else boxes[pairs]
+        wanted = np.arange(len(boxes)) if svm else np.union1d(pairs, drawn)
         features, pooled = self._regions_function(
-            tf.constant(image[None], tf.float32), self._size(None), tf.constant(wanted[None])
+            tf.constant(image[None], tf.float32), self._size(None), tf.constant(boxes[wanted][None])
         )
+        pooled = pooled.numpy()
         return {
             **({"features": features.numpy()} if svm else {}),
             "boxes": boxes,
@@ -166,11 +171,13 @@ class StagedTraining(ExternalProposals):
             "overlaps": overlaps,
             "left_alone": cover.numpy().max(axis=1, initial=0.0) >= IGNORE_COVER,
             "pairs": pairs,
-            "pooled": pooled.numpy()[pairs] if svm else pooled.numpy(),
+            "pooled": pooled[np.searchsorted(wanted, pairs)],
+            "norms": np.linalg.norm(pooled[np.searchsorted(wanted, drawn)], axis=1),
         }
 
     def _fit_svms(self, files):
-        """One SVM a class: objects against regions that hardly overlap any of them (R-CNN, section 2.3)."""
+        """One SVM a class: its objects against all regions that hardly overlap one of them, objects of other
+        classes too (R-CNN, section 2.3, and `rcnn_train` of the released code)."""
         positives, norms = [[] for _ in self.class_names], []
         for file in files:
             with np.load(file) as cache:
@@ -187,7 +194,6 @@ class StagedTraining(ExternalProposals):
             with np.load(file) as cache:
                 features, labels, overlaps = cache["features"], cache["labels"], cache["overlaps"]
                 usable = ~cache["left_alone"]
-            usable[: len(labels)] = False
             for label, svm in enumerate(svms):
                 overlap = overlaps[:, labels == label].max(axis=1, initial=0.0)
                 svm.add(features[usable & (overlap < self.recipe["svm_negative_iou"])])
@@ -205,8 +211,8 @@ class StagedTraining(ExternalProposals):
             with np.load(file) as cache:
                 match = cache["overlaps"][cache["pairs"]].argmax(axis=1) if len(cache["pairs"]) else []
                 labels.append(cache["labels"][match] if len(match) else np.zeros(0, int))
-                norms.append(np.linalg.norm(cache["pooled"], axis=1))
-        if not sum(map(len, norms)):
+                norms.append(cache["norms"])
+        if not sum(map(len, labels)):
             return
         scale = _scale(np.concatenate(norms))
         kernel, bias = (np.zeros(weight.shape, np.float32) for weight in self.head.box_dense.get_weights())
@@ -230,6 +236,20 @@ class StagedTraining(ExternalProposals):
             match = cache["overlaps"][pairs].argmax(axis=1)
         deltas = self.box_coder.encode(tf.constant(boxes[match]), tf.constant(boxes[pairs]))
         return pooled * scale, deltas.numpy()
+
+
+def _draw(dataset):
+    """The regions of each image, objects then proposals, whose norms count: a list of indices, some empty."""
+    random = np.random.default_rng(0)
+    counts = [
+        np.count_nonzero(~record.ignore) + len(proposals)
+        for record, proposals in zip(dataset.records, dataset.proposals, strict=True)
+    ]
+    images = random.permutation(np.flatnonzero(counts))[:NORM_IMAGES]
+    drawn = [np.zeros(0, int)] * len(counts)
+    for index in images:
+        drawn[index] = random.permutation(counts[index])[:NORM_REGIONS]
+    return drawn
 
 
 def _scale(norms):

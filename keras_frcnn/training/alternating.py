@@ -23,9 +23,10 @@ def alternate(recipe, train, val, folder):
 
     1. An RPN from the pretrained network. 2. A Fast R-CNN from the pretrained network, on the proposals of
     the first. 3. An RPN on the convolutions of the second, which are frozen. 4. The second's own layers
-    again, on the proposals of the third. Each step has a folder with its model, and an RPN's also with its
-    proposals and their recall. A step that is complete is not repeated; one that is not starts anew, with
-    the seed of the recipe plus its number.
+    again, on the proposals of the third. The paper only says that the third fine-tunes the layers of the RPN;
+    they are new as in py-faster-rcnn, or, with `alternating_rpn` of the recipe, those of the first. Each step
+    has a folder with its model, and an RPN's also with its proposals and their recall. A step that is
+    complete is not repeated; one that is not starts anew, with the seed of the recipe plus its number.
 
     Args:
         recipe: `Recipe` of a FasterRCNN. Every step has its epochs and its schedule, but for what its
@@ -53,9 +54,9 @@ class _Alternation:
         self.train, self.val, self.folder = train, val, folder
 
     def run(self):
-        self._step(0, lambda: self._part(RPN))
+        first = self._step(0, lambda: self._part(RPN))
         second = self._step(1, lambda: self._part(FastRCNN))
-        third = self._step(2, lambda: self._share(self._part(RPN), second))
+        third = self._step(2, lambda: self._share(self._third(first), second))
         fourth = self._step(3, lambda: self._share(second, second))
         return unite(self.recipe.build(self.train.class_names), third, fourth)
 
@@ -105,6 +106,13 @@ class _Alternation:
             detector.setdefault("head_negative_iou", (0.0, 0.5))
         name = {RPN: "rpn", FastRCNN: "fast_rcnn"}[kind]
         return dataclasses.replace(self.recipe, model=name, detector=detector).build(self.train.class_names)
+
+    def _third(self, first):
+        """The RPN that step 3 begins with, the convolutions aside."""
+        model = self._part(RPN)
+        if self.recipe.alternating_rpn == "first":
+            model.rpn.set_weights(first.rpn.get_weights())
+        return model
 
     @staticmethod
     def _share(model, detector):

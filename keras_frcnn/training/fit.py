@@ -32,7 +32,7 @@ def fit(recipe, model, train, val, folder):
         ValueError: the loss is no longer a number.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    model.prepare_training(train)
+    model.prepare_training(train, recipe.flip)
     if not model.has_stages:
         results = _fit(recipe, model, train, val, folder, callbacks.DetectionMetrics(val) if val else None)
     else:

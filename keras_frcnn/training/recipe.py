@@ -63,6 +63,8 @@ class Recipe:
     """Updates of each of the four steps of --schedule alternating; by default those of the recipe."""
     alternating_rate_steps: tuple[int, ...] = ()
     """Updates after which the rate drops in each of these, in place of rate_steps."""
+    alternating_rpn: Literal["new", "first"] = "new"
+    """What the RPN of the third of them begins with: new layers, or those of the RPN of the first."""
     warmup_steps: int = 200
     """Updates over which the rate rises to its peak; at most a tenth of all."""
     warmup_factor: float = 0.01

@@ -34,6 +34,7 @@ ARCHITECTURE = (
         "rpn_channels",
         "rpn_depth",
         "rpn_min_size",
+        "rpn_min_size_first",
         "pooling",
     ),
     *("pool_size", "pool_samples", "pool_aligned", "head_convs", "head_units", "head_ranks"),

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from keras_frcnn import backbones
+from keras_frcnn.backbones import symmetric_convolutions
 from keras_frcnn.backbones.zf import LocalResponseNormalization
 
 # models/pascal_voc/ZF/faster_rcnn_end2end/train.prototxt of py-faster-rcnn: outputs, kernel, stride, pad.
@@ -20,8 +21,8 @@ def test_the_layers_are_those_of_the_prototxt(zf):
     for stage, (outputs, size, stride, pad) in enumerate(CONVOLUTIONS, start=1):
         layer = zf.network.get_layer(f"stage{stage}_conv")
         assert layer.kernel.shape == (size, size, inputs, outputs)
-        assert layer.strides == (stride, stride) and layer.padding == "valid"
-        assert zf.network.get_layer(f"stage{stage}_pad").padding == ((pad, pad), (pad, pad))
+        assert layer.strides == (stride, stride) and type(layer) is symmetric_convolutions.Conv2D
+        assert symmetric_convolutions.padding(layer) == [[0, 0], [pad, pad], [pad, pad], [0, 0]]
         parameters += size * size * inputs * outputs + outputs
         inputs = outputs
     assert zf.network.count_params() == parameters == 3_726_464
@@ -52,6 +53,7 @@ def test_what_goes_with_it(zf):
         "frozen_stages": 0,
         "rpn_channels": 256,
         "pool_size": 6,
+        "pool_offset": 1 / 32,
         "head_units": (4096, 4096),
         "head_dropout": 0.5,
     }

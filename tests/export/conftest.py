@@ -10,6 +10,9 @@ import concurrent.futures
 import contextlib
 import http.server
 import json
+import pathlib
+import shutil
+import subprocess
 import threading
 import time
 import types
@@ -18,6 +21,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "image_ok", "num_detections")
 CLASS_NAMES = ["red cell", "weiß", "plate"]
 PIXEL = tf.zeros([1, 1, 3], tf.uint8)
 
@@ -172,18 +176,46 @@ def server(exported_cells):
     rest.server_close()
 
 
-@pytest.fixture(scope="session")
-def from_contract():
-    """A function: an answer of a signature, a row and (height, width) of its image, as `detect` words it."""
+@pytest.fixture(scope="package")
+def program(tmp_path_factory):
+    """serve.c, built against the TensorFlow that is installed."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        pytest.skip("there is no C compiler to build the program with")
+    libraries = pathlib.Path(tf.sysconfig.get_lib())
+    names = [path.name for path in sorted(libraries.glob("libtensorflow_[cf]*.so.2"))]
+    if len(names) != 2:
+        pytest.skip("this TensorFlow brings no libraries to link with")
+    target = tmp_path_factory.mktemp("built") / "serve"
+    source = pathlib.Path(__file__).with_name("serve.c")
+    links = [f"-L{libraries}", *(f"-l:{name}" for name in names), f"-Wl,-rpath,{libraries}"]
+    words = [compiler, "-Wall", "-Werror", source, "-o", target, f"-I{tf.sysconfig.get_include()}", *links]
+    subprocess.run(words, check=True)
+    return target
 
-    def convert(answer, row, shape):
-        count = int(answer["num_detections"][row])
-        ymin, xmin, ymax, xmax = np.asarray(answer["detection_boxes"])[row, :count].T
-        height, width = shape
-        return {
-            "boxes": np.stack([xmin * width, ymin * height, xmax * width, ymax * height], axis=-1),
-            "scores": np.asarray(answer["detection_scores"])[row, :count],
-            "labels": np.asarray(answer["detection_classes"])[row, :count] - 1,
-        }
 
-    return convert
+@pytest.fixture(scope="package")
+def without_python(program):
+    """A function: a folder of an export and image files, to what `serving_bytes` answers in a C program."""
+
+    def serve(path, files):
+        function = tf.saved_model.load(str(path)).signatures["serving_bytes"]
+        words = [program, path, *_operations(path), "--", *files]
+        done = subprocess.run(
+            words, check=True, capture_output=True, text=True, env={"TF_CPP_MIN_LOG_LEVEL": "3"}
+        )
+        lines = [np.array(line.split()[1:], np.float32) for line in done.stdout.splitlines()]
+        shapes = {name: [-1, *spec.shape[1:]] for name, spec in function.structured_outputs.items()}
+        return {name: values.reshape(shapes[name]) for name, values in zip(OUTPUTS, lines, strict=True)}
+
+    return serve
+
+
+def _operations(path):
+    """Input and outputs of serving_bytes as the graph names them."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString((path / "saved_model.pb").read_bytes())
+    signature = saved.meta_graphs[0].signature_def["serving_bytes"]
+    return [signature.inputs["image_bytes"].name, *(signature.outputs[name].name for name in OUTPUTS)]

@@ -1,9 +1,6 @@
 """Real images of mixed sizes and formats get the same detections whatever way they come in."""
 
 import io
-import pathlib
-import shutil
-import subprocess
 
 import cv2
 import numpy as np
@@ -12,8 +9,6 @@ import pytest
 import tensorflow as tf
 
 from keras_frcnn import export, images
-
-OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "image_ok", "num_detections")
 
 
 @pytest.fixture(scope="module")
@@ -82,48 +77,12 @@ def test_over_the_network(server, pictures, expected, assert_same, way):
         assert_same({**answer, "boxes": answer["boxes"] * [width, height, width, height]}, wanted)
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    """serve.c, built against the TensorFlow that is installed."""
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        pytest.skip("there is no C compiler to build the program with")
-    libraries = pathlib.Path(tf.sysconfig.get_lib())
-    names = [path.name for path in sorted(libraries.glob("libtensorflow_[cf]*.so.2"))]
-    if len(names) != 2:
-        pytest.skip("this TensorFlow brings no libraries to link with")
-    target = tmp_path_factory.mktemp("built") / "serve"
-    source = pathlib.Path(__file__).with_name("serve.c")
-    links = [f"-L{libraries}", *(f"-l:{name}" for name in names), f"-Wl,-rpath,{libraries}"]
-    words = [compiler, "-Wall", "-Werror", source, "-o", target, f"-I{tf.sysconfig.get_include()}", *links]
-    subprocess.run(words, check=True)
-    return target
-
-
 def test_a_c_program_without_python(
-    exported_cells, program, pictures, expected, assert_same, from_contract, tmp_path
+    exported_cells, without_python, pictures, expected, assert_same, from_contract, tmp_path
 ):
-    function = tf.saved_model.load(str(exported_cells.path)).signatures["serving_bytes"]
-    names = operations(exported_cells.path)
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(pictures[0].read_bytes()[:2000])
-    words = [program, exported_cells.path, *names, "--", *pictures, broken]
-    done = subprocess.run(
-        words, check=True, capture_output=True, text=True, env={"TF_CPP_MIN_LOG_LEVEL": "3"}
-    )
-    lines = [np.array(line.split()[1:], np.float32) for line in done.stdout.splitlines()]
-    shapes = {name: [-1, *spec.shape[1:]] for name, spec in function.structured_outputs.items()}
-    answer = {name: values.reshape(shapes[name]) for name, values in zip(OUTPUTS, lines, strict=True)}
+    answer = without_python(exported_cells.path, [*pictures, broken])
     np.testing.assert_array_equal(answer["image_ok"], [1] * len(pictures) + [0])
     for row, (wanted, shape) in enumerate(zip(*expected)):
         assert_same(from_contract(answer, row, shape), wanted)
-
-
-def operations(path):
-    """Input and outputs of serving_bytes as the graph names them."""
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    saved = saved_model_pb2.SavedModel()
-    saved.ParseFromString((path / "saved_model.pb").read_bytes())
-    signature = saved.meta_graphs[0].signature_def["serving_bytes"]
-    return [signature.inputs["image_bytes"].name, *(signature.outputs[name].name for name in OUTPUTS)]

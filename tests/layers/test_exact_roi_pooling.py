@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from keras_frcnn.layers import ExactRoIPooling
 
 
-def bins_by_hand(low, high, stride, count, rule):
+def bins_by_hand(low, high, stride, count, rule, corners):
     """First and past-the-last cell of each bin along one axis, not yet cut at the border."""
     start, end = (math.copysign(math.floor(abs(x / stride) + 0.5), x) for x in (low, high))
-    size = max(int(end - start) + 1, 1)
+    size = max(int(end - start) + (corners == "inclusive"), 1)
     for index in range(count):
         if rule == "overlapping":
             first, past = index * size // count, -(-(index + 1) * size // count)
@@ -27,12 +27,12 @@ def bins_by_hand(low, high, stride, count, rule):
         yield int(start) + first, int(start) + past
 
 
-def pool_by_hand(feature, box, weights, gradient, stride, count, rule):
+def pool_by_hand(feature, box, weights, gradient, stride, count, rule, corners="inclusive"):
     """`[P, P, C]`; adds the weight of each bin to `gradient` at the bin's first largest cell."""
     height, width, channels = feature.shape
     pooled = np.zeros((count, count, channels), "float32")
-    for row, (top, bottom) in enumerate(bins_by_hand(box[1], box[3], stride, count, rule)):
-        for column, (left, right) in enumerate(bins_by_hand(box[0], box[2], stride, count, rule)):
+    for row, (top, bottom) in enumerate(bins_by_hand(box[1], box[3], stride, count, rule, corners)):
+        for column, (left, right) in enumerate(bins_by_hand(box[0], box[2], stride, count, rule, corners)):
             cells = [
                 (y, x)
                 for y in range(max(top, 0), min(bottom, height))
@@ -80,21 +80,29 @@ CORNER = st.one_of(st.floats(-100, 260, width=32), st.integers(-12, 32).map(lamb
     boxes=st.lists(st.tuples(CORNER, CORNER, CORNER, CORNER), min_size=1, max_size=5),
     pool_size=st.sampled_from([1, 2, 3, 7]),
     rule=st.sampled_from(["overlapping", "partition"]),
+    corners=st.sampled_from(["inclusive", "half_open"]),
     values=st.sampled_from([1, 3, 1000]),
     seed=st.integers(0, 99),
 )
-def test_equals_a_loop(boxes, pool_size, rule, values, seed):
+def test_equals_a_loop(boxes, pool_size, rule, corners, values, seed):
     """Few different values make many ties, negative ones tell an empty bin's 0 from a maximum."""
     rng = np.random.default_rng(seed)
     feature = rng.integers(-values, values, (2, 8, 10, 2)).astype("float32")
     boxes = np.array([boxes, boxes[::-1]], "float32")
     weights = rng.normal(size=(*boxes.shape[:2], pool_size, pool_size, 2)).astype("float32")
-    layer = ExactRoIPooling(pool_size, bins=rule)
+    layer = ExactRoIPooling(pool_size, bins=rule, corners=corners)
     pooled, gradient = pool(layer, tf.constant(feature), tf.constant(boxes), weights)
     expected = np.zeros_like(feature)
     for image, row in np.ndindex(boxes.shape[:2]):
         one = pool_by_hand(
-            feature[image], boxes[image, row], weights[image, row], expected[image], 16, pool_size, rule
+            feature[image],
+            boxes[image, row],
+            weights[image, row],
+            expected[image],
+            16,
+            pool_size,
+            rule,
+            corners,
         )
         np.testing.assert_array_equal(pooled[image, row], one)
     np.testing.assert_allclose(gradient, expected, rtol=0, atol=1e-5)
@@ -116,7 +124,9 @@ def test_bins_of_any_size(pool_size, count):
         np.testing.assert_array_equal(pooled[0, row], expected)
 
 
-def test_the_well_known_example():
+@pytest.mark.parametrize("corners, box", [("inclusive", [0, 3, 6, 7]), ("half_open", [0, 3, 7, 8])])
+def test_the_well_known_example(corners, box):
+    """Columns 0–6 and rows 3–7, as each rule writes them."""
     feature = """
         0.88 0.44 0.14 0.16 0.37 0.77 0.96 0.27
         0.19 0.45 0.57 0.16 0.63 0.29 0.71 0.70
@@ -128,10 +138,10 @@ def test_the_well_known_example():
         0.83 0.24 0.97 0.04 0.24 0.35 0.50 0.91
     """
     feature = np.array(feature.split(), "float32").reshape(1, 8, 8, 1)
-    region = tf.constant([[[0.0, 3, 6, 7]]])  # columns 0–6, rows 3–7
+    region = tf.constant([[box]], tf.float32)
     answers = {"partition": [[0.85, 0.84], [0.97, 0.96]], "overlapping": [[0.85, 0.96], [0.97, 0.96]]}
     for rule, answer in answers.items():
-        pooled = ExactRoIPooling(2, strides=(1,), bins=rule)(feature, region)
+        pooled = ExactRoIPooling(2, strides=(1,), bins=rule, corners=corners)(feature, region)
         np.testing.assert_array_equal(pooled[0, 0, :, :, 0], np.array(answer, "float32"))
 
 
@@ -181,6 +191,8 @@ def test_half_precision_gradients_are_summed_in_float32():
         assert gradient == 4096
 
 
-def test_unknown_bins():
+def test_unknown_rules():
     with pytest.raises(ValueError, match="Unknown bins 'rounded'; use 'overlapping' or 'partition'"):
         ExactRoIPooling(bins="rounded")
+    with pytest.raises(ValueError, match="Unknown corners 'open'; use 'inclusive' or 'half_open'"):
+        ExactRoIPooling(corners="open")

@@ -35,6 +35,7 @@ CASES = {
             "nms_iou": 0.6,
             "min_size": 2.0,
             "coder_weights": (2.0, 2.0, 1.0, 1.0),
+            "min_size_first": True,
         },
         [MAPS],
     ),
@@ -42,12 +43,12 @@ CASES = {
     "roi_pooling": (layers.RoIPooling, SAMPLING, [MAPS, (2, 6, 4)]),
     "exact_roi_pooling": (
         layers.ExactRoIPooling,
-        {**LEVELS, "pool_size": 3, "bins": "partition"},
+        {**LEVELS, "pool_size": 3, "bins": "partition", "corners": "half_open"},
         [MAPS, (2, 6, 4)],
     ),
     "spatial_pyramid_pooling": (
         layers.SpatialPyramidPooling,
-        {**LEVELS, "levels": [1, 2]},
+        {**LEVELS, "levels": [1, 2], "corners": "centers", "offset": 0.25},
         [MAPS, (2, 6, 4)],
     ),
     "head": (

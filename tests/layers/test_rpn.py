@@ -60,44 +60,70 @@ def iou(box, other):
     return shared / ((box[2:] - box[:2]).prod() + (other[2:] - other[:2]).prod() - shared)
 
 
-def proposals_by_hand(answer, image, cells, pre_nms, post_nms, min_size, nms_iou=0.7):
-    """Section 3.1 a level at a time, from the layer's logits, deltas and anchors: pairs of logit and box."""
+def box_by_hand(answer, image, row):
+    x1, y1, x2, y2 = answer["anchors"].numpy()[row]
+    tx, ty, tw, th = answer["deltas"].numpy()[image, row]
+    x, y = (x1 + x2) / 2 + tx * (x2 - x1), (y1 + y2) / 2 + ty * (y2 - y1)
+    w, h = (x2 - x1) * np.exp(tw), (y2 - y1) * np.exp(th)
     height, width = SHAPES[image]
+    return np.array([x - w / 2, y - h / 2, x + w / 2, y + h / 2]).clip(0, [width, height, width, height])
+
+
+def proposals_by_hand(answer, image, cells, pre_nms, post_nms, min_size, min_size_first, nms_iou=0.7):
+    """Section 3.1 a level at a time, from the layer's logits, deltas and anchors: pairs of logit and box.
+
+    The cut and the filter in the order of py-faster-rcnn's proposal_layer.py, steps 3 to 5, or of
+    torchvision's `filter_proposals`.
+    """
+
+    def large(rows):
+        boxes = (box_by_hand(answer, image, row) for row in rows)
+        return [row for row, box in zip(rows, boxes) if np.all(box[2:] - box[:2] >= min_size)]
+
     found, start = [], 0
     for count in cells:
         rows = np.arange(start, start + count)
         start += count
-        logits = answer["objectness"].numpy()[image, rows]
+        logits = answer["objectness"].numpy()[image]
+        rows = rows[np.argsort(-logits[rows], kind="stable")]
+        rows = large(rows)[:pre_nms] if min_size_first else large(rows[:pre_nms])
         kept = []
-        for row in rows[np.argsort(-logits, kind="stable")][:pre_nms]:
-            x1, y1, x2, y2 = answer["anchors"].numpy()[row]
-            tx, ty, tw, th = answer["deltas"].numpy()[image, row]
-            x, y = (x1 + x2) / 2 + tx * (x2 - x1), (y1 + y2) / 2 + ty * (y2 - y1)
-            w, h = (x2 - x1) * np.exp(tw), (y2 - y1) * np.exp(th)
-            box = np.array([x - w / 2, y - h / 2, x + w / 2, y + h / 2]).clip(
-                0, [width, height, width, height]
-            )
-            if np.all(box[2:] - box[:2] >= min_size) and all(iou(box, other) <= nms_iou for _, other in kept):
-                kept.append((answer["objectness"].numpy()[image, row], box))
+        for row in rows:
+            box = box_by_hand(answer, image, row)
+            if all(iou(box, other) <= nms_iou for _, other in kept):
+                kept.append((logits[row], box))
         found += kept
     found.sort(key=lambda pair: -pair[0])
     return found[:post_nms]
 
 
+@pytest.mark.parametrize("min_size_first", [False, True])
 @pytest.mark.parametrize("training, pre_nms, post_nms", [(True, 40, 30), (False, 25, 12)])
-def test_proposals_equal_a_loop(training, pre_nms, post_nms):
-    rpn, features = pyramid_rpn(), pyramid_features()
+def test_proposals_equal_a_loop(training, pre_nms, post_nms, min_size_first):
+    # Four boxes of five are below 14 px, so that the order of cut and filter decides.
+    rpn, features = pyramid_rpn(min_size=14.0, min_size_first=min_size_first), pyramid_features()
     rpn(features)
     excite(rpn)
     answer = rpn(features, SHAPES, training=training)
     assert answer["proposals"].shape == (2, post_nms, 4)
     for image in range(2):
-        expected = proposals_by_hand(answer, image, (8 * 12 * 3, 4 * 6 * 3), pre_nms, post_nms, min_size=6.0)
+        arguments = (answer, image, (8 * 12 * 3, 4 * 6 * 3), pre_nms, post_nms, 14.0)
+        expected = proposals_by_hand(*arguments, min_size_first)
         count = int(answer["count"][image])
         assert count == len(expected)
         boxes, scores = answer["proposals"][image, :count], answer["scores"][image, :count]
         np.testing.assert_allclose(boxes, [box for _, box in expected], rtol=1e-5, atol=1e-3)
         np.testing.assert_allclose(scores, [1 / (1 + np.exp(-logit)) for logit, _ in expected], rtol=1e-5)
+
+
+def test_small_boxes_that_leave_first_give_up_their_places():
+    proposals = {}
+    for first in (False, True):
+        rpn = pyramid_rpn(min_size=14.0, min_size_first=first)
+        rpn(pyramid_features())
+        excite(rpn)
+        proposals[first] = rpn(pyramid_features(), SHAPES, training=True)["count"].numpy()
+    assert np.all(proposals[True] >= proposals[False]) and np.any(proposals[True] > proposals[False])
 
 
 def test_rows_without_a_proposal_are_zero():

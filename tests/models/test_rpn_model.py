@@ -35,6 +35,45 @@ def test_trains(make_batches):
     assert logs[-1]["loss"] < logs[0]["loss"]
 
 
+def equation_1(model, x, y, n_reg, weight):
+    """Faster R-CNN, section 3.1.2: the two terms in NumPy, over the minibatch that the model draws."""
+    rpn = model.rpn(model.features(x["images"], x["image_shapes"], False), x["image_shapes"])
+    index, targets, positive, valid = (
+        part.numpy()
+        for part in model.anchor_targets(rpn["anchors"], x["image_shapes"], y, model.sampling_seed(False))
+    )
+    class_loss = box_loss = 0.0
+    for image, row in zip(*np.nonzero(valid)):
+        logit = rpn["objectness"].numpy()[image, index[image, row]]
+        probability = 1 / (1 + np.exp(-logit))
+        if positive[image, row]:
+            class_loss -= np.log(probability)
+            distance = np.abs(rpn["deltas"].numpy()[image, index[image, row]] - targets[image, row])
+            box_loss += np.where(distance < 1 / 9, 4.5 * distance**2, distance - 1 / 18).sum()
+        else:
+            class_loss -= np.log(1 - probability)
+    return class_loss / valid.sum(), weight * box_loss / n_reg
+
+
+@pytest.mark.parametrize("form", ["py-faster-rcnn", "paper"])
+def test_the_loss_is_equation_1(form, make_batches):
+    ((x, y),) = make_batches(1)
+    paper = {"rpn_box_loss_weight": 10.0, "rpn_box_normalizer": "locations"}
+    keras.utils.set_random_seed(0)
+    model = kf.RPN(**SMALL, **(paper if form == "paper" else {}))
+    # Two images of 96 × 96 pixels, a map of each of the strides 8 to 128.
+    locations = 2 * (12 * 12 + 6 * 6 + 3 * 3 + 2 * 2 + 1)
+    n_reg, weight = (locations, 10.0) if form == "paper" else (2 * model.recipe["rpn_batch_size"], 1.0)
+    losses, _ = model.training_losses(x, y, training=False)
+    expected = equation_1(model, x, y, n_reg, weight)
+    np.testing.assert_allclose([losses["rpn_class_loss"], losses["rpn_box_loss"]], expected, rtol=1e-4)
+
+
+def test_refuses_an_unknown_normalizer():
+    with pytest.raises(ValueError, match="use 'sampled' or 'locations'"):
+        kf.RPN(**SMALL, rpn_box_normalizer="positives")
+
+
 def test_proposals_are_detections_of_one_class(model, image_of):
     image = image_of(90, 130)
     proposals, found = model.propose(image), model.detect(image)

@@ -149,3 +149,19 @@ def test_clone_by_configuration(make_model, image, assert_same):
     twin = kf.FasterRCNN.from_config(model.get_config())
     twin.set_weights(model.get_weights())
     assert_same(twin.detect(image), model.detect(image))
+
+
+@pytest.mark.parametrize("kind", [kf.FasterRCNN, kf.RPN])
+def test_a_file_without_an_argument_is_from_before_it(kind):
+    """Small proposals left after the cut, also on one map; now they leave before it, as in py-faster-rcnn."""
+    names = {"class_names": ["cell"]} if kind is kf.FasterRCNN else {}
+    config = kind(**names, backbone="mobilenet_v2", rpn_channels=8).get_config()
+    assert config.pop("rpn_min_size_first") is True
+    earlier = kind.from_config(config)
+    assert earlier.rpn.min_size_first is earlier.get_config()["rpn_min_size_first"] is False
+
+
+def test_an_earlier_sppnet_has_the_corners_of_then():
+    config = kf.SPPNet(["cell"], backbone="zf", head_units=(8,)).get_config()
+    assert config.pop("pool_corners") == "centers" and config.pop("pool_offset") == 1 / 32
+    assert kf.SPPNet.from_config(config).roi_pooling.corners == "inclusive"

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import keras_frcnn as kf
 from keras_frcnn.data import shapes
+from keras_frcnn.models import staged_training
 
 KINDS = {
     "spp": (kf.SPPNet, {"pool_levels": (1, 2, 4)}),
@@ -109,6 +110,84 @@ def test_cache_is_not_made_twice(dataset, tmp_path):
         assert "features" not in cache  # softmax needs none
         assert len(cache["pooled"]) == len(cache["pairs"]) > 0
         assert np.all(cache["overlaps"][cache["pairs"]].max(1) >= 0.5)
+
+
+def regions_of(model, dataset, index):
+    """Boxes of an image, objects then proposals, and what the model sees of each, alone."""
+    boxes = np.concatenate([dataset.records[index].boxes, dataset.proposals[index]])
+    image = tf.constant(dataset.image(index)[None], tf.float32)
+    return boxes, *model.region_features(image, tf.constant(model.image_size), boxes[None])
+
+
+def overlaps_of(boxes, objects):
+    corner, end = (
+        np.maximum(boxes[:, None, :2], objects[:, :2]),
+        np.minimum(boxes[:, None, 2:], objects[:, 2:]),
+    )
+    shared = np.maximum(end - corner, 0).prod(-1)
+    area, own = ((one[:, 2:] - one[:, :2]).prod(-1) for one in (boxes, objects))
+    return shared / (area[:, None] + own - shared)
+
+
+def test_negatives_of_a_class_are_all_regions_far_from_it(dataset, tmp_path, monkeypatch):
+    """rcnn_train.m, sample_negative_features: overlap with the class below 0.3, objects of others too."""
+    asked = []
+
+    class Noted:
+        def __init__(self, positives, *arguments):
+            self.positives, self.negatives = positives, []
+            asked.append(self)
+
+        def add(self, negatives):
+            self.negatives.append(negatives)
+
+        def solve(self):
+            return 0.0, 0.0
+
+    monkeypatch.setattr(staged_training, "HardNegativeSVM", Noted)
+    model = make("spp", dataset, classifier="svm")
+    model._fit_svms(model.cache_features(dataset, tmp_path))
+    others = 0
+    for index, record in enumerate(dataset.records):
+        boxes, features, _ = regions_of(model, dataset, index)
+        overlaps = overlaps_of(boxes, record.boxes)
+        for label, svm in enumerate(asked):
+            far = overlaps[:, record.labels == label].max(axis=1, initial=0.0) < 0.3
+            np.testing.assert_allclose(svm.negatives[index], features[far], rtol=1e-4, atol=1e-5)
+            others += far[: len(record.boxes)].sum()
+    assert others > 8
+    assert sum(len(svm.positives) for svm in asked) == sum(len(record.boxes) for record in dataset.records)
+
+
+@pytest.mark.parametrize("classifier", ["softmax", "svm"])
+def test_the_scale_of_the_ridge_is_that_of_all_regions(dataset, tmp_path, monkeypatch, classifier):
+    """rcnn_feature_stats.m: the mean norm, made 20, is not that of the regions near objects alone."""
+    seen = []
+
+    class Noted(staged_training.Ridge):
+        def add(self, features, targets):
+            seen.append(features)
+            super().add(features, targets)
+
+    monkeypatch.setattr(staged_training, "Ridge", Noted)
+    model = make("spp", dataset, classifier=classifier, box_positive_iou=0.9)
+    model._fit_boxes(model.cache_features(dataset, tmp_path))
+    norms, near = [], []
+    for index, record in enumerate(dataset.records):
+        boxes, _, pooled = regions_of(model, dataset, index)
+        norms.append(np.linalg.norm(pooled, axis=1))
+        near.append(norms[-1][overlaps_of(boxes, record.boxes).max(axis=1) >= 0.9])
+    norms, near = np.concatenate(norms), np.concatenate(near)
+    assert abs(near.mean() / norms.mean() - 1) > 0.01
+    found = np.linalg.norm(np.concatenate(seen), axis=1)
+    np.testing.assert_allclose(np.sort(found), np.sort(near) * 20 / norms.mean(), rtol=1e-4)
+
+
+def test_the_scale_is_taken_from_a_sample(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(staged_training, "NORM_IMAGES", 2)
+    monkeypatch.setattr(staged_training, "NORM_REGIONS", 3)
+    files = make("spp", dataset).cache_features(dataset, tmp_path)
+    assert sorted(len(np.load(file)["norms"]) for file in files) == [0] * 6 + [3] * 2
 
 
 def test_svms(dataset, tmp_path):

@@ -75,6 +75,26 @@ def test_each_step_may_be_as_long_as_in_the_paper(sets, tmp_path, monkeypatch):
         dataclasses.replace(RECIPE, alternating_steps=(8, 4))
 
 
+@pytest.mark.parametrize("begins", ["new", "first"])
+def test_the_third_step_begins_anew_or_goes_on(sets, tmp_path, monkeypatch, begins):
+    """py-faster-rcnn's stage 2 RPN begins with stage 1's Fast R-CNN, whose layers of an RPN are new."""
+    rpns = []
+
+    def fit(recipe, model, train, val, folder):
+        folder.mkdir(parents=True)
+        if hasattr(model, "rpn"):
+            rpns.append(model.rpn.get_weights())
+            # What training would do.
+            model.rpn.set_weights([weight + 1.0 for weight in model.rpn.get_weights()])
+        model.save(folder / "last.keras")
+
+    monkeypatch.setattr(alternating, "fit", fit)
+    alternating.alternate(dataclasses.replace(RECIPE, alternating_rpn=begins), *sets, tmp_path)
+    first, third = rpns
+    trained = [np.array_equal(one + 1.0, other) for one, other in zip(first, third, strict=True)]
+    assert all(trained) if begins == "first" else not any(trained)
+
+
 def test_refuses_two_images_of_one_name_at_once(sets, tmp_path):
     twice = shapes.load("train", 8)
     twice.records[1] = twice.records[0]

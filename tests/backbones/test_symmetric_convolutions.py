@@ -1,0 +1,40 @@
+"""Convolutions that pad themselves, against zeros around the image and a convolution without padding."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_frcnn.backbones import symmetric_convolutions
+
+
+@pytest.mark.parametrize("side", [(9, 12), (8, 7)])
+@pytest.mark.parametrize("size, strides", [(3, 2), (5, 2), (7, 2), (5, 1)])
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_equals_zeros_around_and_no_padding(depthwise, size, strides, side):
+    kind, filters = ("DepthwiseConv2D", ()) if depthwise else ("Conv2D", (5,))
+    own = getattr(symmetric_convolutions, kind)(*filters, size, strides=strides, padding="same")
+    plain = getattr(keras.layers, kind)(*filters, size, strides=strides, padding="valid")
+    image = tf.random.stateless_normal([2, *side, 3], [0, 1])
+    own.build(image.shape)
+    plain.build(image.shape)
+    values = [tf.random.stateless_normal(weight.shape, [2, 3]) for weight in plain.weights]
+    answers = []
+    own.set_weights(values)
+    plain.set_weights(values)
+    for layer, padding in ((own, 0), (plain, size // 2)):
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            padded = tf.pad(image, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
+            answer = layer(padded)
+            total = tf.reduce_sum(tf.sin(answer))
+        gradients = tape.gradient(total, [image, *layer.trainable_variables])
+        answers.append([answer, *gradients])
+    assert own.compute_output_shape(image.shape) == answers[0][0].shape
+    for one, other in zip(*answers, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_files_have_the_keys_of_keras():
+    for kind in ("Conv2D", "DepthwiseConv2D"):
+        assert getattr(symmetric_convolutions, kind).__name__ == getattr(keras.layers, kind).__name__
