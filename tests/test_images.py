@@ -233,6 +233,11 @@ def test_resized_shape_examples(shape, expected):
     assert images.resized_shape(*shape, (600, 1000)) == expected
 
 
+@pytest.mark.parametrize("limit, side", [(1, 32), (31, 32), (32, 32), (33, 64), (1000, 1024), (1333, 1344)])
+def test_the_canvas_is_a_multiple_of_32(limit, side):
+    assert images.canvas_side((1, limit)) == side
+
+
 def half_pixel_bilinear(image, height, width):
     def weights(old, new):
         matrix = np.zeros([new, old])

@@ -118,6 +118,21 @@ def test_scores_of_minus_infinity_take_no_part():
     np.testing.assert_array_equal(count, [1])
 
 
+def test_thresholds_are_exclusive():
+    """An overlap of exactly the threshold remains, a score of exactly the threshold does not."""
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 5], [30, 30, 40, 40]], "float32")  # IoU 0.5
+    scores = np.array([[0.75], [0.5], [0.25]], "float32")
+    for iou_threshold, score_threshold, left in ((0.5, 0.2, 3), (0.49, 0.2, 2), (0.5, 0.25, 2)):
+        assert suppress(boxes, scores, iou_threshold, score_threshold, 4)[3][0] == left
+
+
+def test_boxes_are_clipped_to_their_own_image():
+    boxes = np.array([[[[-5, -5, 50, 50]]]] * 2, "float32")
+    probabilities, valid = np.array([[[0.1, 0.9]]] * 2, "float32"), np.ones([2, 1], bool)
+    answer = postprocess(probabilities, boxes, valid, [[20, 40], [30, 10]], 0.05, 0.5, 1)
+    np.testing.assert_array_equal(answer["boxes"][:, 0], [[0, 0, 40, 20], [0, 0, 10, 30]])
+
+
 def test_no_more_than_max_outputs_a_group_and_in_all():
     rng = np.random.default_rng(2)
     boxes, scores = some_boxes(rng, 400), rng.random((400, 2)).astype("float32")

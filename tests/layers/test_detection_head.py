@@ -1,5 +1,7 @@
 """The head of Fast R-CNN."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -82,9 +84,22 @@ def test_convolutions_before_the_dense_layers():
     assert [weight.shape for weight in again.weights] == [weight.shape for weight in head.weights]
 
 
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        ({"ranks": (4,)}, "ranks (4,) do not fit 2 layers; give one each."),
+        ({"boxes_from": "fc6"}, "Unknown boxes_from 'fc6'; use 'dense' or 'pooled'."),
+    ],
+)
+def test_refused(arguments, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        DetectionHead(2, units=(8, 9), **arguments)
+
+
 def test_nothing_reads_the_box_of_the_background():
     head = DetectionHead(2, units=(8,), background_box=True)
-    _, deltas = head(POOLED)
+    logits, deltas = head(POOLED)
+    assert head.compute_output_shape(POOLED.shape) == (logits.shape, deltas.shape)
     assert deltas.shape == (2, 3, 2, 4) and head.box_dense.units == 12
     kernel, bias = head.box_dense.get_weights()
     head.box_dense.set_weights([np.concatenate([9 + kernel[:, :4], kernel[:, 4:]], axis=1), bias])
