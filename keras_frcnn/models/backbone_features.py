@@ -13,9 +13,11 @@ class BackboneFeatures:
     """Mixin of `Detector`: the network that makes the features, and the recipe that goes with it."""
 
     def open_backbone(self, arguments):
-        """The `Backbone` that a constructor's arguments name; one's own network may come as its config."""
+        """The `Backbone` that a constructor's arguments name; one's own network is copied, or comes as a config."""
         if isinstance(arguments["backbone"], dict):
             arguments["backbone"] = keras.saving.deserialize_keras_object(arguments["backbone"])
+        elif isinstance(arguments["backbone"], keras.Model):
+            arguments["backbone"] = backbones.copied_network(arguments["backbone"])
         parts = backbones.get(arguments["backbone"], arguments["backbone_weights"])
         if isinstance(arguments["backbone_weights"], dict):
             arguments["backbone_weights"] = parts.source  # the recipe would keep the arrays in memory
@@ -52,9 +54,12 @@ class BackboneFeatures:
             name: known[name] if value is None and name in known else value
             for name, value in arguments.items()
         }
+        recipe["image_size"] = image_ops.checked_image_size(recipe["image_size"])
+        recipe["canvas"] = bool(recipe["canvas"])
+        if "max_detections" in recipe:
+            recipe["max_detections"] = int(recipe["max_detections"])
+        image_ops.checked_rounding(recipe.get("resize_rounding", "exact"))
         self.recipe = MappingProxyType(recipe)
-        self.image_size = image_ops.checked_image_size(recipe["image_size"])
-        self.resize_rounding = image_ops.checked_rounding(recipe.get("resize_rounding", "exact"))
         return SimpleNamespace(**recipe)
 
     def assemble_backbone(self, parts, recipe):
