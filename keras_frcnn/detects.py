@@ -51,12 +51,14 @@ def detect_each(detector, images, proposals, image_size):
     """
     proposals = [None] * len(images) if proposals is None else proposals
     if len(proposals) != len(images):
-        raise ValueError(f"There are {len(images)} images, but proposals for {len(proposals)}; give each its own.")
+        raise ValueError(
+            f"There are {len(images)} images, but proposals for {len(proposals)}; give each its own."
+        )
     return [detector.detect(*pair, image_size=image_size) for pair in zip(images, proposals)]
 
 
 def refuse_proposals(detector):
     """Raise the ValueError of a detector that was given proposals and makes its own."""
     raise ValueError(
-        f"{type(detector).__name__} makes its own proposals; leave proposals out, and give image_size by its name."
+        f"{type(detector).__name__} makes its own proposals; leave them out, and give image_size by name."
     )

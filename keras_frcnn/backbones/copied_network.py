@@ -42,9 +42,7 @@ def _copied(layer):
     if isinstance(layer, keras.layers.Lambda):
         # Its config holds the bytecode of the function, which has lost the names that it reads.
         common = {name: config[name] for name in ("name", "trainable", "dtype")}
-        return type(layer)(
-            layer.function, layer.compute_output_shape, layer.mask, layer.arguments, **common
-        )
+        return type(layer)(layer.function, layer.compute_output_shape, layer.mask, layer.arguments, **common)
     try:
         return type(layer).from_config(config)
     except Exception as error:  # whatever the layer's own class raises

@@ -27,6 +27,6 @@ class Argument:
 
     def __set__(self, model, value):
         raise AttributeError(
-            f"{self.attribute} cannot be set, because the parts of a detector are built for it; make a copy with "
-            f"another {self.name}: keras_frcnn.export.with_settings(model, {self.name}=…)."
+            f"{self.attribute} cannot be set, because the parts of a detector are built for it; make a copy "
+            f"with another {self.name}: keras_frcnn.export.with_settings(model, {self.name}=…)."
         )

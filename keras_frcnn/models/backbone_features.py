@@ -13,7 +13,7 @@ class BackboneFeatures:
     """Mixin of `Detector`: the network that makes the features, and the recipe that goes with it."""
 
     def open_backbone(self, arguments):
-        """The `Backbone` that a constructor's arguments name; one's own network is copied, or comes as a config."""
+        """The `Backbone` that a constructor's arguments name; a network of one's own is copied."""
         if isinstance(arguments["backbone"], dict):
             arguments["backbone"] = keras.saving.deserialize_keras_object(arguments["backbone"])
         elif isinstance(arguments["backbone"], keras.Model):
@@ -77,6 +77,7 @@ class BackboneFeatures:
             for norm in parts.norms():
                 norm.epsilon = float(epsilon)
         self.pixels = PixelNormalization(recipe.preprocessing, self.stride, name="pixels")
+        self.pixels.build((None, None, None, 3), (None, 2))
         self.backbone = parts.network
         self.backbone_parts = parts
 

@@ -21,8 +21,8 @@ def check_images(x, name):
     shape = _shape(x["images"] if isinstance(x, dict) else x)
     if shape.rank is not None and (shape.rank != 4 or shape[-1] not in (3, None)):
         raise ValueError(
-            f"{name} wants a batch of RGB images [B, H, W, 3] and got shape {tuple(shape)}; give a single image as "
-            "image[None], a grey one with its channel three times, or a file to detect."
+            f"{name} wants a batch of RGB images [B, H, W, 3] and got shape {tuple(shape)}; give a single image "
+            "as image[None], a grey one with its channel three times, or a file to detect."
         )
 
 
@@ -60,8 +60,8 @@ def check_targets(y, sample_weight):
     """
     if sample_weight is not None:
         raise ValueError(
-            "The losses of a detector count anchors and RoIs, which sample_weight and class_weight do not know; "
-            "leave these out, and mark objects that are not to count with 'ignore'."
+            "The losses of a detector count anchors and RoIs, of which sample_weight and class_weight know "
+            "nothing; leave these out, and mark objects that are not to count with 'ignore'."
         )
     names = {"boxes", "labels", "ignore"}
     if not isinstance(y, dict) or names - y.keys() or _shape(y["boxes"])[-1] not in (4, None):

@@ -203,13 +203,13 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
         """
         if loss is not None or loss_weights is not None:
             raise ValueError(
-                "The losses are part of a detector; leave loss and loss_weights out of compile, and weigh them by "
-                "arguments of its constructor."
+                "The losses are part of a detector; leave loss and loss_weights out of compile, and weigh them "
+                "by arguments of its constructor."
             )
         if metrics is not None or weighted_metrics is not None:
             raise ValueError(
-                "Metrics of Keras do not know detections; leave metrics out of compile, and give fit the callback "
-                "keras_frcnn.callbacks.DetectionMetrics(dataset)."
+                "Metrics of Keras know no detections; leave metrics and weighted_metrics out of compile, and "
+                "give fit the callback keras_frcnn.callbacks.DetectionMetrics(dataset)."
             )
         if optimizer is None:
             optimizer = keras.optimizers.SGD(0.01, momentum=0.9, global_clipnorm=10.0)

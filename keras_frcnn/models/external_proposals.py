@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
-from keras_frcnn import images as image_ops
 from keras_frcnn.models import batches
 from keras_frcnn.models.region_classification import RegionClassification
 from keras_frcnn.sampling import recall

@@ -112,6 +112,9 @@ class RCNN(StagedTraining, Detector):
         # Pixels are features of stride 1: warping is RoIAlign with one sample a bin.
         return RoIAlign(recipe.warp_size, strides=(1,), samples=1, name="warp")
 
+    def pooled_channels(self, parts):
+        return 3
+
     def pooled_shape(self, parts, recipe):
         channels = parts.network.outputs[0].shape[-1]
         return (None, None, recipe.pool_size, recipe.pool_size, channels)
