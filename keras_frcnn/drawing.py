@@ -64,7 +64,7 @@ def draw_grid(detector, dataset, path, images=8, columns=4, score_threshold=0.5)
     """Write a picture of a detector's answers to some images of a data set, spread evenly over it.
 
     Args:
-        detector: anything with `class_names` and `detect`; one that `needs_proposals` gets those of the set.
+        detector: any `detects.Detects`; one that `needs_proposals` gets those of the set.
         dataset: `DetectionDataset`; images without objects are passed over where there are enough others.
         path: PNG file to write.
         images: how many.

@@ -3,6 +3,7 @@
 import keras
 
 from keras_frcnn.backbones.backbone import Backbone, dtype_policy, mark_source
+from keras_frcnn.backbones.copied_network import copied_network
 from keras_frcnn.backbones.mobilenet_v2 import mobilenet_v2, mobilenet_v2_fpn
 from keras_frcnn.backbones.mobilenet_v3_large_320_fpn import mobilenet_v3_large_320_fpn
 from keras_frcnn.backbones.mobilenet_v3_large_fpn import mobilenet_v3_large_fpn
@@ -98,6 +99,7 @@ def _from_model(model, weights):
 __all__ = [
     "NETWORKS",
     "Backbone",
+    "copied_network",
     "dtype_policy",
     "get",
     "mobilenet_v2",

@@ -36,9 +36,8 @@ def evaluate(detector, dataset):
     Classes are matched by name; detections of classes that the set does not have are left out.
 
     Args:
-        detector: a model or an export: anything with `class_names` and `detect(image)`, which gives a dict of
-            "boxes" `[N, 4]`, "scores" `[N]` and "labels" `[N]`. One that `needs_proposals` gets those of the
-            set, if it has any, as `detect(image, proposals)`. An `RPN` is scored by recall.
+        detector: a model, an export or another `detects.Detects`. One that `needs_proposals` gets those of the
+            set, if it has any. An `RPN` is scored by recall.
         dataset: `DetectionDataset`, from `keras_frcnn.data.load`.
 
     Returns:

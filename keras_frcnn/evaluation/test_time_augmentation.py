@@ -3,12 +3,11 @@
 Letters: N detections, P proposals, K classes.
 """
 
-import inspect
-
 import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import images as image_ops
+from keras_frcnn.detects import detect_each, refuse_proposals
 from keras_frcnn.nms import grouped_nms
 
 SCALES = 0.8, 1.0, 1.2
@@ -18,7 +17,7 @@ class TestTimeAugmentation:
     """A detector that looks at every image several times and merges the answers by per-class NMS.
 
     Args:
-        detector: a model or an export: anything with `class_names` and `detect(image)`.
+        detector: a model or an export: any `detects.Detects`.
         short_sides: short sides to resize to, pixels; the limit of the long side grows with them. By default
             0.8, 1 and 1.2 times the detector's own. An export and a model with `canvas=True` or with
             `pyramid_sides` are used as they are.
@@ -30,6 +29,7 @@ class TestTimeAugmentation:
     Attributes:
         class_names: tuple of the names of the K classes.
         needs_proposals: bool, whether the detector works on external proposals.
+        has_one_size: True, for `detect` takes no `image_size`.
 
     Raises:
         ValueError: `short_sides` for a detector of one size, or an argument out of range.
@@ -39,6 +39,7 @@ class TestTimeAugmentation:
     """
 
     __test__ = False  # pytest takes a class of such a name for a test
+    has_one_size = True
 
     def __init__(self, detector, short_sides=None, flip=True, nms_iou=0.5, max_detections=None):
         if not 0 <= nms_iou <= 1:
@@ -56,39 +57,43 @@ class TestTimeAugmentation:
         self._views = [(size, mirror) for size in self._sizes(short_sides) for mirror in mirrored]
 
     def _sizes(self, short_sides):
-        """The arguments of `detect` for each size: dicts, one without entries for a detector of one size."""
-        options = inspect.signature(self.detector.detect).parameters
-        if "image_size" not in options or getattr(self.detector, "has_one_size", False):
+        """The `image_size` of `detect` for each size; a single None for a detector of one size."""
+        if getattr(self.detector, "has_one_size", False):
             if short_sides is not None:
                 raise ValueError(
                     "This detector has sizes of its own, as exports and models with canvas=True or with "
                     "pyramid_sides have; leave short_sides out."
                 )
-            return [{}]
+            return [None]
         short, long = self.detector.image_size
         sides = [round(scale * short) for scale in SCALES] if short_sides is None else list(short_sides)
         if not sides or min(sides) < 1:
             raise ValueError(f"short_sides is {short_sides}; give one or more sides of at least 1 pixel.")
-        return [{"image_size": (side, round(side * long / short))} for side in sides]
+        return [(side, round(side * long / short)) for side in sides]
 
-    def detect(self, image, proposals=None):
+    def detect(self, image, proposals=None, *, image_size=None):
         """Detect objects in images as they are: any size, answered in their own pixels.
 
         Args:
             image: path, or array `[H, W, 3]` RGB 0–255; or a list of these.
             proposals: array `[P, 4]` xyxy, pixels, or a list of these, for a detector that needs them; by
                 default those of selective search.
+            image_size: None, for the views have sizes of their own.
 
         Returns:
             dict of arrays "boxes" float32 `[N, 4]` (pixels), "scores" float32 `[N]` (0–1, best first) and
             "labels" int32 `[N]` (0…K−1), without padding; a list of such for a list.
 
         Raises:
-            FileNotFoundError, ValueError: a file is missing or no image.
+            FileNotFoundError: there is no such file.
+            ValueError: a file is no image, the detector makes its own proposals, or a size is given.
         """
+        if image_size is not None:
+            raise ValueError("The views have sizes of their own; leave image_size out, and see short_sides.")
         if isinstance(image, list):
-            proposals = [None] * len(image) if proposals is None else proposals
-            return [self.detect(one, boxes) for one, boxes in zip(image, proposals, strict=True)]
+            return detect_each(self, image, proposals, None)
+        if proposals is not None and not self.needs_proposals:
+            refuse_proposals(self.detector)
         image = image_ops.as_image(image)
         if proposals is None and self.needs_proposals:
             from keras_frcnn.data.selective_search import selective_search  # OpenCV, which few models need
@@ -99,11 +104,11 @@ class TestTimeAugmentation:
     def _seen(self, image, proposals, size, mirror):
         """The detector's answer to one view, in pixels of the image itself."""
         width = image.shape[1]
-        given = {} if proposals is None else {"proposals": np.asarray(proposals, np.float32)}
+        given = None if proposals is None else np.asarray(proposals, np.float32)
         if not mirror:
-            return self.detector.detect(image, **given, **size)
-        given = {name: _mirrored(boxes, width) for name, boxes in given.items()}
-        found = self.detector.detect(np.ascontiguousarray(image[:, ::-1]), **given, **size)
+            return self.detector.detect(image, given, image_size=size)
+        given = None if given is None else _mirrored(given, width)
+        found = self.detector.detect(np.ascontiguousarray(image[:, ::-1]), given, image_size=size)
         return {**found, "boxes": _mirrored(found["boxes"], width)}
 
     def _merged(self, views):

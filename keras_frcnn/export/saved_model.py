@@ -53,7 +53,8 @@ def saved_model(
     image), `detection_scores` `[B, N]`, `detection_classes` `[B, N]` counted from 1 and
     `num_detections` `[B]`; padding rows are box 0, score 0, class 1. `serving_bytes` also answers
     `image_ok` `[B]`: 0 for bytes that cannot be decoded or exceed a limit, which have no detections and
-    leave their neighbours alone.
+    leave their neighbours alone. The object that `tf.saved_model.load` gives is a function too, with the
+    arguments and the answer of `serving_default`.
 
     Beside the SavedModel proper the folder has `assets/labels.txt` (a class a line), `assets/label_map.pbtxt`
     (the same for clients of the TF Object Detection API), `assets/model.json` (what a client may want to
@@ -116,6 +117,8 @@ def saved_model(
         module.weights = [
             weight for serve in functions.values() for weight in serve.get_concrete_function().variables
         ]
+        # Clients of the TF Object Detection API call the loaded object itself.
+        module.__call__ = functions["serving_default"]
         module.assets = [tf.saved_model.Asset(str(folder / name)) for name in assets]
         tf.saved_model.save(
             module,

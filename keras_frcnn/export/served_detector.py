@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import images as image_ops
+from keras_frcnn.detects import detect_each, refuse_proposals
 from keras_frcnn.export.versions import versions
 from keras_frcnn.models.external_proposals import checked_proposals
 
@@ -26,8 +27,7 @@ class ServedDetector:
         class_names: tuple of the names of the K classes.
         needs_proposals: bool, whether the model works on external proposals.
         only_proposals: bool, whether it is an RPN.
-        image_size: `(short side, limit of the long side)` that images are resized to, pixels.
-        max_detections: int, the most an image.
+        has_one_size: True, for `detect` takes no `image_size`.
         description: dict, the whole of `assets/model.json`.
 
     Raises:
@@ -39,35 +39,50 @@ class ServedDetector:
         >>> detector.detect("cells.jpg")["labels"]
     """
 
+    has_one_size = True
+
     def __init__(self, path):
         self.description = _read_description(Path(path))
         self.class_names = tuple(self.description["class_names"])
-        self.image_size = tuple(self.description["image_size"])
-        self.max_detections = self.description["max_detections"]
         # The functions of a SavedModel hold its weights only as long as the object lives that was loaded.
         self._loaded = _load(path)
         self._serve = self._loaded.signatures["serving_default"]
         self.only_proposals = self.description["model"] == "RPN"
         self.needs_proposals = "proposals" in self._serve.structured_input_signature[1]
 
-    def detect(self, image, proposals=None):
+    @property
+    def image_size(self):
+        """`(short side, limit of the long side)` that images are resized to, pixels."""
+        return tuple(self.description["image_size"])
+
+    @property
+    def max_detections(self):
+        """The most detections an image."""
+        return self.description["max_detections"]
+
+    def detect(self, image, proposals=None, *, image_size=None):
         """Detect objects in images as they are: any size, answered in their own pixels.
 
         Args:
             image: path, or array `[H, W, 3]` RGB 0–255, rounded to whole numbers; or a list of these.
             proposals: of models on external proposals: array `[P, 4]` xyxy, pixels, or a list of these; by
                 default those of selective search.
+            image_size: None, for an export has one size; `with_settings` and `saved_model` take another.
 
         Returns:
             dict of arrays "boxes" float32 `[N, 4]` (pixels), "scores" float32 `[N]` (0–1, best first) and
             "labels" int32 `[N]` (0…K−1), without padding; a list of such for a list.
 
         Raises:
-            FileNotFoundError, ValueError: a file is missing or no image.
+            FileNotFoundError: there is no such file.
+            ValueError: a file is no image, the model makes its own proposals, or a size is given.
         """
+        if image_size is not None:
+            raise ValueError("An export has one image_size; leave it out, or export the model again with it.")
         if isinstance(image, list):
-            proposals = [None] * len(image) if proposals is None else proposals
-            return [self.detect(one, boxes) for one, boxes in zip(image, proposals, strict=True)]
+            return detect_each(self, image, proposals, None)
+        if proposals is not None and not self.needs_proposals:
+            refuse_proposals(self)
         image = image_ops.as_image(image)
         if image.dtype != np.uint8:
             image = np.clip(np.rint(image), 0, 255).astype(np.uint8)

@@ -33,21 +33,33 @@ def signatures(model, max_bytes, max_pixels):
         dict of `tf.function`; a model on external proposals has no "serving_bytes".
     """
     if model.needs_proposals:
-        return {"serving_default": _from_images(model, PROPOSALS)}
+        return {"serving_default": _from_regions(model)}
     from_bytes = _from_bytes(model, max_bytes, max_pixels)
     return {"serving_default": _from_images(model), "serving_bytes": from_bytes}
 
 
-def _from_images(model, *further):
-    @tf.function(input_signature=[IMAGES, *further], autograph=False)
-    def serve(images, *proposals):
-        batch, shape = tf.shape(images)[0], tf.shape(images)[1:3]
-        answer = tf.cond(
-            batch > 0, lambda: model.detect_batch(images, None, *proposals), lambda: _nothing(model, 0)
-        )
-        return _contract(answer, tf.tile(shape[None], [batch, 1]))
+def _from_images(model):
+    @tf.function(input_signature=[IMAGES], autograph=False)
+    def serve(input_tensor):
+        return _detect(model, input_tensor)
 
     return serve
+
+
+def _from_regions(model):
+    @tf.function(input_signature=[IMAGES, PROPOSALS], autograph=False)
+    def serve(input_tensor, proposals):
+        return _detect(model, input_tensor, proposals)
+
+    return serve
+
+
+def _detect(model, images, *proposals):
+    batch, shape = tf.shape(images)[0], tf.shape(images)[1:3]
+    answer = tf.cond(
+        batch > 0, lambda: model.detect_batch(images, None, *proposals), lambda: _nothing(model, 0)
+    )
+    return _contract(answer, tf.tile(shape[None], [batch, 1]))
 
 
 def _from_bytes(model, max_bytes, max_pixels):

@@ -54,6 +54,11 @@ class NormalisedDense(keras.layers.Dense):
     def save_own_variables(self, store):
         store["0"], store["1"] = self.folded()
         store["2"], store["3"] = self.mean.numpy(), self.deviation.numpy()
+        # Dividing the folded ones gives these but for their last digit, and training is to go on exactly.
+        store["kernel"], store["bias"] = self.kernel.numpy(), self.bias.numpy()
 
     def load_own_variables(self, store):
         self._take(*(store[name][...] for name in "0123"))
+        if "kernel" in store.keys():  # files of version 0.1.0 have the folded ones alone
+            self.kernel.assign(store["kernel"][...])
+            self.bias.assign(store["bias"][...])

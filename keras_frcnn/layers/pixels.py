@@ -36,6 +36,9 @@ class PixelNormalization(keras.layers.Layer):
         self.multiple = int(multiple)
         self.built = True
 
+    def build(self, images_shape, image_shapes_shape):
+        """Nothing is made; `summary` shows the shapes that a layer is built for."""
+
     def call(self, images, image_shapes):
         batch, height, width = tf.unstack(tf.shape(images)[:3])
         if self.preprocessing == "caffe":

@@ -34,6 +34,9 @@ class RoILayer(keras.layers.Layer):
         self.canonical_level = int(canonical_level)
         self.built = True
 
+    def build(self, features_shape, boxes_shape):
+        """Nothing is made; `summary` shows the shapes that a layer is built for."""
+
     def roi_shape(self, channels):
         """Shape of one pooled RoI."""
         raise NotImplementedError

@@ -247,6 +247,11 @@ class RegionProposalNetwork(keras.layers.Layer):
             "count": spec(batch, dtype="int32"),
         }
 
+    def compute_output_shape(self, features_shape, image_shapes_shape=None):
+        first = features_shape[0] if isinstance(features_shape, list) else features_shape
+        spec = self.compute_output_spec(keras.KerasTensor(first))
+        return {name: value.shape for name, value in spec.items()}
+
     def get_config(self):
         return {
             **super().get_config(),

@@ -13,9 +13,11 @@ class BackboneFeatures:
     """Mixin of `Detector`: the network that makes the features, and the recipe that goes with it."""
 
     def open_backbone(self, arguments):
-        """The `Backbone` that a constructor's arguments name; one's own network may come as its config."""
+        """The `Backbone` that a constructor's arguments name; a network of one's own is copied."""
         if isinstance(arguments["backbone"], dict):
             arguments["backbone"] = keras.saving.deserialize_keras_object(arguments["backbone"])
+        elif isinstance(arguments["backbone"], keras.Model):
+            arguments["backbone"] = backbones.copied_network(arguments["backbone"])
         parts = backbones.get(arguments["backbone"], arguments["backbone_weights"])
         if isinstance(arguments["backbone_weights"], dict):
             arguments["backbone_weights"] = parts.source  # the recipe would keep the arrays in memory
@@ -52,9 +54,12 @@ class BackboneFeatures:
             name: known[name] if value is None and name in known else value
             for name, value in arguments.items()
         }
+        recipe["image_size"] = image_ops.checked_image_size(recipe["image_size"])
+        recipe["canvas"] = bool(recipe["canvas"])
+        if "max_detections" in recipe:
+            recipe["max_detections"] = int(recipe["max_detections"])
+        image_ops.checked_rounding(recipe.get("resize_rounding", "exact"))
         self.recipe = MappingProxyType(recipe)
-        self.image_size = image_ops.checked_image_size(recipe["image_size"])
-        self.resize_rounding = image_ops.checked_rounding(recipe.get("resize_rounding", "exact"))
         return SimpleNamespace(**recipe)
 
     def assemble_backbone(self, parts, recipe):
@@ -72,6 +77,7 @@ class BackboneFeatures:
             for norm in parts.norms():
                 norm.epsilon = float(epsilon)
         self.pixels = PixelNormalization(recipe.preprocessing, self.stride, name="pixels")
+        self.pixels.build((None, None, None, 3), (None, 2))
         self.backbone = parts.network
         self.backbone_parts = parts
 

@@ -3,13 +3,22 @@
 Letters: B images, N detections, M ground-truth boxes, K classes.
 """
 
+from types import MappingProxyType
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import images as image_ops
+from keras_frcnn.models import batches
+from keras_frcnn.models.argument import Argument
 from keras_frcnn.models.backbone_features import BackboneFeatures
 from keras_frcnn.models.loading_report import loading_report
 from keras_frcnn.models.whole_images import WholeImages
+from keras_frcnn.trainable_flags import set_trainable_flags, trainable_flags
+
+# In a weights file, among the model's own variables: the states of all random generators, int64 `[G, 2]`.
+RANDOM_STATE = "random_state"
 
 
 class Detector(WholeImages, BackboneFeatures, keras.Model):
@@ -17,14 +26,19 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
 
     Args:
         class_names: names of the K classes, without background; their order gives the labels 0…K−1.
-        canvas: whether every image is letterboxed into one square, so that a batch of any images is one pass.
-        max_detections: rows of the answer (N).
         loss_names: names of the losses and other figures that `training_losses` gives, for the logs.
 
     Attributes:
         image_size: `(short side, limit of the long side)` that `detect` and the export resize to, pixels.
         resize_rounding: how its sides are rounded, see `images.resized_shape`.
+        canvas: whether every image is letterboxed into one square, so that a batch of any images is one pass.
+        max_detections: rows of the answer (N).
     """
+
+    image_size = Argument()
+    resize_rounding = Argument(default="exact")
+    canvas = Argument()
+    max_detections = Argument()
 
     needs_proposals = False
     has_stages = False  # whether `finish_training` has work to do
@@ -32,17 +46,22 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
     score_name = "val_voc_ap50"  # the log that says which epoch is best
     earlier = {}  # what the method did before there was an argument for it, where the default is another
 
-    def __init__(self, class_names, canvas, max_detections, loss_names, **kwargs):
+    def __init__(self, class_names, loss_names, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.class_names = _checked_class_names(class_names)
-        self.canvas = bool(canvas)
-        self.max_detections = int(max_detections)
         self.restored = False
         self.weight_origins = {}
         self.built = True  # the constructor of a subclass makes and builds every part
         self.jit_compile = False  # also without `compile`: "auto" would take XLA on the first GPU
         self.sampling_seeds = keras.random.SeedGenerator(name="sampling_seeds")
         self._figures = [keras.metrics.Mean(name=name) for name in ("loss", *loss_names)]
+
+    def finish_assembly(self):
+        """Remember what trains by the arguments alone; the last line of a subclass's constructor."""
+        flags = trainable_flags(self)
+        if isinstance(self.recipe["backbone"], keras.Model):
+            flags = {}  # the config of a network of one's own does not tell what is frozen deep inside
+        self._flags_by_arguments = MappingProxyType(flags)
 
     # What a subclass gives: `recipe`, its arguments, all resolved; and two methods.
 
@@ -95,6 +114,10 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
 
     # Keras.
 
+    def __call__(self, x, *args, **kwargs):
+        self.check_inputs(x)  # here, because Keras would add its own words to what `call` raises
+        return super().__call__(x, *args, **kwargs)
+
     def call(self, x, training=False):
         """Detections in pixels of the given images, which are not resized.
 
@@ -140,11 +163,15 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
             for name, (dtype, shape) in shapes.items()
         }
 
+    def check_inputs(self, x):
+        """Refuse what is no batch for this model, in one sentence."""
+        batches.check_images(x, type(self).__name__)
+
     def unpack(self, x):
         """A batch as a dict with "image_shapes", out of a dict or of plain images; with `canvas`, in the one
         square."""
-        x = dict(x) if isinstance(x, dict) else {"images": tf.convert_to_tensor(x)}
-        images = x["images"]
+        x = dict(x) if isinstance(x, dict) else {"images": x}
+        images = x["images"] = tf.convert_to_tensor(x["images"])
         shape = tf.shape(images)
         image_shapes = tf.cast(x.get("image_shapes", tf.tile(shape[None, 1:3], [shape[0], 1])), tf.int32)
         if self.canvas:
@@ -159,7 +186,10 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
     def compile(
         self,
         optimizer=None,
-        *,
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        weighted_metrics=None,
         run_eagerly=False,
         steps_per_execution=1,
         jit_compile=False,
@@ -169,10 +199,24 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
 
         Args:
             optimizer: any Keras optimizer; by default SGD with rate 0.01, momentum 0.9, global clip norm 10.
+            loss, loss_weights, metrics, weighted_metrics: refused; a detector has its own.
             run_eagerly, steps_per_execution, auto_scale_loss: as in `keras.Model.compile`.
             jit_compile: whether XLA compiles the steps of `fit`, anew for each shape of a batch;
                 see `keras_frcnn.kernels`.
+
+        Raises:
+            ValueError: a loss or metrics are given.
         """
+        if loss is not None or loss_weights is not None:
+            raise ValueError(
+                "The losses are part of a detector; leave loss and loss_weights out of compile, and weigh them "
+                "by arguments of its constructor."
+            )
+        if metrics is not None or weighted_metrics is not None:
+            raise ValueError(
+                "Metrics of Keras know no detections; leave metrics and weighted_metrics out of compile, and "
+                "give fit the callback keras_frcnn.callbacks.DetectionMetrics(dataset)."
+            )
         if optimizer is None:
             optimizer = keras.optimizers.SGD(0.01, momentum=0.9, global_clipnorm=10.0)
         super().compile(
@@ -204,9 +248,8 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
         self.optimizer.build(self.trainable_variables)
 
     def train_step(self, data):
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
-            loss, logs = self._loss_and_logs(x, y, training=True)
+            loss, logs = self._loss_and_logs(data, training=True)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_variables)
         # Else the optimizer's first products, as large as the weights, would wait in memory all the step.
@@ -216,12 +259,19 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
         return self._log(logs)
 
     def test_step(self, data):
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
-        _, logs = self._loss_and_logs(x, y, training=False)
+        _, logs = self._loss_and_logs(data, training=False)
         return self._log(logs)
 
-    def _loss_and_logs(self, x, y, training):
+    @property
+    def metrics(self):
+        # Without the tracker that Keras adds for the loss, which is among these.
+        return list(self._figures)
+
+    def _loss_and_logs(self, data, training):
         """The loss with the layers' own, such as weight decay; and the logs as pairs of value and weight."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        self.check_inputs(x)
+        batches.check_targets(y, sample_weight)
         losses, figures = self.training_losses(x, y, training)
         loss = tf.add_n([*losses.values(), *(tf.cast(extra, tf.float32) for extra in self.losses)])
         return loss, {name: (value, 1.0) for name, value in {"loss": loss, **losses}.items()} | figures
@@ -240,23 +290,55 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
         recipe = {name: value for name, value in self.recipe.items() if name != "backbone_weights"}
         if isinstance(recipe["backbone"], keras.Model):
             recipe["backbone"] = keras.saving.serialize_keras_object(recipe["backbone"])
+        flags = trainable_flags(self).items()
+        changed = {path: flag for path, flag in flags if flag != self._flags_by_arguments.get(path, True)}
         return {
             **recipe,
             **super().get_config(),
             "class_names": list(self.class_names),
             "image_size": list(self.image_size),
-            "canvas": self.canvas,
-            "max_detections": self.max_detections,
+            **({"trainable_flags": changed} if changed else {}),
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         # A file from before there was an argument answers as it did then.
-        return super().from_config({**cls.earlier, **config}, custom_objects)
+        arguments = {**cls.earlier, **config}
+        # Not an argument: what was frozen or thawed after construction.
+        flags = arguments.pop("trainable_flags", {})
+        model = super().from_config(arguments, custom_objects)
+        set_trainable_flags(model, flags)
+        return model
+
+    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
+        """Save as a `.keras` file; see `keras.Model.save`.
+
+        Raises:
+            ValueError: the name ends in `.h5` or `.hdf5`, Keras's older format, which cannot hold a detector.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(
+                f"A detector cannot be loaded from the older format of {filepath}; name it .keras, or "
+                ".weights.h5 with save_weights and ModelCheckpoint(save_weights_only=True)."
+            )
+        super().save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        store[RANDOM_STATE] = np.stack([state.numpy() for state in self._random_states()])
 
     def load_own_variables(self, store):
         self.restored = True
-        super().load_own_variables(store)
+        super().load_own_variables({name: store[name] for name in store.keys() if name != RANDOM_STATE})
+        # Files of version 0.1.0 have none; those of a model without dropout have that of the sampling alone.
+        if RANDOM_STATE in store.keys():
+            for state, value in zip(self._random_states(), store[RANDOM_STATE]):
+                state.assign(value)
+
+    def _random_states(self):
+        """The states of all generators of random numbers: that of the sampling, of dropout …"""
+        weights = {id(weight) for weight in self.weights}
+        return [variable for variable in self.variables if id(variable) not in weights]
 
     # Beyond Keras.
 

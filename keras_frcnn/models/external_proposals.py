@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
-from keras_frcnn import images as image_ops
+from keras_frcnn.models import batches
 from keras_frcnn.models.region_classification import RegionClassification
 from keras_frcnn.sampling import recall
 
@@ -37,13 +37,12 @@ class ExternalProposals(RegionClassification):
     def detect_signature(self):
         return *super().detect_signature, tf.TensorSpec([None, None, 4], tf.float32)
 
+    def check_inputs(self, x):
+        super().check_inputs(x)
+        batches.check_proposals(x, type(self).__name__)
+
     def unpack(self, x):
         x = super().unpack(x)
-        if "proposals" not in x:
-            raise ValueError(
-                f"{type(self).__name__} needs proposals: give a dict with 'proposals', as the batches of "
-                "`dataset.with_proposals(...)` have it."
-            )
         return {**x, "proposals": tf.cast(x["proposals"], tf.float32)}
 
     def detect_batch(self, images, image_size=None, proposals=None):
@@ -99,33 +98,8 @@ class ExternalProposals(RegionClassification):
         if recipe.pyramid_sides and (recipe.canvas or parts.pyramid):
             raise ValueError("An image pyramid needs a backbone of one feature map and canvas=False.")
 
-    def detect(self, image, proposals=None, image_size=None):
-        """Detect objects in images as they are: any size, answered in their own pixels.
-
-        Args:
-            image: path, or array `[H, W, 3]` RGB 0–255; or a list of these.
-            proposals: array `[P, 4]` xyxy, pixels, or a list of these; by default those of selective search.
-            image_size: `(short side, limit of the long side)` in place of the model's own, pixels.
-
-        Returns:
-            dict of arrays "boxes" float32 `[N, 4]` (pixels), "scores" float32 `[N]` (0–1, best first) and
-            "labels" int32 `[N]` (0…K−1), without padding; a list of such for a list.
-
-        Raises:
-            FileNotFoundError, ValueError: a file is missing or no image, or the proposals are no `[P, 4]`.
-        """
-        if isinstance(image, list):
-            proposals = [None] * len(image) if proposals is None else proposals
-            return [self.detect(one, boxes, image_size) for one, boxes in zip(image, proposals, strict=True)]
-        image = image_ops.as_image(image)
-        proposals = checked_proposals(image, proposals)
-        return self._first(
-            self._detect_function(
-                tf.constant(image[None], tf.float32),
-                self._size(image_size),
-                tf.constant(proposals[None]),
-            )
-        )
+    def further_inputs(self, image, proposals):
+        return (tf.constant(checked_proposals(image, proposals)[None]),)
 
 
 def checked_proposals(image, proposals):

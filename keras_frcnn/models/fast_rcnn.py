@@ -86,8 +86,6 @@ class FastRCNN(ExternalProposals, Detector):
         }
         super().__init__(
             class_names,
-            canvas,
-            max_detections,
             loss_names=("class_loss", "box_loss", "proposal_recall"),
             **kwargs,
         )
@@ -97,6 +95,7 @@ class FastRCNN(ExternalProposals, Detector):
             self.check_pyramid(parts, recipe)
             self.assemble_backbone(parts, recipe)
             self.assemble_head(parts, recipe, normalised=True, convs=recipe.head_convs)
+        self.finish_assembly()
 
     def prepare_training(self, dataset, flip=0.5):
         """Normalise deltas by what they are in a training set; call it before `fit`.

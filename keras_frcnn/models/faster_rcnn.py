@@ -132,8 +132,6 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
         }
         super().__init__(
             class_names,
-            canvas,
-            max_detections,
             loss_names=("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "proposal_recall"),
             **kwargs,
         )
@@ -154,6 +152,7 @@ class FasterRCNN(RegionProposals, RegionClassification, Detector):
                 convs=recipe.head_convs,
                 background_box=recipe.head_background_box,
             )
+        self.finish_assembly()
 
     def infer(self, x, training=False):
         image_shapes = x["image_shapes"]

@@ -82,8 +82,6 @@ class RCNN(StagedTraining, Detector):
         }
         super().__init__(
             class_names,
-            canvas,
-            max_detections,
             loss_names=("class_loss", "proposal_recall"),
             **kwargs,
         )
@@ -108,10 +106,14 @@ class RCNN(StagedTraining, Detector):
             self.assemble_backbone(parts, recipe)
             self.assemble_head(parts, recipe, boxes_from="pooled")
             self.assemble_stages(recipe)
+        self.finish_assembly()
 
     def make_pooling(self, strides, recipe):
         # Pixels are features of stride 1: warping is RoIAlign with one sample a bin.
         return RoIAlign(recipe.warp_size, strides=(1,), samples=1, name="warp")
+
+    def pooled_channels(self, parts):
+        return 3
 
     def pooled_shape(self, parts, recipe):
         channels = parts.network.outputs[0].shape[-1]

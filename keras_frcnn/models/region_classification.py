@@ -44,6 +44,7 @@ class RegionClassification:
             arguments: further ones of `DetectionHead`.
         """
         self.roi_pooling = self.make_pooling(parts.strides[: parts.pooled_levels], recipe)
+        self.roi_pooling.build((None, None, None, self.pooled_channels(parts)), (None, None, 4))
         if self.recipe.get("batch_norm_epsilon") is not None:
             arguments["epsilon"] = self.recipe["batch_norm_epsilon"]
         self.head = DetectionHead(
@@ -80,9 +81,13 @@ class RegionClassification:
             arguments = {"corners": recipe.pool_corners}
         return POOLINGS[recipe.pooling](recipe.pool_size, strides, **arguments, name="roi_pooling")
 
+    def pooled_channels(self, parts):
+        """Channels of the maps that RoIs are pooled from."""
+        return parts.network.outputs[0].shape[-1]
+
     def pooled_shape(self, parts, recipe):
         """Shape of what `pool` gives."""
-        features = (None, None, None, parts.network.outputs[0].shape[-1])
+        features = (None, None, None, self.pooled_channels(parts))
         return self.roi_pooling.compute_output_shape(features, (None, None, 4))
 
     def pool(self, features, rois, training=False):

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_frcnn import backbones
 from keras_frcnn.models import region_proposals
+from keras_frcnn.models.argument import Argument
 from keras_frcnn.models.detector import Detector
 from keras_frcnn.models.region_proposals import RegionProposals
 from keras_frcnn.sampling import recall
@@ -38,6 +39,7 @@ class RPN(RegionProposals, Detector):
 
     score_name = "val_proposal_recall"
     only_proposals = True
+    max_detections = Argument("rpn_post_nms", lambda post_nms: post_nms[1])
 
     def __init__(
         self,
@@ -82,8 +84,6 @@ class RPN(RegionProposals, Detector):
         }
         super().__init__(
             ["object"],
-            canvas,
-            max_detections=0,  # as many as proposals, once they are known
             loss_names=("rpn_class_loss", "rpn_box_loss", "proposal_recall"),
             **kwargs,
         )
@@ -92,7 +92,7 @@ class RPN(RegionProposals, Detector):
             recipe = self.resolve(arguments, parts, region_proposals.defaults(parts.pyramid))
             self.assemble_backbone(parts, recipe)
             self.assemble_rpn(parts, recipe)
-        self.max_detections = self.rpn.post_nms[1]
+        self.finish_assembly()
 
     def infer(self, x, training=False):
         features = self.features(x["images"], x["image_shapes"], training)
@@ -114,8 +114,6 @@ class RPN(RegionProposals, Detector):
         return losses, {"proposal_recall": recall(rpn["proposals"], proposed, y)}
 
     def get_config(self):
-        # Neither is an argument: they follow from the network.
         config = super().get_config()
-        return {
-            name: value for name, value in config.items() if name not in ("class_names", "max_detections")
-        }
+        del config["class_names"]  # no argument
+        return config

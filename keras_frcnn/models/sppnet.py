@@ -85,8 +85,6 @@ class SPPNet(StagedTraining, Detector):
         }
         super().__init__(
             class_names,
-            canvas,
-            max_detections,
             loss_names=("class_loss", "proposal_recall"),
             **kwargs,
         )
@@ -102,6 +100,7 @@ class SPPNet(StagedTraining, Detector):
             parts.network.trainable = False
             self.assemble_head(parts, recipe, boxes_from="pooled")
             self.assemble_stages(recipe)
+        self.finish_assembly()
 
     def make_pooling(self, strides, recipe):
         return SpatialPyramidPooling(

@@ -9,16 +9,19 @@ import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
 from keras_frcnn import images as image_ops
+from keras_frcnn.detects import detect_each, refuse_proposals
 
 
 class WholeImages:
     """Mixin of `Detector`: resizes images, calls `infer` and carries the answer back."""
 
-    def detect(self, image, image_size=None):
+    def detect(self, image, proposals=None, *, image_size=None):
         """Detect objects in images as they are: any size, answered in their own pixels.
 
         Args:
             image: path, or array `[H, W, 3]` RGB 0–255; or a list of these.
+            proposals: of models on external proposals: array `[P, 4]` xyxy, pixels, or a list of these; by
+                default those of selective search.
             image_size: `(short side, limit of the long side)` in place of the model's own, pixels.
 
         Returns:
@@ -26,12 +29,30 @@ class WholeImages:
             "labels" int32 `[N]` (0…K−1), without padding; a list of such for a list.
 
         Raises:
-            FileNotFoundError, ValueError: a file is missing or no image.
+            FileNotFoundError: there is no such file.
+            ValueError: a file is no image, the model makes its own proposals or they are no `[P, 4]`, or it
+                has sizes of its own.
         """
         if isinstance(image, list):
-            return [self.detect(one, image_size) for one in image]
-        image = tf.constant(image_ops.as_image(image)[None], tf.float32)
-        return self._first(self._detect_function(image, self._size(image_size)))
+            return detect_each(self, image, proposals, image_size)
+        image = image_ops.as_image(image)
+        further = self.further_inputs(image, proposals)
+        size = self._size(image_size)
+        return self._first(self._detect_function(tf.constant(image[None], tf.float32), size, *further))
+
+    def further_inputs(self, image, proposals):
+        """What `detect_batch` takes after the images and their size.
+
+        Args:
+            image: array `[H, W, 3]`.
+            proposals: as of `detect`.
+
+        Returns:
+            tuple of tensors.
+        """
+        if proposals is not None:
+            refuse_proposals(self)
+        return ()
 
     @property
     def has_one_size(self):

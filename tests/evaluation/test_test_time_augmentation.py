@@ -5,6 +5,7 @@ import pytest
 
 from keras_frcnn import evaluation
 from keras_frcnn.data import selective_search as search
+from keras_frcnn.detects import Detects
 from keras_frcnn.evaluation.test_time_augmentation import TestTimeAugmentation
 
 WIDTH, HEIGHT = 100, 80
@@ -20,7 +21,7 @@ class Detector:
     def __init__(self, error=0.0):
         self.asked, self.error = [], error
 
-    def detect(self, image, image_size=None):
+    def detect(self, image, proposals=None, *, image_size=None):
         self.asked.append((image[0, 0, 0] > 0, image_size))
         return self.found(image, 0.5 if image_size is None else 1 - image_size[0] / 1000)
 
@@ -41,7 +42,10 @@ class Detector:
 class OfOneSize(Detector):
     """As an export is."""
 
-    def detect(self, image):
+    has_one_size = True
+
+    def detect(self, image, proposals=None, *, image_size=None):
+        assert image_size is None
         self.asked.append((image[0, 0, 0] > 0, None))
         return self.found(image, 0.5)
 
@@ -49,7 +53,7 @@ class OfOneSize(Detector):
 class OnProposals(Detector):
     needs_proposals = True
 
-    def detect(self, image, proposals=None, image_size=None):
+    def detect(self, image, proposals=None, *, image_size=None):
         self.asked.append(proposals)
         return {**self.found(image, 0.5), "boxes": proposals, "labels": np.zeros(len(proposals), np.int32)}
 
@@ -112,13 +116,8 @@ def test_a_detector_of_one_size_is_asked_twice(image):
     found = TestTimeAugmentation(detector).detect(image)
     assert detector.asked == [(True, None), (False, None)]
     assert len(found["boxes"]) == 2
-    fixed = Detector()
-    fixed.has_one_size = True
-    TestTimeAugmentation(fixed).detect(image)
-    assert fixed.asked == [(True, None), (False, None)]
-    for one in (detector, fixed):
-        with pytest.raises(ValueError, match="This detector has sizes of its own"):
-            TestTimeAugmentation(one, short_sides=[600])
+    with pytest.raises(ValueError, match="This detector has sizes of its own"):
+        TestTimeAugmentation(detector, short_sides=[600])
 
 
 def test_an_image_without_objects():
@@ -139,6 +138,17 @@ def test_proposals_are_mirrored_too(image):
     np.testing.assert_array_equal(detector.asked[1], [[70, 1, 100, 20], [0, 60, 50, 80]])
     order = np.argsort(found["boxes"][:, 0])
     np.testing.assert_array_equal(found["boxes"][order], given)
+
+
+def test_arguments_that_do_not_suit_are_refused(image):
+    views = TestTimeAugmentation(Detector())
+    assert isinstance(views, Detects)
+    with pytest.raises(ValueError, match="^The views have sizes of their own; leave image_size out"):
+        views.detect(image, image_size=(600, 1000))
+    with pytest.raises(ValueError, match="^Detector makes its own proposals; leave proposals out"):
+        views.detect(image, [[0, 1, 30, 20]])
+    with pytest.raises(ValueError, match="^There are 2 images, but proposals for 1; give each its own.$"):
+        TestTimeAugmentation(OnProposals()).detect([image, image], [[[0, 1, 30, 20]]])
 
 
 def test_proposals_are_searched_for_once(image, monkeypatch):

@@ -1,0 +1,53 @@
+"""A copy of a network of one's own, which a detector may then freeze and train."""
+
+import keras
+
+from keras_frcnn.trainable_flags import set_trainable_flags, trainable_flags
+
+
+def copied_network(network):
+    """Copy a functional network with its weights, its random state and what is frozen in it.
+
+    Args:
+        network: functional `keras.Model`; it is not changed.
+
+    Returns:
+        `keras.Model` of the same names and answers that shares nothing with it.
+
+    Raises:
+        ValueError: the network is not functional, or a layer cannot be made again from its `get_config()`.
+
+    Example:
+        >>> image = keras.Input([None, None, 3])
+        >>> network = keras.Model(image, {"C4": keras.layers.Conv2D(8, 16, 16)(image)})
+        >>> copied_network(network).layers[1] is network.layers[1]
+        False
+    """
+    if not hasattr(network, "output"):
+        raise ValueError(
+            f"Backbone {network.name!r} is no functional model, so it cannot be copied; build it with "
+            "keras.Model(inputs, {'P3': …})."
+        )
+    # The optimizer of a compiled network would be copied too.
+    graph = keras.Model(network.input, network.output, name=network.name)
+    copy = keras.models.clone_model(graph, clone_function=_copied, recursive=True)
+    for new, old in zip(copy.variables, graph.variables, strict=True):
+        new.assign(old)
+    set_trainable_flags(copy, trainable_flags(graph))
+    return copy
+
+
+def _copied(layer):
+    config = layer.get_config()
+    if isinstance(layer, keras.layers.Lambda):
+        # Its config holds the bytecode of the function, which has lost the names that it reads.
+        common = {name: config[name] for name in ("name", "trainable", "dtype")}
+        return type(layer)(layer.function, layer.compute_output_shape, layer.mask, layer.arguments, **common)
+    try:
+        return type(layer).from_config(config)
+    except Exception as error:  # whatever the layer's own class raises
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ValueError(
+            f"Layer {layer.name!r} of the backbone cannot be copied ({reason}); give it a get_config() that "
+            "has every argument of its constructor, because a detector changes no network that it is given."
+        ) from error

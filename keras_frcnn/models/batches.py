@@ -1,0 +1,81 @@
+"""What a batch must look like, and what is said of one that does not.
+
+Letters: B images, H height, W width, P proposals, M ground-truth boxes.
+"""
+
+import tensorflow as tf
+
+
+def check_images(x, name):
+    """Refuse what is no batch of images.
+
+    Args:
+        x: images, or a dict with "images".
+        name: str, of the model's class.
+
+    Raises:
+        ValueError: the images are not `[B, H, W, 3]`.
+    """
+    if isinstance(x, dict) and "images" not in x:
+        raise ValueError(f"{name} wants a dict with 'images' and 'image_shapes'; got one of {_names(x)}.")
+    shape = _shape(x["images"] if isinstance(x, dict) else x)
+    if shape.rank is not None and (shape.rank != 4 or shape[-1] not in (3, None)):
+        raise ValueError(
+            f"{name} wants a batch of RGB images [B, H, W, 3] and got shape {tuple(shape)}; give a single image "
+            "as image[None], a grey one with its channel three times, or a file to detect."
+        )
+
+
+def check_proposals(x, name):
+    """Refuse a batch without proposals.
+
+    Args:
+        x: dict, or images alone.
+        name: str, of the model's class.
+
+    Raises:
+        ValueError: there are none, or they are not `[B, P, 4]`.
+    """
+    if not isinstance(x, dict) or "proposals" not in x:
+        raise ValueError(
+            f"{name} needs proposals: give a dict with 'proposals', as the batches of "
+            "`dataset.with_proposals(...)` have it."
+        )
+    shape = _shape(x["proposals"])
+    if shape.rank is not None and (shape.rank != 3 or shape[-1] not in (4, None)):
+        raise ValueError(
+            f"{name} wants 'proposals' [B, P, 4], xyxy pixels padded with −1, and got shape {tuple(shape)}."
+        )
+
+
+def check_targets(y, sample_weight):
+    """Refuse targets of another format, and weights of samples.
+
+    Args:
+        y: targets of a batch.
+        sample_weight: what came with them.
+
+    Raises:
+        ValueError: there are weights, or `y` is no dict of "boxes", "labels" and "ignore".
+    """
+    if sample_weight is not None:
+        raise ValueError(
+            "The losses of a detector count anchors and RoIs, of which sample_weight and class_weight know "
+            "nothing; leave these out, and mark objects that are not to count with 'ignore'."
+        )
+    names = {"boxes", "labels", "ignore"}
+    if not isinstance(y, dict) or names - y.keys() or _shape(y["boxes"])[-1] not in (4, None):
+        given = _names(y) if isinstance(y, dict) else type(y).__name__
+        raise ValueError(
+            "The targets of a batch are a dict {'boxes': [B, M, 4] xyxy pixels, 'labels': [B, M] from 0, "
+            "'ignore': [B, M] bool}, padded with −1, as the batches of a data set have it; got " + given + "."
+        )
+
+
+def _shape(value):
+    shape = value.shape if hasattr(value, "shape") else tf.convert_to_tensor(value).shape
+    return tf.TensorShape(shape)
+
+
+def _names(values):
+    return ", ".join(f"{name!r} {tuple(_shape(value))}" for name, value in values.items()) or "nothing"
