@@ -10,6 +10,7 @@ import tyro
 from keras_frcnn import data, evaluation
 from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.training.progress import ImageLines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,7 @@ def main(arguments=None):
         run.json.parent.mkdir(parents=True, exist_ok=True)
         if run.json.is_dir():
             raise ValueError(f"--json {run.json} is a folder; name a file.")
-    results = evaluation.evaluate(detector, dataset)
+    results = evaluation.evaluate(detector, dataset, ImageLines("evaluation"))
     print(f"{run.model} on {dataset.name}\n")
     print(evaluation.report(results))
     if run.json:

@@ -19,7 +19,7 @@ from keras_frcnn.training import recipe as recipes
 from keras_frcnn.training import recipe_files
 from keras_frcnn.training.alternating import alternate
 from keras_frcnn.training.fit import FITTED, fit, write_scores
-from keras_frcnn.training.progress import clock
+from keras_frcnn.training.progress import ImageLines, clock
 from keras_frcnn.training.run_folder import save
 
 
@@ -108,7 +108,7 @@ def main(arguments=None):
     if run.schedule == "alternating":
         model = alternate(recipe, train, val, folder)
         save(model, folder / "last.keras")
-        results = evaluation.evaluate(model, val) if val else None
+        results = evaluation.evaluate(model, val, ImageLines("evaluation")) if val else None
         write_scores(results, folder)
     else:
         results = fit(recipe, model, train, val, folder)
@@ -118,6 +118,7 @@ def main(arguments=None):
         print(evaluation.report(results))
     exported = export.next_version(run.export) if run.export else None
     if exported:
+        print(f"Exporting to {exported}, which takes half a minute", flush=True)
         export.saved_model(model, exported, **provenance(folder / "last.keras"))
     draw_grid(model, val or train, folder / "detections.png")
     _summary(run, folder, minutes, exported)

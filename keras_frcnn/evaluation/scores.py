@@ -30,7 +30,7 @@ PROTOCOLS = {
 PER_CLASS = ("voc07_ap50", "voc_ap50", "coco_ap", "coco_ap50", "coco_ap75")
 
 
-def evaluate(detector, dataset):
+def evaluate(detector, dataset, progress=lambda done, total: None):
     """Run a detector over a data set and score it by the rules of VOC and COCO.
 
     Classes are matched by name; detections of classes that the set does not have are left out.
@@ -39,6 +39,7 @@ def evaluate(detector, dataset):
         detector: a model, an export or another `detects.Detects`. One that `needs_proposals` gets those of
             the set, if it has any. An `RPN` is scored by recall.
         dataset: `DetectionDataset`, from `keras_frcnn.data.load`.
+        progress: function that hears after each image how many are done, and how many there are.
 
     Returns:
         dict that `json.dump` takes as it is. Scores are fractions of 1, None where no object counts:
@@ -59,20 +60,21 @@ def evaluate(detector, dataset):
     if not len(dataset.records):
         raise ValueError(f"{dataset.name} has no images; choose another split to evaluate on.")
     if getattr(detector, "only_proposals", False):
-        found, seconds = _timed(detector.detect, ((image,) for image in dataset.images()))
+        inputs = ((image,) for image in dataset.images())
+        found, seconds = _timed(detector.detect, inputs, len(dataset.records), progress)
         curve = proposal_recall.recall_curve([proposals["boxes"] for proposals in found], dataset.records)
         return {**curve, "seconds_per_image": seconds}
     renumber = _renumbering(detector.class_names, dataset)
     inputs = ((image,) for image in dataset.images())
     if dataset.proposals is not None and getattr(detector, "needs_proposals", False):
         inputs = zip(dataset.images(), dataset.proposals, strict=True)
-    found, seconds = _timed(detector.detect, inputs)
+    found, seconds = _timed(detector.detect, inputs, len(dataset.records), progress)
     detections = [_renumbered(one, renumber) for one in found]
     results = score(detections, dataset.records, dataset.class_names)
     return {**results, "seconds_per_image": seconds}
 
 
-def _timed(detect, inputs):
+def _timed(detect, inputs, total, progress):
     """The answer for each image, and the median of the seconds one takes."""
     answers, seconds = [], []
     for image, *proposals in inputs:
@@ -80,6 +82,7 @@ def _timed(detect, inputs):
         start = time.perf_counter()
         answers.append(detect(image, *proposals))
         seconds.append(time.perf_counter() - start)
+        progress(len(answers), total)
     # The first call traces and allocates.
     return answers, float(np.median(seconds[1:] or seconds))
 

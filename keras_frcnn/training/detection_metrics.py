@@ -21,6 +21,7 @@ class DetectionMetrics(keras.callbacks.Callback):
     Args:
         dataset: `DetectionDataset`, as `keras_frcnn.data.load` gives it; not its batches.
         every: int, score after the first epoch of a `fit`, then after every so many, and after the last.
+        progress: see `keras_frcnn.evaluation.evaluate`.
 
     Attributes:
         results: dict, all that the last evaluation gave; None before the first.
@@ -33,7 +34,7 @@ class DetectionMetrics(keras.callbacks.Callback):
         >>> model.fit(batches, epochs=12, callbacks=[DetectionMetrics(val), stop])
     """
 
-    def __init__(self, dataset, every=1):
+    def __init__(self, dataset, every=1, progress=lambda done, total: None):
         super().__init__()
         if not (hasattr(dataset, "records") and hasattr(dataset, "images")):
             raise ValueError(
@@ -44,6 +45,7 @@ class DetectionMetrics(keras.callbacks.Callback):
             raise ValueError(f"every counts epochs and is at least 1, not {every}.")
         self.dataset = dataset
         self.every = every
+        self.progress = progress
         self.results = None
         self._epochs = 0
 
@@ -63,7 +65,7 @@ class DetectionMetrics(keras.callbacks.Callback):
         self._epochs += 1
         if not due:
             return
-        self.results = evaluation.evaluate(self.model, self.dataset)
+        self.results = evaluation.evaluate(self.model, self.dataset, self.progress)
         if logs is not None:
             scores = {f"val_{name}": self.results.get(name) for name in NAMES}
             logs.update({name: value for name, value in scores.items() if value is not None})

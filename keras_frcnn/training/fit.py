@@ -34,7 +34,8 @@ def fit(recipe, model, train, val, folder):
     folder.mkdir(parents=True, exist_ok=True)
     model.prepare_training(train, recipe.flip)
     if not model.has_stages:
-        results = _fit(recipe, model, train, val, folder, callbacks.DetectionMetrics(val) if val else None)
+        metrics = callbacks.DetectionMetrics(val, progress=ImageLines("evaluation")) if val else None
+        results = _fit(recipe, model, train, val, folder, metrics)
     else:
         if (folder / FITTED).exists():
             model.load_weights(folder / "last.keras")
@@ -45,7 +46,7 @@ def fit(recipe, model, train, val, folder):
         model.finish_training(train, folder / "features", ImageLines("features"))
         save(model, folder / "last.keras")
         (folder / FITTED).unlink()
-        results = evaluation.evaluate(model, val) if val else None
+        results = evaluation.evaluate(model, val, ImageLines("evaluation")) if val else None
     write_scores(results, folder)
     return results
 

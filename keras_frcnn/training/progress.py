@@ -1,6 +1,5 @@
-"""Progress in lines: one an epoch, or one in ten seconds."""
+"""Progress in lines: one an epoch, and one in ten seconds while something takes long."""
 
-import math
 import sys
 import time
 
@@ -13,7 +12,8 @@ SHOWN = ("loss", "val_loss", "proposal_recall", "val_voc_ap50")
 class EpochLines(keras.callbacks.Callback):
     """Print one line after each epoch: the losses, the score, the time gone and the time left.
 
-    On a terminal the line of the running epoch is there all the time and counts the steps.
+    The running epoch has a line too: on a terminal one that counts the steps, elsewhere a new one every ten
+    seconds.
     """
 
     def on_train_begin(self, logs=None):
@@ -23,18 +23,26 @@ class EpochLines(keras.callbacks.Callback):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        if not sys.stdout.isatty() or time.monotonic() - self._shown < 1.0:
-            return
-        self._shown = time.monotonic()
         steps = self.params["steps"] or 0
         done = (self._epoch + (batch + 1) / max(steps, batch + 1)) / self.params["epochs"]
-        self._print(f"step {batch + 1}/{steps or '?'}  loss {logs['loss']:.3f}", done, end="")
+        self._print_seldom(f"step {batch + 1}/{steps or '?'}  loss {logs['loss']:.3f}", done)
+
+    def on_test_batch_end(self, batch, logs=None):
+        done = (self._epoch + 1) / self.params["epochs"]
+        self._print_seldom(f"validation step {batch + 1}  loss {logs['loss']:.3f}", done)
 
     def on_epoch_end(self, epoch, logs=None):
         figures = "  ".join(f"{name} {logs[name]:.3f}" for name in SHOWN if name in logs)
         self._print(figures, (epoch + 1) / self.params["epochs"], end="\n")
 
+    def _print_seldom(self, text, done):
+        terminal = sys.stdout.isatty()
+        if time.monotonic() - self._shown < (1.0 if terminal else INTERVAL):
+            return
+        self._print(text, done, end="" if terminal else "\n")
+
     def _print(self, text, done, end):
+        self._shown = time.monotonic()
         elapsed = time.monotonic() - self._started
         clocks = f"[{clock(elapsed)} gone, {clock(elapsed / done - elapsed)} left]"
         # The line before it is overwritten to its end.
@@ -45,19 +53,22 @@ class EpochLines(keras.callbacks.Callback):
 
 
 class ImageLines:
-    """Print how many images of a long task are done, a line in ten seconds.
+    """Print how many images of a long task are done, a line in ten seconds; nothing of a shorter one.
 
     Args:
-        task: what to call it.
+        task: what to call it. It may be done several times, one after the other.
     """
 
     def __init__(self, task="proposals"):
         self.task = task
-        self._started, self._spoken = time.monotonic(), -math.inf
+        self._started = self._spoken = time.monotonic()
 
     def __call__(self, done, total):
         now = time.monotonic()
-        if done < total and now - self._spoken < INTERVAL:
+        if done == 1:
+            self._started = self._spoken = now
+        last = done == total and self._spoken > self._started
+        if not last and now - self._spoken < INTERVAL:
             return
         self._spoken, gone = now, now - self._started
         times = f"{clock(gone)} gone, {clock(gone / done * (total - done))} left"
