@@ -22,12 +22,14 @@ import scaling
 from agreement import FEWEST, FEWEST_AGAIN, agreeing, found_again
 from report import Report, summary
 from sides import Sides
-from worker import SideFailed
+from worker import KEPT, SideFailed
 
 MODELS = ("resnet50_fpn", "resnet50_fpn_v2", "mobilenet_v3_large_fpn", "mobilenet_v3_large_320_fpn")
 SIZE = (600, 800)
 SHORT_SIDES = (300, 600, 1000)
 EAGER, OURS = "torchvision", "keras_frcnn"
+KEEPING = "keeping memory"  # a peer that has the setting of keep_memory too
+WAYS = {"": {}, f"{KEEPING} ": KEPT}
 PEERS = {"float32": (EAGER, "torch.compile", "ONNX Runtime", "OpenVINO"), "bfloat16": (EAGER, "OpenVINO")}
 
 
@@ -179,21 +181,22 @@ def start(options, sides, files, image):
     if files["state"] is None:
         return names
 
-    peer = functools.partial(sides.peer, script="peers.py")
     path = str(image.with_name("graph.onnx"))
     makers = {
-        EAGER: lambda name: peer(name, subject="eager", **reference, file=str(image), precision=precision),
-        "torch.compile": lambda name: peer(name, subject="compiled", **reference, file=str(image)),
-        "ONNX Runtime": lambda name: peer(name, subject="onnx_runtime", path=path, file=str(image)),
-        "OpenVINO": lambda name: peer(
-            name, subject="openvino", path=path, file=str(image), precision=precision
-        ),
+        EAGER: {"subject": "eager", **reference, "precision": precision},
+        "torch.compile": {"subject": "compiled", **reference},
+        "ONNX Runtime": {"subject": "onnx_runtime", "path": path},
+        "OpenVINO": {"subject": "openvino", "path": path, "precision": precision},
     }
     if wanted(options, "ONNX Runtime") or wanted(options, "OpenVINO"):
-        if peer("graph", subject="graph", **reference, file=str(image), path=path):
+        if sides.peer("graph", "peers.py", "graph", **reference, file=str(image), path=path):
             sides.drop("graph")
-    chosen = {name: f"{name} {precision}" for name in PEERS[precision] if wanted(options, name)}
-    return names + [full for name, full in chosen.items() if makers[name](full)]
+    # Each as a user finds it, and once more with what keep_memory sets.
+    for name, way in itertools.product(filter(functools.partial(wanted, options), PEERS[precision]), WAYS):
+        full = f"{name} {way}{precision}"
+        if sides.peer(full, "peers.py", environment=WAYS[way], **makers[name], file=str(image)):
+            names.append(full)
+    return names
 
 
 def check(sides, names, folder, report):

@@ -25,6 +25,8 @@ from keras_frcnn.data import shapes
 from keras_frcnn.export.settings import with_settings
 from keras_frcnn.weights.coco import TORCHVISION_CLASS_NAMES
 
+kf.keep_memory()  # as every command does
+
 POLICIES = {"none": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
 # Of the five stages of a ResNet and the six of a MobileNetV3; three train.
 FROZEN = {

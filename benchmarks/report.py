@@ -10,6 +10,15 @@ from pathlib import Path
 
 from worker import cores
 
+# Flags of /proc/cpuinfo that decide which kernels there are.
+INSTRUCTIONS = {
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "avx512_vnni": "VNNI",
+    "avx512_bf16": "bfloat16",
+    "amx_bf16": "AMX",
+}
+
 
 class Report:
     """Prints lines and tables as they come, and keeps them for a JSON file.
@@ -29,6 +38,10 @@ class Report:
         print(
             f"{described['processor']}, {described['cores']} cores, {described['memory'] / 2**30:.0f} GiB, "
             f"{described['system']}, load {described['load']:.1f}"
+        )
+        print(
+            f"{described['instructions']}; oneDNN in TensorFlow {described['onednn']}; this package keeps "
+            "freed memory, as its commands do"
         )
 
     def say(self, name, figure, text):
@@ -85,9 +98,15 @@ def table(rows, formats):
 
 
 def machine():
-    """dict of the "processor", its "cores" that may be used, "memory" in bytes, "system" and "load"."""
+    """dict of the "processor", its "instructions", whether TensorFlow uses "onednn" there, its "cores" that
+    may be used, "memory" in bytes, "system" and "load"."""
+    flags = set(_of_processor("flags").split())
+    found = [name for flag, name in INSTRUCTIONS.items() if flag in flags]
+    usual = "on" if "avx512_vnni" in flags else "off"
     return {
-        "processor": _processor(),
+        "processor": _of_processor("model name") or platform.processor() or "unknown processor",
+        "instructions": ", ".join(found) or "unknown instruction set",
+        "onednn": {"1": "on", "0": "off"}.get(os.environ.get("TF_ENABLE_ONEDNN_OPTS"), usual),
         "cores": cores(),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": f"{platform.system()} {platform.machine()}",
@@ -95,12 +114,13 @@ def machine():
     }
 
 
-def _processor():
+def _of_processor(name):
+    """A line of /proc/cpuinfo, "" where there is none."""
     try:
-        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+        found = re.search(rf"{name}\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     except OSError:
         found = None
-    return found[1] if found else platform.processor() or "unknown processor"
+    return found[1] if found else ""
 
 
 def _cell(value, form):

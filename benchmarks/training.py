@@ -20,6 +20,7 @@ import scaling
 from inference import (
     EAGER,
     FORMATS,
+    KEEPING,
     OURS,
     SHORT_SIDES,
     SIZE,
@@ -31,7 +32,7 @@ from inference import (
 )
 from report import Report, summary
 from sides import Sides
-from worker import SideFailed
+from worker import KEPT, SideFailed
 
 LOSSES = ("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss")
 IMAGES = 2
@@ -109,8 +110,17 @@ def start(options, sides, folder, state):
     sides.ours(names[0], "training", **shared, precision=options.mixed_precision, jit=options.jit)
     if state is None or not wanted(options, EAGER):
         return names[:1]
-    peer = sides.peer(names[1], "peers.py", "training", **shared, precision=peer_precision)
-    return names if peer else names[:1]
+    # As a user finds it, and once more with what keep_memory sets.
+    names.append(f"{EAGER} {KEEPING} {peer_precision}")
+    environments = {names[1]: {}, names[2]: KEPT}
+    started = [
+        name
+        for name, environment in environments.items()
+        if sides.peer(
+            name, "peers.py", "training", environment=environment, **shared, precision=peer_precision
+        )
+    ]
+    return [names[0], *started]
 
 
 def check(sides, names, report):

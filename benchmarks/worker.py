@@ -9,6 +9,12 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 THREADS = ("OMP_", "MKL_", "KMP_", "TF_NUM_")
+# What `keras_frcnn.keep_memory` sets, for any process.
+KEPT = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
 
 
 class SideFailed(Exception):
@@ -24,6 +30,7 @@ class Worker:
         python: interpreter.
         script: file of this folder whose `main` serves subjects.
         subject: name of one.
+        environment: dict of variables that the process gets besides those of this one.
         arguments: of the function that makes it, as JSON takes them.
 
     Attributes:
@@ -33,10 +40,10 @@ class Worker:
         SideFailed: there is no such interpreter or library, or the subject cannot be made.
     """
 
-    def __init__(self, python, script, subject, **arguments):
+    def __init__(self, python, script, subject, environment=None, **arguments):
         # What a user has set for one library's threads would handicap one side.
         kept = {name: value for name, value in os.environ.items() if not name.startswith(THREADS)}
-        environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **kept, "OMP_NUM_THREADS": str(cores())}
+        kept |= {"OMP_NUM_THREADS": str(cores()), **(environment or {})}
         command = [str(python), str(HERE / script), subject, json.dumps(arguments)]
         # What libraries say while they start interests only where they fail.
         self.log = tempfile.TemporaryFile()
@@ -46,7 +53,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self.log,
-                env=environment,
+                env={"TF_CPP_MIN_LOG_LEVEL": "2", **kept},
                 encoding="utf-8",
             )
         except OSError as error:

@@ -17,14 +17,15 @@ def keep_memory():
     """Let the process keep freed memory, in place of giving it back to the system and fetching it again.
 
     Without AVX-512 TensorFlow allocates with malloc, and glibc returns large freed buffers to the kernel,
-    which hands them out again page by page: 85,000 page faults in a training step of the shapes recipe, half
-    of its time. Call this once, before the first step. Every command of the package does. Memory grows by a
-    few per cent. The environment variables MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_ and MALLOC_TOP_PAD_
-    do the same for another program, such as a server.
+    which hands them out again page by page. Call this once, before the first step. Every command of the
+    package does. Memory grows by a few per cent. The environment variables MALLOC_MMAP_THRESHOLD_,
+    MALLOC_TRIM_THRESHOLD_ and MALLOC_TOP_PAD_ do the same for another program, such as a server.
 
     It stands back where the environment has a setting of malloc or another allocator was preloaded, and it
-    does nothing where there is no glibc. `tf.data.Dataset.from_generator` tells glibc to give memory back at
-    once; with such a data set call this again after the first batch.
+    does nothing where there is no glibc. TensorFlow itself makes glibc return every buffer above 128 kB when
+    the first `tf.data.Dataset.from_generator` of a process begins: 85,000 page faults in a training step of a
+    small detector, half of its time. With such a data set call this again after the first batch. The batches
+    of this package have no generator.
 
     Returns:
         bool, whether the setting was made.

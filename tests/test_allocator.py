@@ -1,5 +1,6 @@
 """Whether freed memory stays with the process, seen in the page faults that the kernel counts."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,27 @@ print(was_set, (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 
 """
 
 
+# The same after a data set of this package, after a generator, and after the setting is made again.
+PIPELINE = """
+import resource
+import numpy as np, tensorflow as tf
+import keras_frcnn as kf
+from keras_frcnn.data import shapes
+def faults():
+    [np.ones(3 * 2**17) for _ in range(40)]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        [np.ones(3 * 2**17) for _ in range(40)]
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 10)
+kf.keep_memory()
+batches = shapes.load("train", 4).batches(2, image_size=(128, 160), training=True)
+list(batches), list(batches)
+faults()
+list(tf.data.Dataset.from_generator(lambda: iter("a"), output_signature=tf.TensorSpec([], tf.string)))
+faults()
+kf.keep_memory()
+faults()
+"""
 OWN_MALLOC = """
 void *__libc_malloc(unsigned long);
 void *malloc(unsigned long size) { return __libc_malloc(size); }
@@ -55,6 +77,16 @@ def test_another_allocator_is_left_alone(tmp_path):
     source.write_text(OWN_MALLOC)
     subprocess.run([compiler, "-shared", "-fPIC", source, "-o", tmp_path / "own.so"], check=True)
     assert run("keep", LD_PRELOAD=str(tmp_path / "own.so"))[0] is False
+
+
+@pytest.mark.skipif(allocator._glibc() is None, reason="there is no glibc")
+def test_our_batches_leave_the_setting_alone():
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    done = subprocess.run(
+        [sys.executable, "-c", PIPELINE], check=True, capture_output=True, text=True, env=plain
+    )
+    ours, generator, again = map(int, done.stdout.split())
+    assert max(ours, again) < 100 < 10_000 < generator
 
 
 class Libc:

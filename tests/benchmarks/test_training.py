@@ -9,9 +9,17 @@ import pytest
 @pytest.mark.parametrize(
     "mixed, peers, sides",
     [
-        ("none", None, ["keras_frcnn float32", "torchvision float32"]),
-        ("bfloat16", None, ["keras_frcnn bfloat16", "torchvision bfloat16"]),
-        ("float16", None, ["keras_frcnn float16", "torchvision float32"]),
+        ("none", None, ["keras_frcnn float32", "torchvision float32", "torchvision keeping memory float32"]),
+        (
+            "bfloat16",
+            None,
+            ["keras_frcnn bfloat16", "torchvision bfloat16", "torchvision keeping memory bfloat16"],
+        ),
+        (
+            "float16",
+            None,
+            ["keras_frcnn float16", "torchvision float32", "torchvision keeping memory float32"],
+        ),
         ("none", ["OpenVINO"], ["keras_frcnn float32"]),
     ],
 )
