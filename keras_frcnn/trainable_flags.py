@@ -35,7 +35,7 @@ def _inside(layer, above=""):
     for inner in layer._flatten_layers(include_self=False, recursive=False):
         name = inner.name
         stem = re.sub(r"_\d+$", "", name)
-        # In a name that Keras made, such as conv2d_7, the number counts the layers of a process; here siblings.
+        # In a name that Keras made, such as conv2d_7, the number counts layers of the process; here siblings.
         if stem.replace("_", "") == type(inner).__name__.lower():
             name = f"{stem}_{numbers[stem]}"
             numbers[stem] += 1

@@ -36,8 +36,8 @@ def evaluate(detector, dataset):
     Classes are matched by name; detections of classes that the set does not have are left out.
 
     Args:
-        detector: a model, an export or another `detects.Detects`. One that `needs_proposals` gets those of the
-            set, if it has any. An `RPN` is scored by recall.
+        detector: a model, an export or another `detects.Detects`. One that `needs_proposals` gets those of
+            the set, if it has any. An `RPN` is scored by recall.
         dataset: `DetectionDataset`, from `keras_frcnn.data.load`.
 
     Returns:

@@ -203,8 +203,8 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
         """
         if loss is not None or loss_weights is not None:
             raise ValueError(
-                "The losses are part of a detector; leave loss and loss_weights out of compile, and weigh them "
-                "by arguments of its constructor."
+                "The losses are part of a detector; leave loss and loss_weights out of compile, and weigh "
+                "them by arguments of its constructor."
             )
         if metrics is not None or weighted_metrics is not None:
             raise ValueError(
