@@ -15,7 +15,7 @@ def with_settings(model, precision=None, **settings):
         settings: `image_size`, `max_detections`, `score_threshold`, `nms_iou`.
 
     Returns:
-        `Detector`; a backbone given as a `keras.Model` is shared with it.
+        `Detector`; a backbone given as a `keras.Model` is copied.
 
     Raises:
         ValueError: a setting is out of range, or the detector has none of this name.

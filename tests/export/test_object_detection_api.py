@@ -33,6 +33,17 @@ np.save("drawn.npy", image)
 """
 
 
+def test_the_loaded_export_is_a_function(exported_cells, image_of):
+    """What clients of that API call: the object that `tf.saved_model.load` gives, with one tensor."""
+    detect = tf.saved_model.load(str(exported_cells.path))
+    images = tf.constant(image_of(90, 130)[None])
+    wanted = detect.signatures["serving_default"](input_tensor=images)
+    for answer in (detect(images), detect(input_tensor=images)):
+        assert answer.keys() == wanted.keys()
+        for name, value in wanted.items():
+            np.testing.assert_allclose(answer[name], value, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.slow
 def test_visualiser_of_the_object_detection_api(exported_cells, image_of, tmp_path):
     python = os.environ.get("TF_MODELS_PYTHON")

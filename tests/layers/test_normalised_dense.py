@@ -32,7 +32,7 @@ def test_files_hold_the_plain_layer(tmp_path):
     np.testing.assert_allclose(loaded.folded()[0], kernel, rtol=1e-5)
     np.testing.assert_allclose(loaded.folded()[1], bias, rtol=1e-5)
     for mine, theirs in zip(loaded.get_weights(), layer.get_weights(), strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(mine, theirs)
     with h5py.File(io.BytesIO(zipfile.ZipFile(tmp_path / "model.keras").read("model.weights.h5"))) as file:
         saved = file["layers/normalised_dense/vars"]
         np.testing.assert_allclose(saved["0"], kernel)

@@ -182,6 +182,10 @@ def test_fit_and_evaluate_log_every_loss(make_model, make_batches):
         np.testing.assert_allclose(value, history[f"val_{name}"][-1], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(results["loss"], sum(results[name] for name in LOSSES - {"loss"}), rtol=1e-5)
     assert 0.0 <= results["proposal_recall"] <= 1.0
+    ((x, y),) = make_batches(1)
+    assert model.metrics_names == list(results)
+    np.testing.assert_allclose(model.evaluate(make_batches(1), verbose=0), list(results.values()), rtol=1e-4)
+    assert len(model.train_on_batch(x, y)) == len(LOGS)
 
 
 def test_loss_falls(make_model, make_batches):

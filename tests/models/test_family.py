@@ -193,8 +193,14 @@ def test_export(name, model, image, tmp_path, assert_same):
     inputs = loaded.signatures["serving_default"].structured_input_signature[1]
     assert inputs["proposals"].shape.as_list() == [None, None, 4]
     served = kf.export.load(tmp_path / "1")
-    assert served.needs_proposals
+    assert served.needs_proposals and served.has_one_size
+    with pytest.raises(ValueError, match="An export has one image_size"):
+        served.detect(image, PROPOSALS, image_size=(64, 96))
     assert_same(served.detect(image, PROPOSALS), model.detect(image, PROPOSALS))
+    one = {"input_tensor": tf.constant(image[None]), "proposals": tf.constant(PROPOSALS[None])}
+    for called in (loaded(*one.values()), loaded(**one)):
+        for key, value in loaded.signatures["serving_default"](**one).items():
+            np.testing.assert_allclose(called[key], value, rtol=1e-5, atol=1e-5)
     nothing = loaded.signatures["serving_default"](
         input_tensor=tf.zeros([0, 8, 8, 3], tf.uint8), proposals=tf.zeros([0, 3, 4])
     )
