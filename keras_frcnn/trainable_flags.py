@@ -35,11 +35,7 @@ def _inside(layer, above=""):
     for inner in layer._flatten_layers(include_self=False, recursive=False):
         name = inner.name
         stem = re.sub(r"_\d+$", "", name)
-<<<<<<< HEAD
-        # In a name that Keras made, such as conv2d_7, the number counts a process's layers; here siblings.
-=======
         # In a name that Keras made, such as conv2d_7, the number counts layers of the process; here siblings.
->>>>>>> manners
         if stem.replace("_", "") == type(inner).__name__.lower():
             name = f"{stem}_{numbers[stem]}"
             numbers[stem] += 1
