@@ -36,6 +36,8 @@ def row_of(answer, row):
 @pytest.mark.parametrize("canvas", [False, True])
 def test_answer_does_not_depend_on_the_batch(make_model, image_of, assert_same, shapes, canvas):
     model = make_model(canvas=canvas)
+    # Less sure of itself, for scores that are all but 1 are equal to the last bit but one, and change places.
+    model.head.class_dense.kernel.assign(0.1 * model.head.class_dense.kernel)
     images = [image_of(*shape, seed) for seed, shape in enumerate(shapes)]
     together = model.predict(padded(images, 128, 128), verbose=0)
     for row, image in enumerate(images):
