@@ -3,6 +3,8 @@
 import collections
 import re
 
+import keras
+
 
 def trainable_flags(layer):
     """Read the flags of all layers inside another.
@@ -33,6 +35,8 @@ def _inside(layer, above=""):
     """Pairs of path and layer, each before those inside it."""
     numbers = collections.Counter()
     for inner in layer._flatten_layers(include_self=False, recursive=False):
+        if isinstance(inner, keras.layers.InputLayer):
+            continue
         name = inner.name
         stem = re.sub(r"_\d+$", "", name)
         # In a name that Keras made, such as conv2d_7, the number counts layers of the process; here siblings.

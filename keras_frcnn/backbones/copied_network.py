@@ -38,12 +38,13 @@ def copied_network(network):
 
 
 def _copied(layer):
-    config = layer.get_config()
-    if isinstance(layer, keras.layers.Lambda):
-        # Its config holds the bytecode of the function, which has lost the names that it reads.
-        common = {name: config[name] for name in ("name", "trainable", "dtype")}
-        return type(layer)(layer.function, layer.compute_output_shape, layer.mask, layer.arguments, **common)
     try:
+        config = layer.get_config()
+        if isinstance(layer, keras.layers.Lambda):
+            # Its config holds the bytecode of the function, which has lost the names that it reads.
+            common = {name: config[name] for name in ("name", "trainable", "dtype")}
+            shape = layer.compute_output_shape
+            return type(layer)(layer.function, shape, layer.mask, layer.arguments, **common)
         return type(layer).from_config(config)
     except Exception as error:  # whatever the layer's own class raises
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

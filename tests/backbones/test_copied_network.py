@@ -81,7 +81,7 @@ def test_a_detector_leaves_the_network_alone():
 
 def test_what_cannot_be_copied_is_refused():
     image = keras.Input((None, None, 3))
-    x = Closed("no argument", name="closed")(keras.layers.Conv2D(8, 16, 16)(image))
+    x = Closed(object(), name="closed")(keras.layers.Conv2D(8, 16, 16)(image))
     with pytest.raises(ValueError, match="^Layer 'closed' of the backbone cannot be copied .*given\\.$"):
         kf.FasterRCNN(["cell"], backbone=keras.Model(image, {"C4": x}))
 

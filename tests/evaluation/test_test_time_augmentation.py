@@ -145,7 +145,7 @@ def test_arguments_that_do_not_suit_are_refused(image):
     assert isinstance(views, Detects)
     with pytest.raises(ValueError, match="^The views have sizes of their own; leave image_size out"):
         views.detect(image, image_size=(600, 1000))
-    with pytest.raises(ValueError, match="^Detector makes its own proposals; leave proposals out"):
+    with pytest.raises(ValueError, match="^Detector makes its own proposals; leave them out"):
         views.detect(image, [[0, 1, 30, 20]])
     with pytest.raises(ValueError, match="^There are 2 images, but proposals for 1; give each its own.$"):
         TestTimeAugmentation(OnProposals()).detect([image, image], [[[0, 1, 30, 20]]])
