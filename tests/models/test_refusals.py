@@ -107,7 +107,8 @@ def test_one_signature_of_detect(model):
         model.detect(np.zeros([64, 96, 3], np.uint8), [[0, 0, 9, 9]])
 
 
-def test_summary_shows_shapes(model):
+def test_summary_shows_shapes(model, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # else what does not fit into 80 is cut off
     lines = []
     model.summary(line_length=200, print_fn=lambda text: lines.append(text))
     text = "\n".join(lines)
