@@ -86,10 +86,7 @@ def bilinear_crops(feature, y, x, image):
                 flat = _scattered([batch * height * width, feature.shape[-1]], cells, weights, upstream)
             else:
                 matrix, _ = _matrix(rows, columns, 1, batch * height * width)
-                transposed = tf.raw_ops.SparseMatrixTranspose(input=matrix, type=tf.float32)
-                flat = tf.raw_ops.SparseMatrixMatMul(
-                    a=transposed, b=tf.reshape(upstream, [-1, feature.shape[-1]])
-                )
+                flat = _taken_back(matrix, tf.reshape(upstream, [-1, feature.shape[-1]]))
             return tf.cast(tf.reshape(flat, tf.shape(feature)), feature.dtype)
 
         # A border that repeats the outermost cells, for beyond the map crop_and_resize knows only zeros.
@@ -111,9 +108,7 @@ def _multiplied(table, rows, columns, samples):
     @tf.custom_gradient
     def product(table):
         def gradient(upstream):
-            # Transposed beforehand, so that threads share out the cells, and no two add to the same.
-            transposed = tf.raw_ops.SparseMatrixTranspose(input=matrix, type=tf.float32)
-            return tf.raw_ops.SparseMatrixMatMul(a=transposed, b=upstream)
+            return _taken_back(matrix, upstream)
 
         return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=table), gradient
 
@@ -132,6 +127,13 @@ def _matrix(rows, columns, samples, cells):
         indices=places, values=tf.reshape(weights, [-1]), dense_shape=tf.stack([count, cells])
     )
     return matrix, terms.shape[1:3]
+
+
+def _taken_back(matrix, upstream):
+    """The gradient of a product with a sparse matrix: the transposed matrix times what comes from above."""
+    # Transposed beforehand, so that threads share out the cells, and no two add to the same.
+    transposed = tf.raw_ops.SparseMatrixTranspose(input=matrix, type=tf.float32)
+    return tf.raw_ops.SparseMatrixMatMul(a=transposed, b=upstream)
 
 
 def _terms(axis, samples):
