@@ -22,10 +22,10 @@ def keep_memory():
     MALLOC_TRIM_THRESHOLD_ and MALLOC_TOP_PAD_ do the same for another program, such as a server.
 
     It stands back where the environment has a setting of malloc or another allocator was preloaded, and it
-    does nothing where there is no glibc. TensorFlow itself makes glibc return every buffer above 128 kB when
-    the first `tf.data.Dataset.from_generator` of a process begins: 85,000 page faults in a training step of a
-    small detector, half of its time. With such a data set call this again after the first batch. The batches
-    of this package have no generator.
+    does nothing where there is no glibc. Under Python 3.11 TensorFlow itself undoes half of the setting when
+    the first `tf.data.Dataset.from_generator` of a process begins: from then on new buffers above 128 kB go
+    back to the system. With such a data set call this again after the first batch. The batches of this
+    package have no generator.
 
     Returns:
         bool, whether the setting was made.
