@@ -161,6 +161,12 @@ def test_nothing_found_and_nothing_there(make_record, make_found):
     assert np.isnan(voc.evaluate([], [], ["a"])["mean_ap"])
 
 
+def test_iou_of_small_apart_and_empty_boxes():
+    boxes = np.array([[0, 0, 0.5, 0.5], [0, 0, 0.5, 1], [0.75, 0, 1, 1], [3, 3, 3, 3]])
+    expected = [[1, 0.5, 0, 0], [0.5, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
+    np.testing.assert_array_equal(voc.pairwise_iou(boxes, boxes), expected)
+
+
 def test_bad_input_is_refused(make_record):
     with pytest.raises(ValueError, match="Detections of 1 images do not fit 2 records"):
         voc.evaluate([{}], [make_record(), make_record()], ["a"])

@@ -36,6 +36,8 @@ RPN = {
     "rpn_batch_size": (256, "RPN_BATCHSIZE"),
     "rpn_positive_fraction": (0.5, "RPN_FG_FRACTION"),
     "rpn_beta": (1 / 9, "prototxt, rpn_loss_bbox: sigma 3; torchvision rpn.py"),
+    "rpn_box_loss_weight": (1.0, "prototxt, rpn_loss_bbox: loss_weight; torchvision"),
+    "rpn_box_normalizer": ("sampled", "py-faster-rcnn anchor_target_layer.py; torchvision rpn.py"),
 }
 TEST = {
     "score_threshold": (
@@ -54,6 +56,7 @@ POOLED = {
     "pool_samples": (2, "torchvision, MultiScaleRoIAlign sampling_ratio"),
     "box_loss_weight": (1.0, "Fast R-CNN, section 2.3: λ = 1"),
 }
+CORNERS = ("inclusive", "Caffe roi_pooling_layer.cpp; torchvision roi_pool")
 # Two images of 64 RoIs, background from 0.1 on.
 FAST = {
     "head_negative_iou": ((0.1, 0.5), "BG_THRESH_LO, BG_THRESH_HI"),
@@ -74,6 +77,7 @@ MODELS = {
         **POOLED,
         "head_negative_iou": ((0.0, 0.5), "BG_THRESH_LO of faster_rcnn_end2end.yml; torchvision"),
         "head_coder_weights": ((10.0, 10.0, 5.0, 5.0), "1 / BBOX_NORMALIZE_STDS; torchvision"),
+        "pool_corners": CORNERS,
     },
     kf.RPN: RPN,
     kf.FastRCNN: {
@@ -81,6 +85,7 @@ MODELS = {
         **POOLED,
         **FAST,
         "head_beta": (1.0, "Fast R-CNN, equation 3"),
+        "pool_corners": CORNERS,
     },
     kf.SPPNet: {
         **HEAD,
@@ -88,18 +93,21 @@ MODELS = {
         **SVM,
         "pool_levels": ((1, 2, 3, 6), "SPPnet, section 4.1: 50 bins"),
         "box_positive_iou": (0.5, "SPP_net spp_train_bbox_regressor.m, min_overlap"),
+        "pool_corners": ("centers", "SPPnet, appendix A"),
         "box_ridge": (4000.0, "SPP_net spp_train_bbox_regressor.m, lambda"),
     },
     kf.RCNN: {
         **HEAD,
         **SVM,
         "head_negative_iou": ((0.0, 0.5), "R-CNN, section 2.3: all below 0.5"),
+        "head_batch_size": (64, "R-CNN, section 2.3: 128 windows, here of two images"),
         "context": (16, "R-CNN, appendix A; rcnn_train.m crop_padding"),
         "box_positive_iou": (0.6, "R-CNN, appendix C"),
         "box_ridge": (1000.0, "R-CNN, appendix C"),
     },
 }
 
+OFFSET = (0.5, "SPPnet, appendix A: the middle of the receptive field")
 LEVELS = {
     "strides": ((16,), "VGG16 at conv5_3: four poolings"),
     "canonical_size": (224.0, "FPN, equation 1"),
@@ -128,6 +136,7 @@ LAYERS = {
         "coder_weights": ((1.0, 1.0, 1.0, 1.0), "RPN_BBOX_INSIDE_WEIGHTS; torchvision rpn.py"),
         "depth": (1, "Faster R-CNN, section 3.1; torchvision RPNHead"),
         "score_threshold": (0.0, "torchvision rpn_score_thresh"),
+        "min_size_first": (False, "torchvision rpn.py, filter_proposals; the models decide for themselves"),
     },
     RoILayer: LEVELS,
     kf.layers.RoIAlign: SAMPLING,
@@ -136,8 +145,14 @@ LAYERS = {
         **LEVELS,
         "pool_size": SAMPLING["pool_size"],
         "bins": ("overlapping", "Caffe roi_pooling_layer.cpp; torchvision roi_pool"),
+        "corners": CORNERS,
     },
-    kf.layers.SpatialPyramidPooling: {**LEVELS, "levels": MODELS[kf.SPPNet]["pool_levels"]},
+    kf.layers.SpatialPyramidPooling: {
+        **LEVELS,
+        "levels": MODELS[kf.SPPNet]["pool_levels"],
+        "corners": CORNERS,
+        "offset": OFFSET,
+    },
     kf.layers.DetectionHead: {
         "units": ((1024, 1024), "FPN, section 4.2: two 1,024-d layers; torchvision TwoMLPHead"),
         "dropout": (0.0, "torchvision TwoMLPHead"),
@@ -189,6 +204,15 @@ PARTS = {
     StepDecay: {"factor": (0.1, "solver.prototxt, gamma")},
 }
 
+# Arguments that say what goes in, how much is computed at once, or where chance begins: no numbers of a method.
+NO_NUMBERS = {
+    *("class_names", "backbone", "backbone_weights", "weights_source", "kwargs"),
+    *("preprocessing", "frozen_stages", "frozen_batch_norm", "batch_norm_epsilon"),  # of the backbone
+    *("canvas", "region_batch", "seed"),
+    *("sizes", "strides", "anchors", "num_classes", "network", "normalised"),  # given by the model
+    *("ranks", "head_ranks"),  # given by `compress`
+}
+
 # What is no argument.
 CONSTANTS = {
     "target norm": (staged_training.TARGET_NORM, 20.0, "R-CNN rcnn_scale_features.m"),
@@ -232,6 +256,7 @@ RPN_MAP = {
     "rpn_pre_nms": ((12000, 6000), "RPN_PRE_NMS_TOP_N"),
     "rpn_post_nms": ((2000, 300), "RPN_POST_NMS_TOP_N"),
     "rpn_min_size": (16.0, "RPN_MIN_SIZE"),
+    "rpn_min_size_first": (True, "py-faster-rcnn proposal_layer.py"),
     "rpn_cross_border": (False, "Faster R-CNN, section 3.3; anchor_target_layer.py _allowed_border"),
 }
 RPN_PYRAMID = {
@@ -242,6 +267,7 @@ RPN_PYRAMID = {
     "rpn_pre_nms": ((2000, 1000), "torchvision rpn_pre_nms_top_n_train, _test"),
     "rpn_post_nms": ((2000, 1000), "torchvision rpn_post_nms_top_n_train, _test"),
     "rpn_min_size": (1e-3, "torchvision rpn.py, min_size"),
+    "rpn_min_size_first": (False, "torchvision rpn.py, filter_proposals"),
     "rpn_cross_border": (True, "FPN, section 4.1; torchvision rpn.py"),
 }
 HEAD_EITHER = {
@@ -289,7 +315,7 @@ RESOLVED = [
     (kf.RPN, 2, RPN_PYRAMID),
     (kf.FastRCNN, 1, HEAD_MAP),
     (kf.FastRCNN, 2, HEAD_PYRAMID),
-    (kf.SPPNet, 1, STAGED),
+    (kf.SPPNet, 1, {**STAGED, "pool_offset": OFFSET}),
     (kf.RCNN, 1, {**STAGED, "warp_size": (224, "the input of VGG16"), "pool_size": SAMPLING["pool_size"]}),
 ]
 
@@ -309,6 +335,12 @@ def test_defaults(made):
     parameters = inspect.signature(made).parameters
     defaults = {name: parameter.default for name, parameter in parameters.items()}
     assert_numbers(defaults, {**MODELS, **LAYERS, **PARTS}[made])
+
+
+@pytest.mark.parametrize("made", {**MODELS, **LAYERS}, ids=lambda made: made.__qualname__)
+def test_every_number_has_a_source(made):
+    tables = [{**MODELS, **LAYERS}[made], *(table for kind, _, table in RESOLVED if kind is made)]
+    assert not set(inspect.signature(made).parameters) - NO_NUMBERS - set().union(*tables)
 
 
 @pytest.mark.parametrize("name", CONSTANTS)
