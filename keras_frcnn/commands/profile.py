@@ -55,6 +55,10 @@ def main(arguments=None):
     for name in ("batch_size", "steps"):
         if getattr(run, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} is {getattr(run, name)}; give at least 1.")
+    if (run.model is None) == (run.backbone is None):
+        raise ValueError("Name what to profile with either --model FILE.keras or --backbone NAME.")
+    if run.model and run.image_size:
+        raise ValueError("A model has an --image-size of its own; leave it out, or give --backbone.")
     dataset = data.load(list(run.data) or "shapes@train")
     model = _model(run, dataset)
     dataset = dataset.with_class_names(model.class_names)
@@ -71,11 +75,7 @@ def main(arguments=None):
 
 
 def _model(run, dataset):
-    if (run.model is None) == (run.backbone is None):
-        raise ValueError("Name what to profile with either --model FILE.keras or --backbone NAME.")
     if run.model:
-        if run.image_size:
-            raise ValueError("A model has an --image-size of its own; leave it out, or give --backbone.")
         model = load_detector(run.model)
         if not isinstance(model, Detector):
             raise ValueError(f"{run.model} is a SavedModel, which cannot be trained; give a .keras file.")

@@ -82,6 +82,9 @@ def _training(model, dataset, batch_size, steps, folder, part_of):
     batches = dataset.batches(
         batch_size, image_size=model.image_size, training=True, canvas=model.canvas
     ).repeat()
+    # Else the step is traced twice: the first trace makes the optimizer's variables.
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     step = tf.function(
         model.train_step,
         input_signature=[batches.element_spec],

@@ -1,6 +1,7 @@
 """A small data set on disk, and one run of the train command that all tests look at."""
 
 import contextlib
+import fcntl
 import io
 import types
 
@@ -14,7 +15,10 @@ from keras_frcnn.data import shapes
 @pytest.fixture(scope="session")
 def voc(tmp_path_factory):
     """Folder with six shapes scenes in train and four in val; the sides are 80 and 64 pixels."""
-    root = tmp_path_factory.mktemp("voc")
+    return _write_voc(tmp_path_factory.mktemp("voc"))
+
+
+def _write_voc(root):
     for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (root / folder).mkdir(parents=True)
     for split, count in (("train", 6), ("val", 4)):
@@ -45,11 +49,20 @@ def tiny():
 
 
 @pytest.fixture(scope="session")
-def trained(voc, tiny, tmp_path_factory):
-    """What one run left: `.folder`, `.export`; and `.output`, what it printed."""
-    place = tmp_path_factory.mktemp("run")
-    folder, exported = place / "run", place / "served"
-    words = ["--train", f"voc:{voc}@train", "--val", f"voc:{voc}@val", *tiny]
-    with contextlib.redirect_stdout(io.StringIO()) as output:
-        train.main([*words, "--output", str(folder), "--export", str(exported)])
-    return types.SimpleNamespace(folder=folder, export=exported / "1", output=output.getvalue())
+def trained(tiny, tmp_path_factory, request):
+    """What one run left: `.folder`, `.export`; `.voc`, its data; and `.output`, what it printed.
+
+    The processes of `-n` share one run: the first to come makes it, the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if hasattr(request.config, "workerinput") else base
+    folder, exported, voc, printed = (base / name for name in ("run", "served", "run_voc", "run.txt"))
+    with open(base / "run.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not printed.exists():
+            _write_voc(voc)
+            words = ["--train", f"voc:{voc}@train", "--val", f"voc:{voc}@val", *tiny]
+            with contextlib.redirect_stdout(io.StringIO()) as output:
+                train.main([*words, "--output", str(folder), "--export", str(exported)])
+            printed.write_text(output.getvalue())
+    return types.SimpleNamespace(folder=folder, export=exported / "1", voc=voc, output=printed.read_text())

@@ -1,9 +1,11 @@
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ import pytest
 from keras_frcnn import data
 from keras_frcnn.commands import proposals as command
 from keras_frcnn.data import proposals, selective_search
+
+EXPORT = pathlib.Path(__file__).parents[1] / "stored/earlier/one_map.zip"
 
 
 @pytest.fixture(autouse=True)
@@ -116,8 +120,10 @@ def test_proposals_of_a_model(words, tmp_path, make_model, capsys):
     assert "proposals.json differs from this run in model" in sentence
 
 
-def test_refuses_a_model_without_rpn(words, trained, capsys):
-    assert "1 has no RPN; give" in refusal(capsys, *words, "--model", trained.export)
+def test_refuses_a_model_without_rpn(words, tmp_path, capsys):
+    with zipfile.ZipFile(EXPORT) as archive:
+        archive.extractall(tmp_path)
+    assert "1 has no RPN; give" in refusal(capsys, *words, "--model", tmp_path / "1")
 
 
 def test_refuses_other_settings(words, voc, tmp_path, capsys):

@@ -76,7 +76,8 @@ def test_exports_the_next_version(trained, voc, tiny, tmp_path):
     ]
 
 
-def test_a_run_can_be_repeated_from_its_configuration(trained, voc):
+def test_a_run_can_be_repeated_from_its_configuration(trained):
+    voc = trained.voc
     again = train._parse(["--train", f"voc:{voc}@train", "--config", str(trained.folder / "config.yaml")])
     words, sets, saved = (trained.folder / "config.yaml").read_text().split("\n", 2)
     assert words.startswith(f"# train.py --train voc:{voc}@train")

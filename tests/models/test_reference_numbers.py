@@ -204,7 +204,7 @@ PARTS = {
     StepDecay: {"factor": (0.1, "solver.prototxt, gamma")},
 }
 
-# Arguments that say what goes in, how much is computed at once, or where chance begins: no numbers of a method.
+# Arguments that say what goes in, how much at once, or where chance begins: no numbers of a method.
 NO_NUMBERS = {
     *("class_names", "backbone", "backbone_weights", "weights_source", "kwargs"),
     *("preprocessing", "frozen_stages", "frozen_batch_norm", "batch_norm_epsilon"),  # of the backbone
