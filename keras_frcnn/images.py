@@ -39,7 +39,19 @@ def decode(contents, max_pixels=None):
         >>> decode(tf.io.encode_png(tf.zeros([2, 5, 1], tf.uint8))).shape
         TensorShape([2, 5, 3])
     """
+    return _traced_decode(max_pixels)(contents)
 
+
+@functools.cache
+def _traced_decode(max_pixels):
+    # Tracing takes a second, so all pipelines and exports of a process share one trace.
+    def decode(contents):
+        return _decode(contents, max_pixels)
+
+    return tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+
+
+def _decode(contents, max_pixels):
     def within(contents, count_pixels):
         if max_pixels is None:
             return contents
@@ -102,7 +114,7 @@ def decode_or_empty(contents, max_bytes=None, max_pixels=None):
     # (Taking a single element costs 0.3 ms; `reduce` would optimise the little data set anew each time, for
     # 100 ms.)
     nothing = tf.data.Dataset.from_tensors(tf.zeros([0, 0, 3], tf.uint8))
-    decoded = tf.data.Dataset.from_tensors(contents).map(lambda contents: decode(contents, max_pixels))
+    decoded = tf.data.Dataset.from_tensors(contents).map(_traced_decode(max_pixels))
     return decoded.ignore_errors().concatenate(nothing).take(1).get_single_element()
 
 
@@ -304,7 +316,7 @@ def from_bytes(contents, name):
     """Decode the bytes of an image; as `read`, with `name` standing for the file in messages."""
     try:
         with tf.device("CPU"):
-            return _decode_in_graph()(contents).numpy()
+            return decode(contents).numpy()
     except tf.errors.InvalidArgumentError:
         raise ValueError(undecodable(name)) from None
 
@@ -312,11 +324,6 @@ def from_bytes(contents, name):
 def undecodable(name):
     """The sentence that says that a file is no image; `name` is a str."""
     return f"{name} cannot be decoded as an image; replace it with an intact JPEG, PNG, GIF or BMP file."
-
-
-@functools.cache
-def _decode_in_graph():
-    return tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])
 
 
 def _is_any(value, choices):

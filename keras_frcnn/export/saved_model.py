@@ -9,6 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 import keras_frcnn
@@ -113,10 +114,7 @@ def saved_model(
             (folder / name).write_text(text, encoding="utf-8")
         module = tf.Module()
         functions = signatures(model, max_bytes, max_pixels)
-        # What they read is neither the optimizer's nor of the normalisation that is folded away.
-        module.weights = [
-            weight for serve in functions.values() for weight in serve.get_concrete_function().variables
-        ]
+        module.weights = _weights(model)
         # Clients of the TF Object Detection API call the loaded object itself.
         module.__call__ = functions["serving_default"]
         module.assets = [tf.saved_model.Asset(str(folder / name)) for name in assets]
@@ -134,6 +132,14 @@ def saved_model(
         card = model_card(path, description, _checksums(served), data, metrics, changed)
         (served / "model_card.md").write_text(card, encoding="utf-8")
         os.rename(served, path)
+
+
+def _weights(model):
+    """The variables of the layers as they stand, without those that folding has replaced."""
+    # To ask the functions what they read would trace them once more.
+    parts = vars(model).values()
+    weights = [weight for part in parts if isinstance(part, keras.Layer) for weight in part.weights]
+    return [weight.value for weight in (*weights, *(own for own in parts if isinstance(own, keras.Variable)))]
 
 
 def _description(model):

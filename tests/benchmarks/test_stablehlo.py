@@ -16,7 +16,7 @@ def test_lowers_a_whole_step(make_model, benchmark_module, tmp_path, precision, 
         "labels": tf.zeros([2, 1], tf.int32),
         "ignore": tf.zeros([2, 1], tf.bool),
     }
-    model = make_model(dtype=precision)
+    model = make_model(backbone="tiny_fpn", anchor_sizes=None, dtype=precision)
     model.compile()
     path = tmp_path / "step.mlir"
     assert benchmark_module("stablehlo").write(model, (x, y), path) == path.stat().st_size

@@ -58,7 +58,7 @@ def test_precision_of_a_keras_file(benchmark_module, make_model, monkeypatch, tm
     ours, made = benchmark_module("ours"), []
     load = ours.detector
     monkeypatch.setattr(ours, "detector", lambda *args, **kw: made.append(load(*args, **kw)) or made[-1])
-    make_model(dtype="mixed_float16").save(tmp_path / "tiny.keras")
+    make_model(backbone="tiny_fpn", anchor_sizes=None, dtype="mixed_float16").save(tmp_path / "tiny.keras")
     ours.pictures(str(tmp_path / "images.npz"), 1, (96, 128))
     ours.training(str(tmp_path / "tiny.keras"), None, str(tmp_path / "images.npz"), precision)
     assert made[0].dtype_policy.name == made[0].head.dtype_policy.name == policy

@@ -146,7 +146,7 @@ def grpc_servicer(stand_in, grpc):
 @pytest.fixture(scope="package")
 def exported_cells(make_model, tmp_path_factory):
     """The model `.model` and the folder `.path` of its export."""
-    model = make_model(CLASS_NAMES)
+    model = make_model(CLASS_NAMES, backbone="tiny_fpn", anchor_sizes=None)
     path = tmp_path_factory.mktemp("served") / "cells" / "1"
     model.export(path, data="ten cells", metrics="AP 1.0 by nobody's protocol")
     return types.SimpleNamespace(model=model, path=path)

@@ -223,8 +223,8 @@ def test_assets(exported):
     assert json.loads((path / "assets" / "model.json").read_text("utf-8")) == {
         "keras_frcnn_version": kf.__version__,
         "model": "FasterRCNN",
-        "backbone": "tiny_fpn",
-        "weights_source": "none",
+        "backbone": "small",
+        "weights_source": "as given",
         "class_names": CLASS_NAMES,
         "needs_proposals": False,
         "image_size": [96, 128],

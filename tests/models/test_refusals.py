@@ -112,4 +112,4 @@ def test_summary_shows_shapes(model, monkeypatch):
     lines = []
     model.summary(line_length=200, print_fn=lambda text: lines.append(text))
     text = "\n".join(lines)
-    assert "?" not in text and "(None, None, None, 3)" in text and "(None, None, 7, 7, 64)" in text
+    assert "?" not in text and "(None, None, None, 3)" in text and "(None, None, 7, 7, 16)" in text

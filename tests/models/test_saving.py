@@ -81,8 +81,10 @@ def saved(make_model, make_batches, image, tmp_path_factory):
     models = {
         "plain": make_model(),
         "canvas": make_model(canvas=True, anchor_ratios=(1.0, 2.0), class_agnostic=True, score_threshold=0.2),
-        "from_file": make_model(backbone_weights=str(weights)),
-        "own": make_model(backbone=own_network(), objectness="softmax", pooling="roi_pooling"),
+        "from_file": make_model(backbone="tiny_fpn", anchor_sizes=None, backbone_weights=str(weights)),
+        "own": make_model(
+            backbone=own_network(), anchor_sizes=None, objectness="softmax", pooling="roi_pooling"
+        ),
         "float16": make_model(dtype="mixed_float16"),
     }
     os.remove(weights)
@@ -155,12 +157,12 @@ def test_loss_scale_survives(make_model, make_batches, tmp_path):
 
 
 def test_frozen_stays_frozen(make_model, tmp_path):
-    model = make_model(frozen_stages=2, frozen_batch_norm=True)
+    model = make_model(backbone="tiny_fpn", anchor_sizes=None, frozen_stages=2, frozen_batch_norm=True)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     paths = [[weight.path.split("/", 1)[-1] for weight in one.trainable_weights] for one in (model, loaded)]
     assert paths[0] == paths[1]
-    assert len(paths[0]) < len(make_model().trainable_weights)
+    assert len(paths[0]) < len(make_model(backbone="tiny_fpn", anchor_sizes=None).trainable_weights)
 
 
 def test_weights_alone(make_model, image, tmp_path, assert_same):
@@ -201,7 +203,7 @@ def test_training_goes_on_exactly_in_a_fresh_process(saved, name):
     """Weights, and the state of every random generator, to the bit; what is frozen too."""
     _, folder = saved
     whole, on = np.load(folder / f"{name}_whole.npz"), np.load(folder / f"{name}_on.npz")
-    assert len(whole.files) > 50
+    assert len(whole.files) > 30
     for variable in whole.files:
         np.testing.assert_array_equal(on[variable], whole[variable], err_msg=variable)
 
