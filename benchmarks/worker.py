@@ -12,6 +12,7 @@ THREADS = ("OMP_", "MKL_", "KMP_", "TF_NUM_")
 # What `keras_frcnn.keep_memory` sets, for any process.
 KEPT = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_ARENA_MAX": str(os.cpu_count()),
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
     "MALLOC_TOP_PAD_": str(2**26),
 }

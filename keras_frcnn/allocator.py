@@ -5,7 +5,7 @@ import os
 import sys
 
 # mallopt's numbers for its parameters (malloc.h).
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 
 # Older glibc takes no threshold of single buffers above 32 MiB.
 MMAP_THRESHOLDS = 2**30, 2**25
@@ -19,7 +19,8 @@ def keep_memory():
     Without AVX-512 TensorFlow allocates with malloc, and glibc returns large freed buffers to the kernel,
     which hands them out again page by page. Call this once, before the first step. Every command of the
     package does. Memory grows by a few per cent. The environment variables MALLOC_MMAP_THRESHOLD_,
-    MALLOC_TRIM_THRESHOLD_ and MALLOC_TOP_PAD_ do the same for another program, such as a server.
+    MALLOC_TRIM_THRESHOLD_, MALLOC_TOP_PAD_ and MALLOC_ARENA_MAX do the same for another program, such as a
+    server.
 
     It stands back where the environment has a setting of malloc or another allocator was preloaded, and it
     does nothing where there is no glibc. Under Python 3.11 TensorFlow itself undoes half of the setting when
@@ -67,4 +68,6 @@ def _set(libc):
         any(libc.mallopt(M_MMAP_THRESHOLD, threshold) for threshold in MMAP_THRESHOLDS)
         and libc.mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD)
         and libc.mallopt(M_TOP_PAD, TOP_PAD)
+        # Each arena keeps memory of its own, and glibc would make eight for each processor.
+        and libc.mallopt(M_ARENA_MAX, os.cpu_count() or 1)
     )

@@ -111,6 +111,7 @@ def test_as_much_as_glibc_takes(limit, taken):
         allocator.M_MMAP_THRESHOLD: taken,
         allocator.M_TRIM_THRESHOLD: 2**31 - 1,
         allocator.M_TOP_PAD: 64 * 2**20,
+        allocator.M_ARENA_MAX: os.cpu_count(),
     }
 
 
