@@ -33,6 +33,8 @@ def test_counts_versions_and_takes_settings(trained, voc, tmp_path, capsys):
 
     description = json.loads((output / "8" / "assets" / "model.json").read_text("utf-8"))
     expected = {
+        "backbone": "tiny_fpn",
+        "weights_source": "none",
         "max_detections": 4,
         "score_threshold": 0.0,
         "nms_iou": 0.3,

@@ -23,7 +23,7 @@ NAMES = {"detection_boxes", "detection_scores", "detection_classes", "num_detect
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "canvas"])
 def exported(request, make_model, tmp_path_factory):
     """A compiled model, the folder of its export and the SavedModel loaded from it."""
-    model = make_model(CLASS_NAMES, backbone="tiny_fpn", anchor_sizes=None, canvas=request.param)
+    model = make_model(CLASS_NAMES, canvas=request.param)
     model.compile("adam")
     model.optimizer.build(model.trainable_variables)
     path = tmp_path_factory.mktemp("exported") / "cells" / "1"
@@ -223,8 +223,8 @@ def test_assets(exported):
     assert json.loads((path / "assets" / "model.json").read_text("utf-8")) == {
         "keras_frcnn_version": kf.__version__,
         "model": "FasterRCNN",
-        "backbone": "tiny_fpn",
-        "weights_source": "none",
+        "backbone": "small",
+        "weights_source": "as given",
         "class_names": CLASS_NAMES,
         "needs_proposals": False,
         "image_size": [96, 128],
