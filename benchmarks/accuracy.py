@@ -27,7 +27,7 @@ EIGHT = "--train voc:{folder}/eight@eight " * 20 + "--val voc:{folder}/eight@eig
 # For each benchmark the words of train.py, the text of its --config file, and the seeds.
 BENCHMARKS = {
     "shapes": ("--export {folder}/shapes", "", [0]),
-    "bccd": (BCCD + " --image-size 480 640 --epochs 6", "", [0]),
+    "bccd": (BCCD + " --image-size 480 640 --epochs 6", "", [0, 1, 2]),
     "small_objects": (BCCD + " --recipe small_objects --epochs 4", "", [0]),
     "raccoon": (RACCOON + MOBILENET + " --image-size 480 640 --epochs 8", "", [0, 1, 2]),
     "vgg16": (
