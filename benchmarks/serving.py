@@ -23,7 +23,7 @@ import tensorflow as tf
 
 import keras_frcnn as kf
 from keras_frcnn import images
-from keras_frcnn.data import shapes
+from keras_frcnn.data.readers import shapes
 from keras_frcnn.export.folding import fold_batch_norm
 from keras_frcnn.export.settings import with_settings
 

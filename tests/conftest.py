@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import keras_frcnn as kf
-from keras_frcnn.data import shapes
+from keras_frcnn.data.readers import shapes
 
 kf.keep_memory()
 # The collector need not go through everything that the imports made, again and again while graphs are traced.

@@ -8,9 +8,9 @@ from pathlib import Path
 import tyro
 
 from keras_frcnn import data, evaluation
+from keras_frcnn.callbacks.progress import ImageLines
 from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
-from keras_frcnn.training.progress import ImageLines
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,12 +11,12 @@ from typing import Literal
 import tyro
 
 from keras_frcnn import data
+from keras_frcnn.callbacks.progress import ImageLines
 from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.data import proposals
 from keras_frcnn.data.selective_search import selective_search
 from keras_frcnn.evaluation import proposal_recall
-from keras_frcnn.training.progress import ImageLines
 
 
 @dataclasses.dataclass(frozen=True)

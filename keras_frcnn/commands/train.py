@@ -11,6 +11,8 @@ import keras
 import tyro
 
 from keras_frcnn import data, evaluation, export, models
+from keras_frcnn.callbacks.progress import ImageLines, clock
+from keras_frcnn.callbacks.run_folder import save
 from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.provenance import provenance
@@ -19,8 +21,6 @@ from keras_frcnn.training import recipe as recipes
 from keras_frcnn.training import recipe_files
 from keras_frcnn.training.alternating import alternate
 from keras_frcnn.training.fit import FITTED, fit, write_scores
-from keras_frcnn.training.progress import ImageLines, clock
-from keras_frcnn.training.run_folder import save
 
 
 @dataclasses.dataclass(frozen=True)

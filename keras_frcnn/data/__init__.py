@@ -38,17 +38,17 @@ def load(spec, class_names=None, default_split="val"):
 def _load_one(spec, text):
     # Imported here, so that a set needs only the libraries of its own kind.
     if spec.kind == "shapes":
-        from keras_frcnn.data import shapes
+        from keras_frcnn.data.readers import shapes
 
         return shapes.load(spec.split)
     if spec.kind == "voc":
-        from keras_frcnn.data import voc
+        from keras_frcnn.data.readers import voc
 
         return voc.load(spec.place, spec.split, text)
     if spec.kind == "coco":
-        from keras_frcnn.data import coco
+        from keras_frcnn.data.readers import coco
 
         return coco.load(spec.place, spec.split, text)
-    from keras_frcnn.data import tfds_reader
+    from keras_frcnn.data.readers import tfds
 
-    return tfds_reader.load(spec.place, spec.split, text)
+    return tfds.load(spec.place, spec.split, text)

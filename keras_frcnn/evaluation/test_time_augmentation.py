@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_frcnn import images as image_ops
 from keras_frcnn.detects import detect_each, refuse_proposals
-from keras_frcnn.nms import grouped_nms
+from keras_frcnn.ops.nms import grouped_nms
 
 SCALES = 0.8, 1.0, 1.2
 

@@ -5,8 +5,8 @@ Letters: B images, R RoIs an image, P bins a side, C channels.
 
 import keras
 
-from keras_frcnn.layers.quantised_bins import RULES, QuantisedBins, maxima
 from keras_frcnn.layers.roi_layer import RoILayer
+from keras_frcnn.ops.quantized_bins import RULES, QuantizedBins, maxima
 
 CORNERS = ("inclusive", "half_open")
 
@@ -72,7 +72,7 @@ class ExactRoIPooling(RoILayer):
         return (self.pool_size, self.pool_size, channels)
 
     def gather(self, feature, boxes, image, stride):
-        grid = QuantisedBins(feature, boxes, image, stride, self.pool_size, self.bins, self.corners)
+        grid = QuantizedBins(feature, boxes, image, stride, self.pool_size, self.bins, self.corners)
         return maxima(feature, grid.largest)
 
     def get_config(self):

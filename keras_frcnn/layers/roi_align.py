@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_frcnn.layers.bilinear_reads import bilinear_reads
 from keras_frcnn.layers.roi_sampling import RoISampling
+from keras_frcnn.ops.bilinear_reads import bilinear_reads
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")

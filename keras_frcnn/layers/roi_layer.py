@@ -8,7 +8,7 @@ import math
 import keras
 import tensorflow as tf
 
-from keras_frcnn import kernels
+from keras_frcnn.ops import kernels
 
 
 class RoILayer(keras.layers.Layer):

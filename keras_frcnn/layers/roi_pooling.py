@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
-from keras_frcnn import kernels
-from keras_frcnn.layers.bilinear_reads import bilinear_crops, bilinear_reads
 from keras_frcnn.layers.roi_sampling import RoISampling
+from keras_frcnn.ops import kernels
+from keras_frcnn.ops.bilinear_reads import bilinear_crops, bilinear_reads
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
 from keras_frcnn.layers.anchors import AnchorGenerator
-from keras_frcnn.nms import grouped_nms
+from keras_frcnn.ops.nms import grouped_nms
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")

@@ -6,8 +6,8 @@ Letters: B images, R RoIs an image, N RoIs, T bins of all grids, C channels.
 import keras
 import tensorflow as tf
 
-from keras_frcnn.layers.quantised_bins import QuantisedBins, maxima
 from keras_frcnn.layers.roi_layer import RoILayer
+from keras_frcnn.ops.quantized_bins import QuantizedBins, maxima
 
 CORNERS = ("inclusive", "centers")
 
@@ -78,7 +78,7 @@ class SpatialPyramidPooling(RoILayer):
                     blocks = tf.reshape(rows, [-1, grid, grid, side, channels])
                     largest[grid] = tf.reduce_max(blocks, axis=3)
                 else:
-                    bins = QuantisedBins(
+                    bins = QuantizedBins(
                         feature, boxes, image, stride, grid, corners=self.corners, offset=self.offset
                     )
                     largest[grid] = bins.largest(cells)

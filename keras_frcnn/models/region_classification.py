@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_frcnn import boxes as box_ops
 from keras_frcnn.layers import DetectionHead, ExactRoIPooling, RoIAlign, RoIPooling
 from keras_frcnn.losses import detection_loss
-from keras_frcnn.nms import postprocess
+from keras_frcnn.ops.nms import postprocess
 from keras_frcnn.sampling import ProposalTargets
 
 POOLINGS = {"roi_pooling": RoIPooling, "roi_align": RoIAlign, "exact": ExactRoIPooling}

@@ -6,10 +6,10 @@ import math
 import keras
 
 from keras_frcnn import callbacks, evaluation
+from keras_frcnn.callbacks.progress import EpochLines, ImageLines
+from keras_frcnn.callbacks.run_folder import RunFolder, save
 from keras_frcnn.data import memory
-from keras_frcnn.training.progress import EpochLines, ImageLines
 from keras_frcnn.training.recipe import CACHE
-from keras_frcnn.training.run_folder import RunFolder, save
 
 # The file that says, of a method with stages, that the network is fine-tuned and need not be again.
 FITTED = "fitted"

@@ -8,7 +8,7 @@ import pytest
 
 import keras_frcnn as kf
 from keras_frcnn import evaluation
-from keras_frcnn.data import shapes
+from keras_frcnn.data.readers import shapes
 
 SMALL = {
     "backbone": "tiny_fpn",

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_frcnn as kf
-from keras_frcnn.data import shapes
+from keras_frcnn.data.readers import shapes
 from keras_frcnn.models import staged_training
 
 KINDS = {

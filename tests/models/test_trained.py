@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import keras_frcnn as kf
-from keras_frcnn import kernels
+from keras_frcnn.ops import kernels
 
 BOTH = pytest.mark.parametrize("kind", ["stock", "xla"])
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_frcnn.data import shapes
+from keras_frcnn.data.readers import shapes
 from keras_frcnn.training import alternating
 from keras_frcnn.training.recipe import Recipe
 

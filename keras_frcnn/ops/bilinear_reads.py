@@ -8,7 +8,7 @@ Letters: B images, L maps, H and W their cells, C channels, N grids of Y × X po
 
 import tensorflow as tf
 
-from keras_frcnn import kernels
+from keras_frcnn.ops import kernels
 
 
 def bilinear_reads(features, y, x, image, level, samples=1):

@@ -42,7 +42,7 @@ def _region(low, high, count, corners, offset):
     Args:
         low, high: float32 `[N]`, the ends of the regions, in cells.
         count: int64, cells of the map.
-        corners, offset: see `QuantisedBins`.
+        corners, offset: see `QuantizedBins`.
     """
     if corners == "inclusive":
         return _round(low), _round(high)
@@ -57,7 +57,7 @@ def _region(low, high, count, corners, offset):
     )
 
 
-class QuantisedBins:
+class QuantizedBins:
     """The bins of RoIs on one map.
 
     Args:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_frcnn import kernels
-from keras_frcnn.nms import grouped_nms, postprocess
+from keras_frcnn.ops import kernels
+from keras_frcnn.ops.nms import grouped_nms, postprocess
 
 
 @pytest.fixture(autouse=True, params=["stock", "xla"])

@@ -15,7 +15,7 @@ import tensorflow as tf
 from subject import Subject, serve
 
 from keras_frcnn.layers import ExactRoIPooling, RoIAlign, RoIPooling
-from keras_frcnn.nms import grouped_nms
+from keras_frcnn.ops.nms import grouped_nms
 from keras_frcnn.sampling import Matcher
 
 POOLINGS = {"RoIAlign": RoIAlign, "RoIPooling": RoIPooling, "exact RoI pooling": ExactRoIPooling}

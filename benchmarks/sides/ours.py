@@ -21,7 +21,7 @@ from subject import Subject, serve
 import keras_frcnn as kf
 from keras_frcnn import boxes as box_ops
 from keras_frcnn import images
-from keras_frcnn.data import shapes
+from keras_frcnn.data.readers import shapes
 from keras_frcnn.export.settings import with_settings
 from keras_frcnn.weights.coco import TORCHVISION_CLASS_NAMES
 

@@ -9,8 +9,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_frcnn import kernels
-from keras_frcnn.nms import grouped_nms
+from keras_frcnn.ops import kernels
+from keras_frcnn.ops.nms import grouped_nms
 
 LOWEST = -float("inf")
 ROWS = 12

@@ -6,10 +6,11 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
-from keras_frcnn import image_headers, images
+from keras_frcnn import images
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.data.sources import decode_or_name
+from keras_frcnn.images import headers
 
 
 def load(name, split, spec=None):
@@ -96,7 +97,7 @@ def _library():
 
 
 def _record(example, index, file, check):
-    found = image_headers.header(example["image"])
+    found = headers.header(example["image"])
     if found is None:
         raise ValueError(images.undecodable(file))
     height, width, orientation = found

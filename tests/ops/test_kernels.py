@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from keras_frcnn import kernels
+from keras_frcnn.ops import kernels
 
 
 def traced(jit_compile):

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_frcnn.training.run_folder import RunFolder
+from keras_frcnn.callbacks.run_folder import RunFolder
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""The only decode, EXIF turn, resize and pad of the package.
+"""The only decode and EXIF turn of the package.
 
-`decode`, `resized_shape`, `resize` and `pad` are made of stock TensorFlow operations and run alike eagerly,
-inside tf.data and inside an exported SavedModel. `read` and `as_image` are for plain Python.
+`decode` is made of stock TensorFlow operations and runs alike eagerly, inside tf.data and inside an exported
+SavedModel. `read` and `as_image` are for plain Python.
 
-Shape letters: B images, H height, W width, in pixels.
+Letters: H height, W width, C channels, in pixels; M boxes.
 """
 
 import functools
@@ -12,10 +12,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_frcnn import image_headers
+from keras_frcnn.images import headers
 
-# Sides are padded to multiples of this: the usual networks halve them five times.
-SIDE_MULTIPLE = 32
 # What each EXIF orientation needs after the transposition that 5 to 8 start with.
 _MIRRORED = (2, 3, 6, 7)
 _UPSIDE_DOWN = (3, 4, 7, 8)
@@ -58,16 +56,16 @@ def _decode(contents, max_pixels):
         return tf.where(count_pixels(contents) <= max_pixels, contents, "")
 
     def jpeg():
-        checked = within(contents, image_headers.jpeg_pixels)
+        checked = within(contents, headers.jpeg_pixels)
         image = tf.io.decode_jpeg(checked, channels=3, dct_method="INTEGER_ACCURATE")
-        return turn_upright(image, image_headers.orientation(contents))
+        return turn_upright(image, headers.orientation(contents))
 
     def png():
-        return tf.io.decode_png(within(contents, image_headers.png_pixels), channels=3)
+        return tf.io.decode_png(within(contents, headers.png_pixels), channels=3)
 
     def gif():
         # Without its other frames, which would all be unpacked first, however many and large they are.
-        frame, corner, screen = image_headers.first_frame(contents)
+        frame, corner, screen = headers.first_frame(contents)
         checked = within(frame, lambda _: tf.reduce_prod(tf.cast(screen, tf.int64)))
         image = tf.io.decode_image(checked, channels=3, expand_animations=False)
         behind = screen - corner - tf.shape(image)[:2]
@@ -75,23 +73,23 @@ def _decode(contents, max_pixels):
 
     def bmp():
         # Unlike the other decoders this one refuses to change the number of channels.
-        image = tf.io.decode_bmp(within(contents, image_headers.bmp_pixels))
+        image = tf.io.decode_bmp(within(contents, headers.bmp_pixels))
 
         def coloured():
-            return tf.gather(image_headers.bmp_palette(contents), tf.cast(image[..., 0], tf.int32))
+            return tf.gather(headers.bmp_palette(contents), tf.cast(image[..., 0], tf.int32))
 
         return tf.cond(tf.shape(image)[-1] == 1, coloured, lambda: image[..., :3])
 
     formats = {
-        image_headers.JPEG: jpeg,
-        image_headers.PNG: png,
-        image_headers.GIF: gif,
-        image_headers.BMP: bmp,
+        headers.JPEG: jpeg,
+        headers.PNG: png,
+        headers.GIF: gif,
+        headers.BMP: bmp,
     }
     # TensorFlow's decoders look at the bytes, not at their own name: they would open formats whose size is
     # not known beforehand.
     image = tf.case(
-        [(image_headers.starts_with(contents, prefix), decoder) for prefix, decoder in formats.items()],
+        [(headers.starts_with(contents, prefix), decoder) for prefix, decoder in formats.items()],
         default=lambda: tf.io.decode_png("", channels=3),
     )
     return tf.ensure_shape(image, [None, None, 3])
@@ -155,118 +153,6 @@ def turn_boxes_upright(boxes, orientation, height, width):
     if orientation in _UPSIDE_DOWN:
         boxes = [0, height, 0, height] + boxes[:, [0, 3, 2, 1]] * [1, -1, 1, -1]
     return boxes
-
-
-def checked_image_size(image_size):
-    """A test-time size as two ints.
-
-    Args:
-        image_size: `(short side, limit of the long side)`, pixels.
-
-    Returns:
-        tuple of two ints.
-
-    Raises:
-        ValueError: it is no such pair, or its limit is below the short side.
-    """
-    sides = tuple(int(side) for side in np.ravel(image_size))
-    if len(sides) != 2 or not 0 < sides[0] <= sides[1]:
-        raise ValueError(
-            f"image_size is (short side, limit of the long side) in pixels; {image_size} cannot be met."
-        )
-    return sides
-
-
-def resized_shape(height, width, image_size, rounding="exact"):
-    """Size of an image after the resize of the Faster R-CNN paper (section 3.3).
-
-    Args:
-        height, width: pixels, Python ints or int tensors.
-        image_size: `(short, long)`: the short side becomes `short`, unless the long side would exceed `long`;
-            then the long side becomes `long`.
-        rounding: "exact", in whole numbers; or "float64" (torchvision), by a factor of 64-bit floats, which
-            makes about one image in sixty a pixel smaller.
-
-    Returns:
-        `(height, width)`, rounded down and at least 1: int32 tensors, or ints where all is ints and exact.
-
-    Raises:
-        ValueError: another rounding.
-
-    Example:
-        >>> resized_shape(375, 500, (600, 1000))
-        (600, 800)
-    """
-    short, long = image_size
-    if checked_rounding(rounding) == "float64":
-        return _resized_by_float64(height, width, short, long)
-    if not any(tf.is_tensor(value) for value in (height, width, short, long)):
-        small, large = min(height, width), max(height, width)
-        target, side = (short, small) if large * short <= long * small else (long, large)
-        return max(height * target // side, 1), max(width * target // side, 1)
-    # 64 bits, because the product of two sides may not fit into 32.
-    height, width, short, long = (tf.cast(value, tf.int64) for value in (height, width, short, long))
-    small, large = tf.minimum(height, width), tf.maximum(height, width)
-    fits = large * short <= long * small
-    target, side = tf.where(fits, short, long), tf.where(fits, small, large)
-    return tuple(tf.cast(tf.maximum(value * target // side, 1), tf.int32) for value in (height, width))
-
-
-def checked_rounding(rounding):
-    """A rounding of `resized_shape`.
-
-    Raises:
-        ValueError: there is no such rounding.
-    """
-    if rounding not in ("exact", "float64"):
-        raise ValueError(f"Unknown resize_rounding {rounding!r}; use 'exact' or 'float64'.")
-    return rounding
-
-
-def _resized_by_float64(height, width, short, long):
-    height, width, short, long = (tf.cast(value, tf.float64) for value in (height, width, short, long))
-    factor = tf.minimum(short / tf.minimum(height, width), long / tf.maximum(height, width))
-    return tuple(tf.cast(tf.maximum(tf.floor(side * factor), 1.0), tf.int32) for side in (height, width))
-
-
-def canvas_side(image_size):
-    """Side of the square that images are letterboxed into: the limit of the long side, rounded up.
-
-    Args:
-        image_size: `(short, long)`, pixels.
-
-    Returns:
-        int, a multiple of `SIDE_MULTIPLE`.
-    """
-    return -(-image_size[1] // SIDE_MULTIPLE) * SIDE_MULTIPLE
-
-
-def resize(image, shape):
-    """Resize bilinearly with half-pixel centres and without antialiasing.
-
-    Args:
-        image: `[H, W, 3]` or `[B, H, W, 3]`, any numeric dtype.
-        shape: the new `(height, width)`.
-
-    Returns:
-        float32 of that size, in the value range of the input.
-    """
-    return tf.cast(tf.image.resize(image, shape, method="bilinear", antialias=False), tf.float32)
-
-
-def pad(image, height, width):
-    """Pad with zeros at the bottom and at the right.
-
-    Args:
-        image: `[H, W, 3]` or `[B, H, W, 3]`, not larger than the result.
-        height, width: size of the result.
-
-    Returns:
-        `[height, width, 3]` or `[B, height, width, 3]` of the same dtype.
-    """
-    shape = tf.shape(image)
-    amounts = [[0, height - shape[-3]], [0, width - shape[-2]], [0, 0]]
-    return tf.pad(image, [[0, 0]] * (len(image.shape) - 3) + amounts)
 
 
 def read(path):

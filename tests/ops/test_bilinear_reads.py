@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_frcnn import kernels
 from keras_frcnn.layers import RoIAlign, RoIPooling
-from keras_frcnn.layers.bilinear_reads import bilinear_reads
+from keras_frcnn.ops import kernels
+from keras_frcnn.ops.bilinear_reads import bilinear_reads
 
 LEVEL = tf.zeros([1], tf.int32)
 

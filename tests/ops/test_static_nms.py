@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_frcnn import static_nms as module
-from keras_frcnn.static_nms import TILE, static_nms
+from keras_frcnn.ops import static_nms as module
+from keras_frcnn.ops.static_nms import TILE, static_nms
 
 IOU, ROWS = 0.4, 40
 

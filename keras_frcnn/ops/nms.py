@@ -6,8 +6,8 @@ Letters: B images, N boxes, G groups (classes or pyramid levels), D detections a
 import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
-from keras_frcnn import kernels
-from keras_frcnn.static_nms import static_nms
+from keras_frcnn.ops import kernels
+from keras_frcnn.ops.static_nms import static_nms
 
 RANKS = 2.0**24
 

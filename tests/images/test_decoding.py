@@ -13,7 +13,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_frcnn import image_headers, images
+from keras_frcnn import images
+from keras_frcnn.images import headers
 
 # The turns as NumPy has them, from the wording of the EXIF standard.
 TURNS = {
@@ -62,7 +63,7 @@ def test_upright(orientation, order):
     other = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     assert image.shape == other.shape
     assert np.abs(image.astype(int) - other).mean() < 3
-    assert image_headers.header(contents) == (24, 40, orientation)
+    assert headers.header(contents) == (24, 40, orientation)
 
 
 @pytest.mark.parametrize(
@@ -78,14 +79,14 @@ def test_upright(orientation, order):
 )
 def test_exif_is_found(segments):
     contents = jpeg_with(segments)
-    assert image_headers.orientation(contents) == 6
-    assert image_headers.header(contents) == (24, 40, 6)
+    assert headers.orientation(contents) == 6
+    assert headers.header(contents) == (24, 40, 6)
 
 
 @pytest.mark.parametrize("segments", [b"", exif(0), exif(9)], ids=["none", "0", "9"])
 def test_nonsense_is_upright(segments):
-    assert image_headers.orientation(jpeg_with(segments)) == 1
-    assert image_headers.header(jpeg_with(segments)) == (24, 40, 1)
+    assert headers.orientation(jpeg_with(segments)) == 1
+    assert headers.header(jpeg_with(segments)) == (24, 40, 1)
 
 
 @settings(max_examples=60, deadline=None)
@@ -93,13 +94,13 @@ def test_nonsense_is_upright(segments):
 def test_damaged_headers(noise, cut, with_exif):
     contents = b"\xff\xd8" + (exif(6)[:cut] if with_exif else b"\xff\xe1") + noise
     assert 1 <= orientation_in_graph(tf.constant(contents)) <= 8
-    found = image_headers.header(contents)
+    found = headers.header(contents)
     assert found is None or 1 <= found[2] <= 8
 
 
 @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
 def orientation_in_graph(contents):
-    return image_headers.orientation(contents)
+    return headers.orientation(contents)
 
 
 def test_formats():
@@ -131,15 +132,15 @@ def test_gif_gives_its_first_frame():
     ]
     contents = head + b"".join(frames) + b";"
     np.testing.assert_array_equal(images.from_bytes(contents, "gif"), [[[255, 0, 0]]])
-    assert image_headers.header(contents) == (1, 1, 1)
+    assert headers.header(contents) == (1, 1, 1)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
 def test_header_of_a_prefix(suffix):
     contents = encode(picture(), suffix)
-    assert image_headers.header(contents) == (24, 40, 1)
-    assert image_headers.header(contents[: len(contents) - 20]) == (24, 40, 1)
-    assert image_headers.header(contents[:12]) is None
+    assert headers.header(contents) == (24, 40, 1)
+    assert headers.header(contents[: len(contents) - 20]) == (24, 40, 1)
+    assert headers.header(contents[:12]) is None
 
 
 def test_decode_is_stock_operations():
@@ -296,7 +297,7 @@ def gif(*frames, comment=b"", claims=None):
 
 
 def first_frame(contents):
-    cut, _, screen = in_graph(image_headers.first_frame)(contents)
+    cut, _, screen = in_graph(headers.first_frame)(contents)
     return cut.numpy(), int(np.prod(screen.numpy(), dtype=np.int64))
 
 
@@ -328,7 +329,7 @@ def test_a_frame_lies_at_its_place_on_the_screen(corner):
     struct.pack_into("<HH", contents, contents.index(b",", 13 + 3 * 16) + 1, *corner)
     contents = bytes(contents)
     expected = np.array(PIL.Image.open(io.BytesIO(contents)).convert("RGB"))
-    assert image_headers.header(contents) == (*expected.shape[:2], 1)
+    assert headers.header(contents) == (*expected.shape[:2], 1)
     np.testing.assert_array_equal(images.from_bytes(contents, "gif"), expected)
 
 
@@ -349,8 +350,8 @@ def test_a_header_made_to_keep_the_reader_busy():
         many, few = (film[:frame] + begin + piece * count + end + film[frame:] for count in (10**6, 100))
         assert first_frame(many)[0] == b"" and first_frame(few) == (few, 24 * 40)
     for segment in (b"\xff", b"\xff\xe5\0\2"):
-        assert in_graph(image_headers.orientation)(jpeg_with(segment * 10**6 + exif(6))) == 1
-        assert in_graph(image_headers.orientation)(jpeg_with(segment * 900 + exif(6))) == 6
+        assert in_graph(headers.orientation)(jpeg_with(segment * 10**6 + exif(6))) == 1
+        assert in_graph(headers.orientation)(jpeg_with(segment * 900 + exif(6))) == 6
 
 
 def claiming(suffix, width, height):
@@ -369,16 +370,16 @@ def claiming(suffix, width, height):
 
 
 def gif_pixels(contents):
-    return tf.reduce_prod(tf.cast(image_headers.first_frame(contents)[2], tf.int64))
+    return tf.reduce_prod(tf.cast(headers.first_frame(contents)[2], tf.int64))
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".gif", ".bmp"])
 def test_pixels_that_a_header_claims(suffix):
     count = {
-        ".jpg": image_headers.jpeg_pixels,
-        ".png": image_headers.png_pixels,
+        ".jpg": headers.jpeg_pixels,
+        ".png": headers.png_pixels,
         ".gif": gif_pixels,
-        ".bmp": image_headers.bmp_pixels,
+        ".bmp": headers.bmp_pixels,
     }[suffix]
     for width, height in ((40, 24), (10_000, 6_000), (65_000, 65_000)):
         assert int(in_graph(count)(claiming(suffix, width, height))) == width * height

@@ -1,6 +1,7 @@
 """Bringing stated sizes and boxes in line with the image files, of which only the header is read."""
 
-from keras_frcnn import image_headers, images
+from keras_frcnn import images
+from keras_frcnn.images import headers
 
 # Enough for nearly every header; a longer one costs a second look at the file.
 _PREFIX = 65536
@@ -13,16 +14,16 @@ def read_header(path):
         path: the file.
 
     Returns:
-        `(height, width, orientation)` as `image_headers.header` gives them.
+        `(height, width, orientation)` as `headers.header` gives them.
 
     Raises:
         ValueError: the file is no image.
     """
     with open(path, "rb") as file:
         contents = file.read(_PREFIX)
-        found = image_headers.header(contents)
+        found = headers.header(contents)
         if found is None and len(contents) == _PREFIX:
-            found = image_headers.header(contents + file.read())
+            found = headers.header(contents + file.read())
     if found is None:
         raise ValueError(images.undecodable(path))
     return found

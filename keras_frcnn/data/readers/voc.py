@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 
 from keras_frcnn.data.dataset import DetectionDataset
-from keras_frcnn.data.headers import upright_boxes
+from keras_frcnn.data.readers.upright import upright_boxes
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.data.sources import Files
 

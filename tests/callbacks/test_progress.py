@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_frcnn.training.progress import EpochLines, ImageLines, clock
+from keras_frcnn.callbacks.progress import EpochLines, ImageLines, clock
 
 
 class Score(keras.callbacks.Callback):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_frcnn import data
-from keras_frcnn.data import shapes
+from keras_frcnn.data.readers import shapes
 
 
 @pytest.fixture(scope="module")
