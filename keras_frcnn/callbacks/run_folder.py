@@ -1,16 +1,17 @@
 """What a training run leaves behind, safe against a pulled plug."""
 
 import math
-import os
 from pathlib import Path
 
 import keras
+
+from keras_frcnn.files import replacing
 
 
 class RunFolder(keras.callbacks.Callback):
     """Keep the model after every epoch as `last.keras`, and the best one as `best.keras`.
 
-    A file is written beside its place and moved there, so a run stopped at any moment leaves whole files.
+    A run that is stopped at any moment leaves whole files.
 
     Args:
         folder: of the run; made if missing.
@@ -42,6 +43,5 @@ def save(model, path):
         model: `keras.Model`.
         path: `pathlib.Path` that ends in .keras.
     """
-    partial = path.with_name(f".{path.stem}.partial.keras")
-    model.save(partial)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        model.save(partial)

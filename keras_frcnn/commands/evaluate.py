@@ -1,7 +1,6 @@
 """`python evaluate.py`: the scores of a detector by the rules of PASCAL VOC and COCO."""
 
 import dataclasses
-import json
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from keras_frcnn import data, evaluation
 from keras_frcnn.callbacks.progress import ImageLines
 from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.files import write_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,5 +59,5 @@ def main(arguments=None):
     print(f"{run.model} on {dataset.name}\n")
     print(evaluation.report(results))
     if run.json:
-        run.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        write_json(run.json, results)
     return results

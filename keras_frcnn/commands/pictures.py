@@ -2,10 +2,10 @@
 
 import collections
 import contextlib
-import json
 import sys
 
 from keras_frcnn import drawing
+from keras_frcnn.files import write_json
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 
@@ -96,7 +96,7 @@ class Pictures:
     def _write(self):
         results = {"class_names": list(self._class_names), "images": self._answers, "skipped": self._skipped}
         if self._json:
-            self._json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+            write_json(self._json, results)
         return results
 
 

@@ -1,7 +1,6 @@
 """`python -m keras_frcnn profile`: where the time of a training step and of an inference goes."""
 
 import dataclasses
-import json
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import tyro
 from keras_frcnn import data, profiling
 from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.files import write_json
 from keras_frcnn.models import Detector, FasterRCNN
 
 
@@ -70,7 +70,7 @@ def main(arguments=None):
     print(f"Traces: {folder}. With TensorBoard: tensorboard --logdir {folder}, tab Profile.")
     if run.json:
         run.json.parent.mkdir(parents=True, exist_ok=True)
-        run.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        write_json(run.json, figures)
     return figures
 
 

@@ -17,6 +17,7 @@ from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.data import proposals
 from keras_frcnn.data.selective_search import selective_search
 from keras_frcnn.evaluation import proposal_recall
+from keras_frcnn.files import write_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,7 @@ def main(arguments=None):
     curve = proposal_recall.recall_curve(boxes, dataset.records)
     name = run.model.name if run.model else f"selective search, {run.mode}"
     print(f"\n{name} on {dataset.name}\n\n{proposal_recall.report(curve)}")
-    (run.output / "recall.json").write_text(json.dumps(curve, indent=2) + "\n", encoding="utf-8")
+    write_json(run.output / "recall.json", curve)
     proposal_recall.plot({name: curve}, run.output / "recall.png")
     return curve
 
@@ -102,6 +103,4 @@ def _settle(run, images):
         raise ValueError(f"{run.output} has proposals, but no {file.name} that tells of them; {remedy}.")
     else:
         run.output.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(f".{file.name}.partial")
-        partial.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, file)
+        write_json(file, settings)

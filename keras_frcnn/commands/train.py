@@ -17,6 +17,7 @@ from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.provenance import provenance
 from keras_frcnn.drawing import draw_grid
+from keras_frcnn.files import write_text
 from keras_frcnn.training import recipe as recipes
 from keras_frcnn.training import recipe_files
 from keras_frcnn.training.alternating import alternate
@@ -103,7 +104,7 @@ def main(arguments=None):
         del initial  # its weights would stay in memory for the whole run
     print(model.loading_report())
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(f"# train.py {shlex.join(words)}\n{config}", encoding="utf-8")
+    write_text(folder / "config.yaml", f"# train.py {shlex.join(words)}\n{config}")
     started = time.monotonic()
     if run.schedule == "alternating":
         model = alternate(recipe, train, val, folder)

@@ -9,13 +9,14 @@ Letter: P proposals of an image.
 
 import contextlib
 import itertools
-import os
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+
+from keras_frcnn.files import replacing
 
 SHARD_IMAGES = 50
 _UNREADABLE = OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error
@@ -95,13 +96,8 @@ def save_shard(path, image_ids, boxes):
         "boxes": np.concatenate([np.zeros([0, 4]), *boxes]).astype(np.float32),
     }
     _check(path, **arrays)
-    partial = path.with_name(f".{path.name}.partial")
-    with open(partial, "wb") as file:
-        np.savez(file, **arrays)
-        # The new name must not reach the disk before the contents do.
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        np.savez(partial, **arrays)
 
 
 def write(folder, dataset, propose, workers=1, progress=lambda done, total: None):

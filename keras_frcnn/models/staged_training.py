@@ -6,7 +6,6 @@ Letters: B images, P proposals, R regions of an image, D features, F pooled feat
 import hashlib
 import itertools
 import json
-import os
 import zipfile
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
+from keras_frcnn.files import replacing
 from keras_frcnn.losses import detection_loss
 from keras_frcnn.models.external_proposals import ExternalProposals
 from keras_frcnn.models.linear_models import HardNegativeSVM, Ridge, svm_class
@@ -132,9 +132,8 @@ class StagedTraining(ExternalProposals):
             files.append(folder / f"{index:06d}.npz")
             if not _has_key(files[-1], key.hexdigest()):
                 arrays = self._regions_of(dataset.image(index), record, proposals, drawn)
-                partial = folder / f".{index:06d}.partial.npz"
-                np.savez(partial, key=key.hexdigest(), **arrays)
-                os.replace(partial, files[-1])
+                with replacing(files[-1]) as partial:
+                    np.savez(partial, key=key.hexdigest(), **arrays)
             progress(index + 1, len(dataset))
         return files
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import inspect
-import json
 import shutil
 
 import keras
@@ -10,6 +9,7 @@ import numpy as np
 
 from keras_frcnn.data import proposals as proposal_files
 from keras_frcnn.evaluation import proposal_recall
+from keras_frcnn.files import write_json
 from keras_frcnn.models import RPN, FastRCNN
 from keras_frcnn.training.fit import fit
 
@@ -134,7 +134,7 @@ class _Alternation:
             boxes = [found[str(record.image_id)] for record in dataset.records]
             curves[name] = proposal_recall.recall_curve(boxes, dataset.records)
             print(f"{name}: {proposal_recall.report(curves[name])}", flush=True)
-        (folder / "recall.json").write_text(json.dumps(curves, indent=2) + "\n", encoding="utf-8")
+        write_json(folder / "recall.json", curves)
 
 
 def unite(model, rpn, detector):

@@ -1,6 +1,5 @@
 """One training run: from a recipe and data sets to a trained model in a run folder."""
 
-import json
 import math
 
 import keras
@@ -9,6 +8,7 @@ from keras_frcnn import callbacks, evaluation
 from keras_frcnn.callbacks.progress import EpochLines, ImageLines
 from keras_frcnn.callbacks.run_folder import RunFolder, save
 from keras_frcnn.data import memory
+from keras_frcnn.files import write_json
 from keras_frcnn.training.recipe import CACHE
 
 # The file that says, of a method with stages, that the network is fine-tuned and need not be again.
@@ -83,4 +83,4 @@ def _fit(recipe, model, train, val, folder, metrics):
 def write_scores(results, folder):
     """Keep the scores of a run, if there are any, as its metrics.json."""
     if results:
-        (folder / "metrics.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
+        write_json(folder / "metrics.json", results)
