@@ -5,6 +5,8 @@ import re
 
 import keras
 
+from keras_frcnn import _compat
+
 
 def trainable_flags(layer):
     """Read the flags of all layers inside another.
@@ -34,7 +36,7 @@ def set_trainable_flags(layer, flags):
 def _inside(layer, above=""):
     """Pairs of path and layer, each before those inside it."""
     numbers = collections.Counter()
-    for inner in layer._flatten_layers(include_self=False, recursive=False):
+    for inner in _compat.layers_inside(layer):
         if isinstance(inner, keras.layers.InputLayer):
             continue
         name = inner.name

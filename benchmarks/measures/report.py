@@ -8,7 +8,7 @@ import re
 import statistics
 from pathlib import Path
 
-from worker import cores
+from sides.worker import cores
 
 # Flags of /proc/cpuinfo that decide which kernels there are.
 INSTRUCTIONS = {

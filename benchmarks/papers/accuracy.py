@@ -21,7 +21,7 @@ import yaml
 import keras_frcnn as kf
 from keras_frcnn.training import fit, recipe_files
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SEEDS = (0, 1, 2)
 BCCD = "voc:{data}/bccd@trainval", "voc:{data}/bccd@test"
 RACCOON = "voc:{data}/raccoon@train", "voc:{data}/raccoon@test"

@@ -1,12 +1,12 @@
 """What each method of the papers costs, and what it finds.
 
-    python benchmarks/family.py [--images FOLDER]
-    python benchmarks/family.py --accuracy | --ablations [--data FOLDER] [--weights FOLDER]
+    python benchmarks/papers/cost.py [--images FOLDER]
+    python benchmarks/papers/cost.py --accuracy | --ablations [--data FOLDER] [--weights FOLDER]
 
 Without a flag: seconds an image of R-CNN, SPPnet, Fast R-CNN, Fast R-CNN with truncated SVD and Faster
 R-CNN, all on VGG16 at 600 px, trained from conv3_1 on (SPPnet from fc6 on). Its weights are random, which
 costs the same. R-CNN is timed on a sample of its regions and scaled up. The rest is in
-`family_accuracy.py`.
+`accuracy.py`.
 """
 
 import argparse
@@ -15,16 +15,14 @@ import json
 import math
 import os
 import statistics
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import family_accuracy
+import accuracy
 import keras
 import numpy as np
 import tensorflow as tf
@@ -62,7 +60,7 @@ def main():
     parser.add_argument("--json", type=Path, help="file that gets the figures")
     options = parser.parse_args()
     if options.accuracy or options.ablations:
-        figures = (family_accuracy.methods if options.accuracy else family_accuracy.ablations)(options)
+        figures = (accuracy.methods if options.accuracy else accuracy.ablations)(options)
     else:
         figures = costs(options)
     if options.json:

@@ -4,19 +4,16 @@ Letters: B images, H height, W width, C channels, R RoIs an image, N boxes, M ob
 """
 
 import os
-import sys
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import tensorflow as tf
-from subject import Subject, serve
 
 from keras_frcnn.layers import ExactRoIPooling, RoIAlign, RoIPooling
 from keras_frcnn.ops.nms import grouped_nms
 from keras_frcnn.sampling import Matcher
+from sides.subject import Subject, serve
 
 POOLINGS = {"RoIAlign": RoIAlign, "RoIPooling": RoIPooling, "exact RoI pooling": ExactRoIPooling}
 

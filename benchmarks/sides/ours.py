@@ -5,18 +5,14 @@ Letters: B images, H height, W width, N detections, M objects of an image, K cla
 
 import math
 import os
-import sys
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import keras
 import numpy as np
-import profiling
 import tensorflow as tf
-from arithmetic import counted
-from subject import Subject, serve
+from measures import trace as profiling
+from measures.arithmetic import counted
 
 import keras_frcnn as kf
 from keras_frcnn import boxes as box_ops
@@ -24,6 +20,7 @@ from keras_frcnn import images
 from keras_frcnn.data.readers import shapes
 from keras_frcnn.export.settings import with_settings
 from keras_frcnn.weights.coco import TORCHVISION_CLASS_NAMES
+from sides.subject import Subject, serve
 
 kf.keep_memory()  # as every command does
 

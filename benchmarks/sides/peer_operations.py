@@ -6,7 +6,8 @@ Letters: B images, H height, W width, C channels, R RoIs an image, N boxes, M ob
 import os
 
 import numpy as np
-from subject import Subject, serve
+
+from sides.subject import Subject, serve
 
 
 def operations(file, bins, stride, proposals):

@@ -7,7 +7,8 @@ this package.
 import os
 
 import numpy as np
-from subject import Subject, serve
+
+from sides.subject import Subject, serve
 
 CORES = int(os.environ["OMP_NUM_THREADS"])
 CLASSES = 91

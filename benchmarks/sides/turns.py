@@ -3,7 +3,7 @@
 import sys
 import time
 
-from worker import SideFailed, Worker
+from sides.worker import SideFailed, Worker
 
 OURS = "keras_frcnn"
 
@@ -31,7 +31,7 @@ class Sides:
         for worker in self.workers.values():
             worker.close()
 
-    def ours(self, name, subject, script="ours.py", **arguments):
+    def ours(self, name, subject, script="ours", **arguments):
         """Start a process of this package; arguments as of `Worker`."""
         self.workers[name] = Worker(sys.executable, script, subject, **arguments)
         return self.workers[name]

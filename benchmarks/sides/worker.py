@@ -7,7 +7,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+# The folder that `sides` lies in.
+HOME = Path(__file__).resolve().parents[1]
 THREADS = ("OMP_", "MKL_", "KMP_", "TF_NUM_")
 # What `keras_frcnn.keep_memory` sets, for any process.
 KEPT = {
@@ -29,7 +30,7 @@ class Worker:
 
     Args:
         python: interpreter.
-        script: file of this folder whose `main` serves subjects.
+        script: module of `sides` that serves subjects.
         subject: name of one.
         environment: dict of variables that the process gets besides those of this one.
         arguments: of the function that makes it, as JSON takes them.
@@ -45,7 +46,8 @@ class Worker:
         # What a user has set for one library's threads would handicap one side.
         kept = {name: value for name, value in os.environ.items() if not name.startswith(THREADS)}
         kept |= {"OMP_NUM_THREADS": str(cores()), **(environment or {})}
-        command = [str(python), str(HERE / script), subject, json.dumps(arguments)]
+        kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HOME), kept.get("PYTHONPATH")]))
+        command = [str(python), "-m", f"sides.{script}", subject, json.dumps(arguments)]
         # What libraries say while they start interests only where they fail.
         self.log = tempfile.TemporaryFile()
         try:

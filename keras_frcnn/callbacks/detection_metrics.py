@@ -1,11 +1,10 @@
 """Average precision at the end of the epochs of `fit`."""
 
-import sys
 import warnings
 
 import keras
 
-from keras_frcnn import evaluation
+from keras_frcnn import _compat, evaluation
 
 NAMES = ("voc07_ap50", "voc_ap50", "coco_ap", "coco_ap50", "coco_ap75")
 
@@ -51,7 +50,9 @@ class DetectionMetrics(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._epochs = 0
-        blind = [type(callback).__name__ for callback in _callbacks_before(self) if _needs_scores(callback)]
+        blind = [
+            type(callback).__name__ for callback in _compat.callbacks_before(self) if _needs_scores(callback)
+        ]
         if blind:
             warnings.warn(
                 f"{', '.join(blind)} cannot see the scores of DetectionMetrics, which comes later in the "
@@ -69,17 +70,6 @@ class DetectionMetrics(keras.callbacks.Callback):
         if logs is not None:
             scores = {f"val_{name}": self.results.get(name) for name in NAMES}
             logs.update({name: value for name, value in scores.items() if value is not None})
-
-
-def _callbacks_before(callback):
-    # Keras tells a callback nothing of its neighbours, but the list of them is a caller of on_train_begin.
-    frame = sys._getframe(1)
-    while frame is not None:
-        caller = frame.f_locals.get("self")
-        if isinstance(caller, keras.callbacks.CallbackList) and callback in caller.callbacks:
-            return caller.callbacks[: caller.callbacks.index(callback)]
-        frame = frame.f_back
-    return []
 
 
 def _needs_scores(callback):

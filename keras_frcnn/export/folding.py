@@ -10,8 +10,8 @@ import itertools
 
 import keras
 import numpy as np
-from keras.src.models.functional import Functional
 
+from keras_frcnn import _compat
 from keras_frcnn.backbones import symmetric_convolutions
 from keras_frcnn.backbones.mobilenet_v3_body import hard_swish, hard_swish_for_inference
 from keras_frcnn.layers import DetectionHead, FeaturePyramid
@@ -48,7 +48,7 @@ def _folded_network(network, source):
             folded[layer] = type(layer).from_config({**config, "use_bias": True})
         elif isinstance(layer, FeaturePyramid) and layer.batch_norm:
             folded[layer] = FeaturePyramid.from_config({**config, "batch_norm": False})
-        elif isinstance(layer, Functional):
+        elif isinstance(layer, _compat.Functional):
             return _folded_network(layer, source.get_layer(layer.name))
         elif type(layer) is keras.layers.Activation and layer.activation is hard_swish:
             return keras.layers.Activation.from_config({**config, "activation": hard_swish_for_inference})
@@ -69,7 +69,7 @@ def _folded_network(network, source):
 
 def _norms_by_convolution(network):
     """The batch normalisation that alone reads a convolution, by that convolution; each is called once."""
-    nodes = list(itertools.chain(*network._nodes_by_depth.values()))
+    nodes = _compat.nodes(network)
     calls = collections.Counter(node.operation for node in nodes)
     readers = {id(tensor): [None] for tensor in network.outputs}
     for node in nodes:

@@ -12,13 +12,13 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-import keras_frcnn
 from keras_frcnn.export import companions
 from keras_frcnn.export.folding import fold_batch_norm
 from keras_frcnn.export.model_card import model_card
 from keras_frcnn.export.settings import with_settings
 from keras_frcnn.export.signatures import signatures
 from keras_frcnn.export.warm_up import write_warm_up
+from keras_frcnn.version import __version__
 
 # Of one encoded image: what a request may bring, and what decoding it may take, 150 MB.
 MAX_BYTES = 32 * 2**20
@@ -147,7 +147,7 @@ def _description(model):
     backbone = recipe["backbone"]
     pyramid = ("pyramid_sides", "pyramid_limit") if recipe.get("pyramid_sides") else ()
     return {
-        "keras_frcnn_version": keras_frcnn.__version__,
+        "keras_frcnn_version": __version__,
         "model": type(model).__name__,
         "backbone": backbone if isinstance(backbone, str) else backbone.name,
         "weights_source": recipe["weights_source"],

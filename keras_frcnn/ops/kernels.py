@@ -9,7 +9,8 @@ import contextlib
 import contextvars
 
 import tensorflow as tf
-from tensorflow.python.ops import control_flow_util
+
+from keras_frcnn import _compat
 
 KINDS = ("auto", "stock", "xla")
 
@@ -46,7 +47,7 @@ def use(kind):
 def for_xla():
     """Whether XLA has to be able to compile what is traced now."""
     if _kind.get() == "auto":
-        return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+        return _compat.for_xla()
     return _kind.get() == "xla"
 
 

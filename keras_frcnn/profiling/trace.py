@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 import tensorflow as tf
-from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+from keras_frcnn import _compat
 
 # An operation stands in a trace as "scope/name:Kind".
 _OPERATION = re.compile(r"^[\w./-]+:\w+$")
@@ -50,7 +51,7 @@ def operations(contents):
         list of `(name, start, end)`, the name with its kind, seconds from some moment on.
     """
     found = []
-    space = xplane_pb2.XSpace.FromString(contents)
+    space = _compat.XSpace.FromString(contents)
     for plane in space.planes:
         names = {
             number: data.name

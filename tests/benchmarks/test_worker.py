@@ -4,7 +4,7 @@ import sys
 
 
 def test_settings_of_threads_are_not_inherited(benchmark_module, monkeypatch, tmp_path):
-    worker = benchmark_module("worker")
+    worker = benchmark_module("sides.worker")
     script = tmp_path / "answers.py"
     script.write_text("import json, os\nprint(json.dumps({'result': dict(os.environ)}))\n")
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "KMP_AFFINITY", "TF_NUM_INTEROP_THREADS")
