@@ -30,20 +30,26 @@ def for_xla():
 
 
 def layers_inside(layer):
-    """The layers that a layer tracks, without those inside them. `model.layers` is public, a layer has none."""
+    """The layers that a layer tracks, without those inside them.
+
+    Keras has a public list for models alone.
+    """
     return layer._flatten_layers(include_self=False, recursive=False)
 
 
 def nodes(network):
-    """The calls of layers that a functional model is made of. Keras's public face shows tensors, not calls."""
+    """The calls of layers that a functional model is made of.
+
+    Keras's public face shows tensors, not calls.
+    """
     return list(itertools.chain(*network._nodes_by_depth.values()))
 
 
 def callbacks_before(callback):
     """The callbacks that stand before one in the list that `fit` was given.
 
-    Keras tells a callback nothing of its neighbors, but the list calls its `on_train_begin`: to be called from
-    there.
+    Keras tells a callback nothing of its neighbors, but their list calls its `on_train_begin`, which may ask
+    here.
     """
     frame = inspect.currentframe()
     while frame is not None:

@@ -14,8 +14,9 @@ def load(spec, class_names=None, default_split="val"):
     """Read the data set, or the sets, that a string names.
 
     Args:
-        spec: `shapes@train`, `shapes@val`, `voc:ROOT@SPLIT`, `coco:INSTANCES.json@IMAGE_FOLDER` or
-            `tfds:NAME@SPLIT`, or a kind that was registered; or a list of such strings, which are joined by class name.
+        spec: `shapes@train`, `shapes@val`, `voc:ROOT@SPLIT`, `coco:INSTANCES.json@IMAGE_FOLDER`,
+            `tfds:NAME@SPLIT` or one of a kind that was registered; or a list of such, which are joined by
+            class name.
         class_names: classes to count the labels in, for instance those of a model; by default the set's own.
         default_split: the split meant by a bare `shapes`.
 

@@ -26,7 +26,7 @@ def test_a_tiny_model(benchmark_module, make_model, tmp_path, capsys):
 def test_a_peer_that_is_not_there_is_named_with_the_reason(benchmark_module, tmp_path):
     sides = benchmark_module("sides.turns").Sides(str(tmp_path / "python"))
     with sides:
-        assert sides.peer("torchvision", "peers.py", "eager") is None
+        assert sides.peer("torchvision", "peers", "eager") is None
     assert "cannot be run" in sides.skipped["torchvision"]
 
 

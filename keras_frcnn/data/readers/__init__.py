@@ -12,8 +12,8 @@ class Reader(typing.NamedTuple):
 
     Args:
         form: what users write, such as "voc:ROOT@SPLIT"; for messages.
-        read: function of the text after the kind and of the whole spec. It returns a `DetectionDataset`, or None
-            where the text has not the form.
+        read: function of the text after the kind and of the whole spec. It returns a `DetectionDataset`, or
+            None where the text has another form.
     """
 
     form: str
