@@ -62,6 +62,27 @@ def iou(boxes, others):
     return tf.math.divide_no_nan(shared, union)
 
 
+def generalized_iou(boxes, others):
+    """Generalized IoU of each box with the one beside it (Rezatofighi et al., 2019, algorithm 1).
+
+    Args:
+        boxes, others: float32 `[..., 4]`, pixels.
+
+    Returns:
+        float32 `[...]` in −1–1: the IoU, less the share of the smallest box around both that neither fills.
+
+    Example:
+        >>> float(generalized_iou(tf.constant([0.0, 0, 1, 1]), tf.constant([2.0, 0, 3, 1])))  # −1 / 3
+        -0.3333333432674408
+    """
+    low, high = tf.maximum(boxes[..., :2], others[..., :2]), tf.minimum(boxes[..., 2:], others[..., 2:])
+    shared = area(tf.concat([low, high], axis=-1))
+    union = area(boxes) + area(others) - shared
+    low, high = tf.minimum(boxes[..., :2], others[..., :2]), tf.maximum(boxes[..., 2:], others[..., 2:])
+    around = area(tf.concat([low, high], axis=-1))
+    return tf.math.divide_no_nan(shared, union) - tf.math.divide_no_nan(around - union, around)
+
+
 def clip(boxes, shapes):
     """Clip boxes to their images.
 
@@ -129,6 +150,11 @@ def yxyx_normalised(boxes, shapes):
     shapes = tf.cast(shapes, tf.float32)[..., None, :]
     x1, y1, x2, y2 = tf.unstack(boxes, axis=-1)
     return tf.stack([y1, x1, y2, x2], axis=-1) / tf.concat([shapes, shapes], axis=-1)
+
+
+def is_box(boxes):
+    """Which rows `[..., 4]` are boxes with an area, and not padding."""
+    return (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
 
 
 class BoxCoder:

@@ -3,6 +3,8 @@
 Letters: B images, N candidates (anchors or proposals), M ground-truth boxes, S sampled candidates.
 """
 
+import typing
+
 import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
@@ -119,6 +121,46 @@ class BalancedSampler:
         return index, positive, valid
 
 
+class AnchorSample(typing.NamedTuple):
+    """A minibatch of anchors, and what the RPN should answer for them.
+
+    Attributes:
+        index: int32 `[B, S]`, rows of the anchors.
+        deltas: float32 `[B, S, 4]`, to the matched ground truth; meaningful where positive.
+        positive: bool `[B, S]`.
+        valid: bool `[B, S]`, false where the image has too few anchors to fill a row.
+        match: int32 `[B, S]`, rows of the ground truth; meaningful where positive.
+    """
+
+    index: tf.Tensor
+    deltas: tf.Tensor
+    positive: tf.Tensor
+    valid: tf.Tensor
+    match: tf.Tensor
+
+
+class RoISample(typing.NamedTuple):
+    """A minibatch of RoIs, and what the head should answer for them.
+
+    Attributes:
+        rois: float32 `[B, S, 4]`, pixels.
+        labels: int32 `[B, S]`, 0…K−1 where positive.
+        boxes: float32 `[B, S, 4]`, the matched ground truth, pixels; 0 where there is none.
+        deltas: float32 `[B, S, 4]`, from the RoIs to it; meaningful where positive.
+        positive: bool `[B, S]`, foreground.
+        valid: bool `[B, S]`, false where the image has too few RoIs to fill a row.
+        match: int32 `[B, S]`, rows of the ground truth; meaningful where positive.
+    """
+
+    rois: tf.Tensor
+    labels: tf.Tensor
+    boxes: tf.Tensor
+    deltas: tf.Tensor
+    positive: tf.Tensor
+    valid: tf.Tensor
+    match: tf.Tensor
+
+
 class AnchorTargets:
     """What the RPN should answer for a minibatch of anchors (Faster R-CNN, sections 3.1.2 and 3.1.3).
 
@@ -148,7 +190,7 @@ class AnchorTargets:
             seed: int `[2]`.
 
         Returns:
-            index int32 `[B, S]`, deltas float32 `[B, S, 4]`, positive bool `[B, S]`, valid bool `[B, S]`.
+            `AnchorSample`.
         """
         verdict, match = self.match(
             anchors, y["boxes"], y["labels"], y["ignore"], self._usable(anchors, image_shapes)
@@ -156,7 +198,8 @@ class AnchorTargets:
         index, positive, valid = self.sample(verdict, seed)
         match = tf.gather(match, index, axis=1, batch_dims=1)
         boxes = _matched(y["boxes"], match, positive)
-        return index, self.coder.encode(boxes, tf.gather(anchors, index)), positive, valid
+        deltas = self.coder.encode(boxes, tf.gather(anchors, index))
+        return AnchorSample(index, deltas, positive, valid, match)
 
     def _usable(self, anchors, image_shapes):
         """Anchors centred in the padding see nothing of the image, those across the border only a part."""
@@ -194,8 +237,7 @@ class ProposalTargets:
             seed: int `[2]`.
 
         Returns:
-            rois float32 `[B, S, 4]`, labels int32 `[B, S]` (0…K−1 where positive), deltas float32
-            `[B, S, 4]`, positive bool `[B, S]`, valid bool `[B, S]`.
+            `RoISample`.
         """
         # Early in training no proposal reaches an object; ground truth gives the head its first positives.
         proposals = tf.concat([proposals, y["boxes"]], axis=1)
@@ -206,7 +248,7 @@ class ProposalTargets:
         match = tf.gather(match, index, axis=1, batch_dims=1)
         boxes = _matched(y["boxes"], match, positive)
         labels = _matched(y["labels"], match, positive)
-        return rois, labels, self.coder.encode(boxes, rois), positive, valid
+        return RoISample(rois, labels, boxes, self.coder.encode(boxes, rois), positive, valid, match)
 
 
 def recall(proposals, valid, y, iou=0.5):

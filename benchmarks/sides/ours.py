@@ -163,11 +163,11 @@ def training(model, state, file, precision="none", jit=False, **arguments):
 
     def facts():
         """What the other side must have in common with this one."""
-        norms = [layer for layer in model.backbone_parts.norms() if layer.trainable]
+        norms = [layer for layer in model.backbone_info.norms() if layer.trainable]
         return {
             "trainable parameters": sum(math.prod(weight.shape) for weight in model.trainable_weights),
             "trainable normalisation": len(norms),
-            "trainable stages": len(model.backbone_parts.stages) - model.recipe["frozen_stages"],
+            "trainable stages": len(model.backbone_info.stages) - model.recipe["frozen_stages"],
             "sampled RoIs": model.recipe["head_batch_size"],
             "proposals": model.recipe["rpn_post_nms"][0],
             "objects": int(given["labels"].shape[1]),

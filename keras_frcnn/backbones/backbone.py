@@ -44,6 +44,16 @@ class Backbone:
         return len(self.strides) > 1
 
     @property
+    def stride(self):
+        """Pixels that the sides of padded images are a multiple of, so that every pooled map fits them."""
+        return self.strides[self.pooled_levels - 1] if self.pyramid else max(self.strides)
+
+    @property
+    def channels(self):
+        """Channels of each map."""
+        return self.network.outputs[0].shape[-1]
+
+    @property
     def fc(self):
         """Fully connected layers that the weights bring, fc6 and fc7: pairs of kernel and bias, NumPy arrays;
         empty where there are none.
@@ -72,6 +82,11 @@ class Backbone:
         stopped = [layer for layer in self.layers() if layer.name in frozen]
         for layer in [*stopped, *(self.norms() if batch_norm else [])]:
             layer.trainable = False
+
+    def set_epsilon(self, epsilon):
+        """Set the epsilon of all batch normalization; None keeps what each network has."""
+        for norm in self.norms() if epsilon is not None else []:
+            norm.epsilon = float(epsilon)
 
     def layers(self):
         """All layers of the network and of the head it gives."""

@@ -50,7 +50,7 @@ def main(arguments=None):
     run.output.parent.mkdir(parents=True, exist_ok=True)
     model.save(run.output)
     print(
-        f"Batch normalisation has epsilon {model.recipe['batch_norm_epsilon']:g}.\n"
+        f"Batch normalisation has epsilon {model.arguments['batch_norm_epsilon']:g}.\n"
         f"Next: python -m keras_frcnn predict --model {run.output} IMAGE_OR_FOLDER"
     )
     return model

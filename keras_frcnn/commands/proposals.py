@@ -76,7 +76,7 @@ def _proposer(run):
     if not hasattr(model, "propose"):
         raise ValueError(f"{run.model} has no RPN; give a .keras file of an RPN or a FasterRCNN.")
     # At test an RPN gives few; in training as many as selective search would.
-    many = run.top > model.recipe["rpn_post_nms"][1]
+    many = run.top > model.arguments["rpn_post_nms"][1]
     return lambda image: model.propose(image, run.top, training=many)["boxes"]
 
 

@@ -187,9 +187,9 @@ def _check(run, initial=None):
             f"--init {run.init} is a {type(initial).__name__}, with which no {run.model} can begin; leave "
             "--model out, or a recipe that asks for it."
         )
-    if initial and run.backbone != initial.recipe["backbone"]:
+    if initial and run.backbone != initial.arguments["backbone"]:
         raise ValueError(
-            f"--init {run.init} has the backbone {initial.recipe['backbone']}, with which no {run.backbone} "
+            f"--init {run.init} has the backbone {initial.arguments['backbone']}, and no {run.backbone} "
             "can begin; leave --backbone and recipes of another out."
         )
     if initial and run.backbone_weights != "none":

@@ -11,6 +11,27 @@ MODES = {"fast": "switchToSelectiveSearchFast", "quality": "switchToSelectiveSea
 REPEATED = 0.8
 
 
+def checked_proposals(image, proposals):
+    """Proposals of an image: those given, or else those of selective search.
+
+    Args:
+        image: `[H, W, 3]`.
+        proposals: `[P, 4]` xyxy, pixels, or None.
+
+    Returns:
+        float32 `[P, 4]`.
+
+    Raises:
+        ValueError: they are no `[P, 4]`.
+    """
+    if proposals is None:
+        proposals = selective_search(image)
+    proposals = np.asarray(proposals, np.float32)
+    if proposals.ndim != 2 or proposals.shape[1] != 4:
+        raise ValueError(f"proposals must be [P, 4] xyxy pixels of the image, not {proposals.shape}.")
+    return proposals
+
+
 def selective_search(image, mode="fast", top=2000, long_side=1000):
     """Propose boxes by selective search (Uijlings et al. 2013), as OpenCV implements it.
 

@@ -6,7 +6,6 @@ but for the gradient of its own that hard swish has in training; so that is left
 """
 
 import collections
-import itertools
 
 import keras
 import numpy as np
@@ -35,6 +34,8 @@ def fold_batch_norm(model, source):
     head = getattr(model, "head", None)
     if head is not None and (head.norms or head.network is not None):
         model.head = _folded_head(head, source.head)
+    # The stages hold the layers from before, which would be exported in silence.
+    model.connect_stages()
 
 
 def _folded_network(network, source):
@@ -117,8 +118,7 @@ def _folded_head(head, source):
     folded.build((None, None, *head.roi_shape))
     for conv, other, norm in zip(folded.convs, source.convs, source.norms):
         conv.set_weights(_folded(other, norm))
-    pairs = [*zip(itertools.chain(*folded.dense), itertools.chain(*source.dense), strict=True)]
-    pairs += [(folded.class_dense, source.class_dense), (folded.box_dense, source.box_dense)]
+    pairs = zip(folded.dense_layers + folded.predictors, source.dense_layers + source.predictors, strict=True)
     for layer, other in pairs:
         layer.set_weights(other.get_weights())
     return folded

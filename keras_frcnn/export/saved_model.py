@@ -18,6 +18,7 @@ from keras_frcnn.export.model_card import model_card
 from keras_frcnn.export.settings import with_settings
 from keras_frcnn.export.signatures import signatures
 from keras_frcnn.export.warm_up import write_warm_up
+from keras_frcnn.models.detection import EXPORTERS
 from keras_frcnn.version import __version__
 
 # Of one encoded image: what a request may bring, and what decoding it may take, 150 MB.
@@ -143,23 +144,23 @@ def _weights(model):
 
 
 def _description(model):
-    recipe = model.recipe
-    backbone = recipe["backbone"]
-    pyramid = ("pyramid_sides", "pyramid_limit") if recipe.get("pyramid_sides") else ()
+    arguments = model.arguments
+    backbone = arguments["backbone"]
+    pyramid = ("pyramid_sides", "pyramid_limit") if arguments.get("pyramid_sides") else ()
     return {
         "keras_frcnn_version": __version__,
         "model": type(model).__name__,
         "backbone": backbone if isinstance(backbone, str) else backbone.name,
-        "weights_source": recipe["weights_source"],
+        "weights_source": arguments["weights_source"],
         "class_names": list(model.class_names),
         "needs_proposals": model.needs_proposals,
         "image_size": list(model.image_size),
-        **{name: recipe[name] for name in pyramid},
+        **{name: arguments[name] for name in pyramid},
         "canvas": model.canvas,
-        "preprocessing": recipe["preprocessing"],
+        "preprocessing": arguments["preprocessing"],
         "precision": model.dtype_policy.compute_dtype,
-        "score_threshold": recipe.get("score_threshold", 0.0),
-        "nms_iou": recipe.get("nms_iou", recipe.get("rpn_nms_iou")),
+        "score_threshold": arguments.get("score_threshold", 0.0),
+        "nms_iou": arguments.get("nms_iou", arguments.get("rpn_nms_iou")),
         "max_detections": model.max_detections,
     }
 
@@ -171,3 +172,6 @@ def _checksums(served):
         with open(file, "rb") as contents:
             checksums[f"variables/{file.name}"] = hashlib.file_digest(contents, "sha256").hexdigest()
     return checksums
+
+
+EXPORTERS["saved_model"] = saved_model

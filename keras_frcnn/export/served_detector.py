@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import images as image_ops
+from keras_frcnn.data.selective_search import checked_proposals
 from keras_frcnn.detects import detect_each, refuse_proposals
 from keras_frcnn.export.versions import versions
-from keras_frcnn.models.external_proposals import checked_proposals
 
 
 class ServedDetector:

@@ -28,13 +28,13 @@ def with_settings(model, precision=None, **settings):
     for name, value in settings.items():
         if name not in config:
             raise ValueError(f"{type(model).__name__} has no {name}; leave it out.")
-        if name == "image_size" and model.recipe.get("pyramid_sides"):
+        if name == "image_size" and model.arguments.get("pyramid_sides"):
             raise ValueError("A model with pyramid_sides has sizes of its own; leave image_size out.")
         if name == "max_detections" and value < 1:
             raise ValueError(f"max_detections is {value}; give at least 1.")
         if name in ("score_threshold", "nms_iou") and not 0 <= value <= 1:
             raise ValueError(f"{name} is {value}; it is between 0 and 1.")
-    own_backbone = isinstance(model.recipe["backbone"], keras.Model)
+    own_backbone = isinstance(model.arguments["backbone"], keras.Model)
     if precision is not None:
         if precision not in PRECISIONS:
             raise ValueError(f"precision is {precision!r}; use one of {', '.join(PRECISIONS)}.")
@@ -42,7 +42,7 @@ def with_settings(model, precision=None, **settings):
             raise ValueError("A backbone given as a keras.Model has its own precision; leave precision out.")
     if own_backbone:
         # Its config may not be enough to make it again, as with a Lambda layer or one that is not registered.
-        config["backbone"] = model.recipe["backbone"]
+        config["backbone"] = model.arguments["backbone"]
     else:
         # Only training wants weights of more digits than the network computes in.
         config["dtype"] = precision or model.dtype_policy.compute_dtype

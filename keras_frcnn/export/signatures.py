@@ -68,7 +68,7 @@ def _from_bytes(model, max_bytes, max_pixels):
         image = image_ops.decode_or_empty(contents, max_bytes, max_pixels)
         ok = tf.size(image) > 0
         none = tf.zeros([0, 0, 3]), tf.ones([2], tf.int32)
-        pixels, shape = tf.cond(ok, lambda: model.prepare(image), lambda: none)
+        pixels, shape = tf.cond(ok, lambda: model.resizing.prepare(image), lambda: none)
         return ok, pixels, shape, tf.maximum(tf.shape(image)[:2], 1)
 
     def load_all(contents):
@@ -90,13 +90,13 @@ def _from_bytes(model, max_bytes, max_pixels):
 
         def detect():
             good = {"image_shapes": tf.boolean_mask(shapes, ok)}
-            side = [model.canvas_side] * 2 if model.canvas else tf.unstack(tf.reduce_max(shapes, 0))
+            side = [model.resizing.canvas_side] * 2 if model.canvas else tf.unstack(tf.reduce_max(shapes, 0))
             good["images"] = tf.map_fn(
                 lambda row: image_ops.pad(pixels.read(row), *side),
                 tf.cast(tf.where(ok)[:, 0], tf.int32),
                 fn_output_signature=LOADED[1],
             )
-            return model.restore(model(good), good["image_shapes"], tf.boolean_mask(originals, ok))
+            return model.resizing.restore(model(good), good["image_shapes"], tf.boolean_mask(originals, ok))
 
         answer = tf.cond(tf.reduce_any(ok), detect, lambda: _nothing(model, 0))
         # The good rows lie close together, followed by one empty row that stands for all the others.

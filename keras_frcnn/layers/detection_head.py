@@ -139,7 +139,7 @@ class DetectionHead(keras.layers.Layer):
             norm.build((None, *shape[:-1], width))
         if self.network is None:
             features = math.prod(shape)
-            for layer in itertools.chain(*self.dense):
+            for layer in self.dense_layers:
                 layer.build((None, features))
                 features = layer.units
         else:
@@ -196,6 +196,61 @@ class DetectionHead(keras.layers.Layer):
         """Learn deltas less `mean` and over `deviation`, each float32 `[K, 4]` or `[1, 4]`, from now on."""
         self.box_dense.normalise(np.ravel(mean), np.ravel(deviation))
 
+    @property
+    def dense_layers(self):
+        """The fully connected layers fc6, fc7 … in one list, both factors of those that have two."""
+        return list(itertools.chain(*self.dense))
+
+    @property
+    def predictors(self):
+        """The two sibling layers, for classes and for boxes."""
+        return [self.class_dense, self.box_dense]
+
+    def output_rows(self, class_names):
+        """What the outputs of the predictors belong to.
+
+        Args:
+            class_names: the K names.
+
+        Returns:
+            list of pairs of a predictor and names of classes, None for the background, in the order of its
+            outputs, which have as many numbers for each. A predictor alike for all classes is left out.
+        """
+        classes = list(class_names)
+        rows = [(self.class_dense, [None, *classes])]
+        if not self.class_agnostic:
+            rows.append((self.box_dense, [None] * (self.box_rows - self.box_count) + classes))
+        return rows
+
+    def copy_from(self, other, delta_weights=(1.0, 1.0, 1.0, 1.0)):
+        """Take the weights of another head.
+
+        A fully connected layer in two factors takes the truncated SVD of a whole one (Fast R-CNN, section
+        3.1). Convolutions stay as they are where one head alone has batch normalization after them.
+
+        Args:
+            other: `DetectionHead` with the same layers, but for what is said above.
+            delta_weights: factors of the four deltas, where this head answers in others than `other`.
+        """
+        if self.network is not None:
+            self.network.set_weights(other.network.get_weights())
+        if bool(self.norms) == bool(other.norms):
+            for mine, theirs in zip([*self.convs, *self.norms], [*other.convs, *other.norms], strict=True):
+                mine.set_weights(theirs.get_weights())
+        for mine, theirs in zip(self.dense, other.dense, strict=True):
+            if len(mine) == len(theirs):
+                for layer, its in zip(mine, theirs):
+                    layer.set_weights(its.get_weights())
+            else:
+                _factor(theirs[0], *mine)
+        self.class_dense.set_weights(other.class_dense.get_weights())
+        if self.normalised and other.normalised:
+            self.box_dense.set_weights(other.box_dense.get_weights())
+            return
+        kernel, bias = other.box_dense.folded() if other.normalised else other.box_dense.get_weights()
+        factors = np.tile(np.float32(delta_weights), self.box_rows)
+        self.box_dense.set_weights([kernel * factors, bias * factors])
+
     def load_dense(self, weights, source):
         """Take pretrained fully connected layers where all of them fit and none is factored.
 
@@ -203,7 +258,7 @@ class DetectionHead(keras.layers.Layer):
             weights: pairs of kernel and bias, NumPy arrays, for fc6, fc7 … in turn.
             source: where they come from, for `Detector.loading_report`.
         """
-        shapes = [layer.kernel.shape for layers in self.dense for layer in layers]
+        shapes = [layer.kernel.shape for layer in self.dense_layers]
         if shapes != [kernel.shape for kernel, _ in weights]:
             return
         for (layer,), pair in zip(self.dense, weights):
@@ -235,3 +290,13 @@ class DetectionHead(keras.layers.Layer):
             "epsilon": self.epsilon,
             "background_box": self.background_box,
         }
+
+
+def _factor(whole, right, left):
+    """Fill the two factors of a fully connected layer with its truncated SVD."""
+    kernel, bias = whole.get_weights()
+    # Keras has the kernel transposed: x W, so that V stands on the left.
+    rows, values, columns = np.linalg.svd(kernel, full_matrices=False)
+    rank = right.units
+    right.set_weights([rows[:, :rank] * values[:rank]])
+    left.set_weights([columns[:rank], bias])

@@ -3,7 +3,7 @@
 A method lists its groups of arguments in a class of its own, beside its constructor. Letters: K classes.
 """
 
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from keras_frcnn.models.defaults import BACKBONES, Open, alike
 
@@ -17,26 +17,26 @@ class ImageArguments(TypedDict, total=False):
     image_size: Annotated[
         Sides | None,
         alike((600, 1000)),
-        "`(short side, limit of the long side)` that `detect` and the export resize to, pixels from 1; Faster "
-        "R-CNN, section 3.3.",
+        "`(short side, limit of the long side)` that `detect` and the export resize to, pixels from "
+        "1; Faster R-CNN, section 3.3.",
     ]
     resize_rounding: Annotated[
         str | None,
         alike("exact"),
-        '"exact" or "float64" (torchvision): how sides are rounded at test time, see `images.resized_shape`; '
-        'batches of training are resized "exact".',
+        '"exact" or "float64" (torchvision): how sides are rounded at test time, see '
+        '`images.resized_shape`; batches of training are resized "exact".',
     ]
     canvas: Annotated[
         bool,
         False,
-        "whether every image is letterboxed into one square of `image_size[1]`, so that a batch of any images "
-        "is one pass.",
+        "whether every image is letterboxed into one square of `image_size[1]`, so that a batch of "
+        "any images is one pass.",
     ]
     preprocessing: Annotated[
         str | None,
         alike(BACKBONES),
-        '"caffe" (BGR less a mean), "torch" (RGB less a mean over a deviation) or "tf" (−1 to 1), as the weights '
-        "want it.",
+        '"caffe" (BGR less a mean), "torch" (RGB less a mean over a deviation) or "tf" (−1 to 1), as '
+        "the weights want it.",
     ]
     batch_norm_epsilon: Annotated[
         float | None, alike(None), "of all batch normalization, above 0; None keeps what each network has."
@@ -54,14 +54,14 @@ class FreezingArguments(TypedDict, total=False):
     frozen_stages: Annotated[
         int | None,
         alike(0),
-        "stages of the backbone that do not train, counted from the image, from 0; 2 of VGG16 in Faster R-CNN, "
-        'section 3.2, and 0 with weights "none".',
+        "stages of the backbone that do not train, counted from the image, from 0; 2 of VGG16 in "
+        'Faster R-CNN, section 3.2, and 0 with weights "none".',
     ]
     frozen_batch_norm: Annotated[
         bool | None,
         alike(BACKBONES),
-        "whether batch normalization keeps its statistics, in the backbone and in the head; with pretrained "
-        "weights it does, but for `resnet50_fpn_v2`.",
+        "whether batch normalization keeps its statistics, in the backbone and in the head; with "
+        "pretrained weights it does, but for `resnet50_fpn_v2`.",
     ]
 
 
@@ -71,19 +71,19 @@ class AnchorArguments(TypedDict, total=False):
     anchor_sizes: Annotated[
         tuple | None,
         alike(BACKBONES),
-        "for each level one side of a square anchor, or several, pixels above 0; ((128, 256, 512),) in Faster "
-        "R-CNN, section 3.3.",
+        "for each level one side of a square anchor, or several, pixels above 0; ((128, 256, 512),) "
+        "in Faster R-CNN, section 3.3.",
     ]
-    anchor_ratios: Annotated[
-        tuple, (0.5, 1.0, 2.0), "height over width, above 0; Faster R-CNN, section 3.3."
-    ]
+    anchor_ratios: Annotated[tuple, (0.5, 1.0, 2.0), "height over width, above 0; Faster R-CNN, section 3.3."]
     anchor_offset: Annotated[
         float | None,
         alike(0.5),
         "where in its cell an anchor is centered, a fraction of the stride, 0 to 1; 0 in torchvision.",
     ]
     anchor_rounding: Annotated[
-        str | None, alike("none"), '"none", "caffe" (py-faster-rcnn) or "torchvision": how corners are rounded.'
+        str | None,
+        alike("none"),
+        '"none", "caffe" (py-faster-rcnn) or "torchvision": how corners are rounded.',
     ]
     anchor_steps: Annotated[
         str | None,
@@ -107,8 +107,8 @@ class ProposalArguments(AnchorArguments, total=False):
     rpn_pre_nms: Annotated[
         Sides | None,
         Open((12000, 6000), (2000, 1000)),
-        "`(training, test)`, boxes of each level that enter non-maximum suppression, from 1; RPN_PRE_NMS_TOP_N "
-        "of py-faster-rcnn.",
+        "`(training, test)`, boxes of each level that enter non-maximum suppression, from 1; "
+        "RPN_PRE_NMS_TOP_N of py-faster-rcnn.",
     ]
     rpn_post_nms: Annotated[
         Sides | None,
@@ -126,10 +126,13 @@ class ProposalArguments(AnchorArguments, total=False):
     rpn_min_size_first: Annotated[
         bool | None,
         Open(True, False),
-        "whether small boxes leave before the cut to `rpn_pre_nms` (py-faster-rcnn) or after it (torchvision).",
+        "whether small boxes leave before the cut to `rpn_pre_nms` (py-faster-rcnn) or after it "
+        "(torchvision).",
     ]
     rpn_score_threshold: Annotated[
-        float | None, alike(0.0), "proposals that score lower are dropped, 0 to 1; torchvision's `rpn_score_thresh`."
+        float | None,
+        alike(0.0),
+        "proposals that score lower are dropped, 0 to 1; torchvision's `rpn_score_thresh`.",
     ]
     rpn_positive_iou: Annotated[
         float, 0.7, "anchors with at least this IoU with an object are positive, 0 to 1; section 3.1.2."
@@ -138,12 +141,14 @@ class ProposalArguments(AnchorArguments, total=False):
         float, 0.3, "anchors whose best IoU is below are negative, 0 to 1; section 3.1.2."
     ]
     rpn_batch_size: Annotated[int, 256, "anchors drawn an image, from 1; section 3.1.3."]
-    rpn_positive_fraction: Annotated[float, 0.5, "at most this share of them is positive, 0 to 1; section 3.1.3."]
+    rpn_positive_fraction: Annotated[
+        float, 0.5, "at most this share of them is positive, 0 to 1; section 3.1.3."
+    ]
     rpn_cross_border: Annotated[
         bool | None,
         Open(False, True),
-        "whether anchors that cross the border of the image take part in training; the paper leaves them out, "
-        "torchvision does not.",
+        "whether anchors that cross the border of the image take part in training; the paper leaves "
+        "them out, torchvision does not.",
     ]
     rpn_beta: Annotated[
         float, 1.0 / 9.0, "of the smooth L1, from 0; 1/9 in py-faster-rcnn (σ = 3) and torchvision."
@@ -155,8 +160,8 @@ class ProposalArguments(AnchorArguments, total=False):
         str,
         "sampled",
         'what divides the box loss: "sampled", the anchors of the minibatch, as in py-faster-rcnn and '
-        'torchvision; or "locations", the cells of the feature maps, as in the paper. On a map of 40 × 60 cells '
-        "the paper's 10/2400 is 1.07 times the 1/256 of the other form.",
+        'torchvision; or "locations", the cells of the feature maps, as in the paper. On a map of 40 '
+        "× 60 cells the paper's 10/2400 is 1.07 times the 1/256 of the other form.",
     ]
 
 
@@ -168,8 +173,12 @@ class PoolingArguments(TypedDict, total=False):
         Open("roi_pooling", "roi_align"),
         '"roi_pooling" (`RoIPooling`), "roi_align" (`RoIAlign`) or "exact" (`ExactRoIPooling`).',
     ]
-    pool_size: Annotated[int | None, alike(7), "bins along a side of a pooled RoI, from 1; Fast R-CNN, section 2.1."]
-    pool_samples: Annotated[int, 2, "bilinear samples along a side of a bin, from 1; torchvision's `sampling_ratio`."]
+    pool_size: Annotated[
+        int | None, alike(7), "bins along a side of a pooled RoI, from 1; Fast R-CNN, section 2.1."
+    ]
+    pool_samples: Annotated[
+        int, 2, "bilinear samples along a side of a bin, from 1; torchvision's `sampling_ratio`."
+    ]
     pool_aligned: Annotated[
         bool | None,
         alike(True),
@@ -178,8 +187,8 @@ class PoolingArguments(TypedDict, total=False):
     pool_corners: Annotated[
         str,
         "inclusive",
-        'of "exact": whether the cell of the last corner belongs to the region, "inclusive" (Caffe), or not, '
-        '"half_open".',
+        'of "exact": whether the cell of the last corner belongs to the region, "inclusive" (Caffe), '
+        'or not, "half_open".',
     ]
 
 
@@ -189,23 +198,30 @@ class HeadArguments(TypedDict, total=False):
     head_units: Annotated[
         tuple | None,
         alike((1024, 1024)),
-        "widths of the fully connected layers; (4096, 4096) with VGG16. Not used where the backbone brings a head.",
+        "widths of the fully connected layers; (4096, 4096) with VGG16. Not used where the backbone "
+        "brings a head.",
     ]
     head_dropout: Annotated[float | None, alike(0.0), "rate after each of them, 0 to 1; 0.5 with VGG16."]
     head_ranks: Annotated[
         tuple | None,
         None,
-        "rank of each of them in two factors, 0 or None for one that stays whole (truncated SVD, Fast R-CNN, "
-        "section 3.1).",
+        "rank of each of them in two factors, 0 or None for one that stays whole (truncated SVD, Fast "
+        "R-CNN, section 3.1).",
     ]
     head_positive_iou: Annotated[
-        float, 0.5, "proposals with at least this IoU with an object are foreground, 0 to 1; Fast R-CNN, section 2.3."
+        float,
+        0.5,
+        "proposals with at least this IoU with an object are foreground, 0 to 1; Fast R-CNN, section 2.3.",
     ]
     head_negative_iou: Annotated[
-        Range, (0.0, 0.5), "`(low, high)` of background, 0 to 1; BG_THRESH_LO and BG_THRESH_HI of py-faster-rcnn."
+        Range,
+        (0.0, 0.5),
+        "`(low, high)` of background, 0 to 1; BG_THRESH_LO and BG_THRESH_HI of py-faster-rcnn.",
     ]
     head_batch_size: Annotated[
-        int | None, Open(128, 512), "RoIs drawn an image, from 1; BATCH_SIZE of py-faster-rcnn, torchvision with FPN."
+        int | None,
+        Open(128, 512),
+        "RoIs drawn an image, from 1; BATCH_SIZE of py-faster-rcnn, torchvision with FPN.",
     ]
     head_positive_fraction: Annotated[
         float, 0.25, "at most this share of them is foreground, 0 to 1; Fast R-CNN, section 2.3."
@@ -225,21 +241,38 @@ class BoxHeadArguments(HeadArguments, total=False):
         float | None, Open(1.0, 1.0 / 9.0), "of the smooth L1, from 0; 1 in Fast R-CNN, 1/9 in torchvision."
     ]
     box_loss_weight: Annotated[float, 1.0, "λ of the multi-task loss, from 0; Fast R-CNN, section 2.3."]
+    class_loss: Annotated[
+        Any,
+        "cross_entropy",
+        '"cross_entropy", "focal" or an object such as `losses.Focal(gamma=1.5)`; Fast R-CNN, section 2.3.',
+    ]
+    box_loss: Annotated[
+        Any,
+        "smooth_l1",
+        '"smooth_l1" of the deltas, "giou" of the boxes, or an object such as these of `losses`; Fast '
+        "R-CNN, section 2.3.",
+    ]
 
 
 class AnswerArguments(TypedDict, total=False):
     """Which detections an image gets; see `ops.nms.postprocess`."""
 
-    score_threshold: Annotated[float, 0.05, "detections score above it, 0 to 1; py-faster-rcnn and torchvision."]
+    score_threshold: Annotated[
+        float, 0.05, "detections score above it, 0 to 1; py-faster-rcnn and torchvision."
+    ]
     nms_iou: Annotated[
         float | None, Open(0.3, 0.5), "of the suppression in each class, 0 to 1; TEST.NMS of py-faster-rcnn."
     ]
-    max_detections: Annotated[int, 100, "detections an image at most, from 1; py-faster-rcnn and torchvision."]
+    max_detections: Annotated[
+        int, 100, "detections an image at most, from 1; py-faster-rcnn and torchvision."
+    ]
 
 
 class SmallBoxArguments(TypedDict, total=False):
     min_box_size: Annotated[
-        float | None, alike(0.0), "detections with a shorter side are dropped, pixels from 0; 0.01 in torchvision."
+        float | None,
+        alike(0.0),
+        "detections with a shorter side are dropped, pixels from 0; 0.01 in torchvision.",
     ]
 
 
@@ -249,21 +282,28 @@ class PyramidArguments(TypedDict, total=False):
     pyramid_sides: Annotated[
         tuple,
         (),
-        "short sides of an image pyramid at test, such as (480, 576, 688, 864, 1200): each RoI is pooled from the "
-        "scale where its area is nearest to 224² (Fast R-CNN, section 5.2); none for one scale.",
+        "short sides of an image pyramid at test, such as (480, 576, 688, 864, 1200): each RoI is "
+        "pooled from the scale where its area is nearest to 224² (Fast R-CNN, section 5.2); none for "
+        "one scale.",
     ]
-    pyramid_limit: Annotated[int, 2000, "limit of the long side in the pyramid, pixels; Fast R-CNN, section 5.2."]
+    pyramid_limit: Annotated[
+        int, 2000, "limit of the long side in the pyramid, pixels; Fast R-CNN, section 5.2."
+    ]
 
 
 class StageArguments(TypedDict, total=False):
     """What is learned after `fit`."""
 
     classifier: Annotated[
-        str, "softmax", '"softmax", that of the fine-tuned network, or "svm", one a class (R-CNN, section 2.3).'
+        str,
+        "softmax",
+        '"softmax", that of the fine-tuned network, or "svm", one a class (R-CNN, section 2.3).',
     ]
     svm_c: Annotated[float, 0.001, "cost of the SVMs, above 0; R-CNN, rcnn_train.m."]
     svm_negative_iou: Annotated[
-        float, 0.3, "a region is a negative of a class below this IoU with its objects, 0 to 1; R-CNN, section 2.3."
+        float,
+        0.3,
+        "a region is a negative of a class below this IoU with its objects, 0 to 1; R-CNN, section 2.3.",
     ]
     box_positive_iou: Annotated[
         float, 0.6, "boxes are regressed from regions with at least this IoU, 0 to 1; R-CNN, appendix C."

@@ -55,7 +55,11 @@ def _lines(group):
 
 
 def _type(annotation):
-    text = annotation.__name__ if isinstance(annotation, type) and "[" not in str(annotation) else str(annotation)
+    text = (
+        annotation.__name__
+        if isinstance(annotation, type) and "[" not in str(annotation)
+        else str(annotation)
+    )
     return text.removesuffix(" | None")
 
 
@@ -73,4 +77,6 @@ def _default(default):
 
 
 def _word(value):
-    return f'"{value}"' if isinstance(value, str) else f"{value:.3g}" if isinstance(value, float) else f"{value}"
+    return (
+        f'"{value}"' if isinstance(value, str) else f"{value:.3g}" if isinstance(value, float) else f"{value}"
+    )

@@ -14,7 +14,8 @@ BACKBONES = "the backbone's"
 class Open(typing.NamedTuple):
     """The default of an argument that is None in the signature, which the backbone's own default overrides.
 
-    The two lines of recipes part by the kind of features: one map (py-faster-rcnn) or a pyramid (torchvision).
+    The two lines of recipes part by the kind of features: one map (py-faster-rcnn) or a pyramid
+    (torchvision).
 
     Args:
         one_map: value over one feature map.

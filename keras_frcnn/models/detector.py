@@ -1,6 +1,6 @@
-"""What every detector of the family shares: fit, evaluate, predict, save.
+"""What every detector of the family shares: its backbone, fit, evaluate, save.
 
-Letters: B images, N detections, M ground-truth boxes, K classes.
+Letters: B images, M ground-truth boxes, K classes.
 """
 
 from types import MappingProxyType
@@ -9,75 +9,102 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_frcnn import images as image_ops
+from keras_frcnn import backbones
+from keras_frcnn.layers import PixelNormalization
 from keras_frcnn.models import batches
-from keras_frcnn.models.argument import Argument
-from keras_frcnn.models.backbone_features import BackboneFeatures
+from keras_frcnn.models.defaults import entries, resolve
+from keras_frcnn.models.detection import DetectionModel
 from keras_frcnn.models.loading_report import loading_report
-from keras_frcnn.models.whole_images import WholeImages
+from keras_frcnn.models.resizing import Resizing
 from keras_frcnn.trainable_flags import set_trainable_flags, trainable_flags
 
 # In a weights file, among the model's own variables: the states of all random generators, int64 `[G, 2]`.
 RANDOM_STATE = "random_state"
+# Arguments by position, which no group of `arguments.py` holds.
+POSITIONAL = ("class_names", "backbone", "backbone_weights")
 
 
-class Detector(WholeImages, BackboneFeatures, keras.Model):
-    """Base of the models: a subclass gives the forward pass for detections and the one for losses.
+class Detector(DetectionModel):
+    """Base of the models: a subclass makes its layers and stages, and gives `infer` and `training_losses`.
 
     Args:
         class_names: names of the K classes, without background; their order gives the labels 0…K−1.
-        loss_names: names of the losses and other figures that `training_losses` gives, for the logs.
+        backbone, backbone_weights: see `FasterRCNN`.
+        arguments: dict of the other arguments of the constructor, those of `keras.Model` too.
+        log_names: names of the losses and other figures that `training_losses` gives, for the logs.
 
     Attributes:
-        image_size: `(short side, limit of the long side)` that `detect` and the export resize to, pixels.
-        resize_rounding: how its sides are rounded, see `images.resized_shape`.
-        canvas: whether every image is letterboxed into one square, so that a batch of any images is one pass.
-        max_detections: rows of the answer (N).
+        arguments: read-only mapping from every argument of the constructor to its value.
+        backbone: `keras.Model`, the network that makes the features.
+        backbone_info: `Backbone`, what else is known of it.
     """
 
-    image_size = Argument()
-    resize_rounding = Argument(default="exact")
-    canvas = Argument()
-    max_detections = Argument()
-
-    needs_proposals = False
+    argument_group: type  # TypedDict of `arguments.py`, which the decorator `takes` sets
     has_stages = False  # whether `finish_training` has work to do
     only_proposals = False  # whether `detect` answers with regions that may hold anything
     score_name = "val_voc_ap50"  # the log that says which epoch is best
     earlier = {}  # what the method did before there was an argument for it, where the default is another
 
-    def __init__(self, class_names, loss_names, **kwargs):
-        super().__init__(autocast=False, **kwargs)
+    def __init__(self, class_names, backbone, backbone_weights, arguments, log_names):
+        known = entries(self.argument_group)
+        super().__init__(
+            autocast=False, **{name: value for name, value in arguments.items() if name not in known}
+        )
         self.class_names = _checked_class_names(class_names)
         self.restored = False
         self.weight_origins = {}
         self.built = True  # the constructor of a subclass makes and builds every part
         self.jit_compile = False  # also without `compile`: "auto" would take XLA on the first GPU
         self.sampling_seeds = keras.random.SeedGenerator(name="sampling_seeds")
-        self._figures = [keras.metrics.Mean(name=name) for name in ("loss", *loss_names)]
+        self._figures = [keras.metrics.Mean(name=name) for name in ("loss", *log_names)]
+        if isinstance(backbone, dict):
+            backbone = keras.saving.deserialize_keras_object(backbone)
+        elif isinstance(backbone, keras.Model):
+            backbone = backbones.copied_network(backbone)
+        with self.dtype_scope():
+            info = self.backbone_info = self.checked_backbone(backbones.get(backbone, backbone_weights))
+        if isinstance(backbone_weights, dict):
+            backbone_weights = info.source  # the arrays would stay in memory
+        positional = (self.class_names, backbone, backbone_weights)
+        values = resolve(self.argument_group, arguments, info, self.own_defaults(info, arguments))
+        self.arguments = MappingProxyType({**dict(zip(POSITIONAL, positional)), **values})
+        self.resizing = Resizing(values["image_size"], values["resize_rounding"], values["canvas"])
+        self.stride = info.stride
+        self.freeze_backbone(info)
+        info.set_epsilon(values["batch_norm_epsilon"])
+        with self.dtype_scope():
+            self.pixels = PixelNormalization(values["preprocessing"], self.stride, name="pixels")
+            self.pixels.build((None, None, None, 3), (None, 2))
+        self.backbone = info.network
+
+    def dtype_scope(self):
+        """A `with` block in which layers are made with the dtype policy of the model."""
+        return backbones.dtype_policy(self.dtype_policy)
 
     def finish_assembly(self):
-        """Remember what trains by the arguments alone; the last line of a subclass's constructor."""
+        """Connect the stages and remember what trains by the arguments; a constructor's last line."""
+        self.connect_stages()
         flags = trainable_flags(self)
-        if isinstance(self.recipe["backbone"], keras.Model):
+        if isinstance(self.arguments["backbone"], keras.Model):
             flags = {}  # the config of a network of one's own does not tell what is frozen deep inside
         self._flags_by_arguments = MappingProxyType(flags)
 
-    # What a subclass gives: `recipe`, its arguments, all resolved; and two methods.
+    # What a method gives, besides `infer`.
 
-    def infer(self, x, training=False):
-        """Detections of images that share one padded shape.
+    def checked_backbone(self, backbone):
+        """A `Backbone` as the method uses it; it raises ValueError where it cannot."""
+        return backbone
 
-        Args:
-            x: dict of "images" `[B, H, W, 3]`, RGB 0–255, "image_shapes" int32 `[B, 2]`, height and width
-                within the padding, and what else the batch brought.
-            training: bool, of the layers inside.
+    def own_defaults(self, backbone, arguments):
+        """Defaults that the method works out from a `Backbone` and the arguments given: a dict."""
+        return {}
 
-        Returns:
-            dict of "boxes" `[B, N, 4]`, "scores" `[B, N]`, "labels" `[B, N]` and "num_detections" `[B]`,
-            padded with −1.
-        """
-        raise NotImplementedError
+    def freeze_backbone(self, backbone):
+        """Stop what of a `Backbone` does not train."""
+        backbone.freeze(self.arguments["frozen_stages"], self.arguments["frozen_batch_norm"])
+
+    def connect_stages(self):
+        """Make the stages around the layers; called again when an export has replaced layers."""
 
     def training_losses(self, x, y, training):
         """The training forward and its losses.
@@ -112,76 +139,12 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
             progress: function that hears after each image how many are through, and how many will be.
         """
 
+    def features(self, images, image_shapes, training):
+        """Feature maps of images, a list from fine to coarse."""
+        features = self.backbone(self.pixels(images, image_shapes), training=training)
+        return list(features) if isinstance(features, (list, tuple)) else [features]
+
     # Keras.
-
-    def __call__(self, x, *args, **kwargs):
-        self.check_inputs(x)  # here, because Keras would add its own words to what `call` raises
-        return super().__call__(x, *args, **kwargs)
-
-    def call(self, x, training=False):
-        """Detections in pixels of the given images, which are not resized.
-
-        Args:
-            x: images `[B, H, W, 3]`, RGB, uint8 or float 0–255; or a dict of "images" and "image_shapes" int
-                `[B, 2]`; models on external proposals need the dict, with "proposals" float32 `[B, P, 4]`
-                in pixels, padded with −1.
-            training: bool.
-
-        Returns:
-            dict of "boxes" float32 `[B, N, 4]`, "scores" float32 `[B, N]`, "labels" int32 `[B, N]`, padded
-            with −1, and "num_detections" int32 `[B]`. An image's answer never depends on the others of the
-            batch: images share a pass only where their padded shapes are equal.
-        """
-        shapes_known = isinstance(x, dict) and "image_shapes" in x
-        x = self.unpack(x)
-        if self.canvas or not shapes_known:
-            return self.infer(x, training)
-
-        padded = -(-x["image_shapes"] // self.stride) * self.stride
-        batch = tf.shape(padded)[0]
-        step = tf.where(tf.reduce_all(padded == padded[:1]), batch, 1)
-        answers = self._answer_arrays(batch)
-
-        def one_pass(start, answers):
-            part = {name: value[start : start + step] for name, value in x.items()}
-            part["images"] = part["images"][:, : padded[start, 0], : padded[start, 1]]
-            answer = self.infer(part, training)
-            return start + step, {name: answers[name].write(start // step, answer[name]) for name in answers}
-
-        _, answers = tf.while_loop(lambda start, _: start < batch, one_pass, [0, answers])
-        return {name: array.concat() for name, array in answers.items()}
-
-    def _answer_arrays(self, batch):
-        shapes = {
-            "boxes": (tf.float32, [None, self.max_detections, 4]),
-            "scores": (tf.float32, [None, self.max_detections]),
-            "labels": (tf.int32, [None, self.max_detections]),
-            "num_detections": (tf.int32, [None]),
-        }
-        return {
-            name: tf.TensorArray(dtype, size=0, dynamic_size=True, infer_shape=False, element_shape=shape)
-            for name, (dtype, shape) in shapes.items()
-        }
-
-    def check_inputs(self, x):
-        """Refuse what is no batch for this model, in one sentence."""
-        batches.check_images(x, type(self).__name__)
-
-    def unpack(self, x):
-        """A batch as a dict with "image_shapes", out of a dict or of plain images; with `canvas`, in the one
-        square."""
-        x = dict(x) if isinstance(x, dict) else {"images": x}
-        images = x["images"] = tf.convert_to_tensor(x["images"])
-        shape = tf.shape(images)
-        image_shapes = tf.cast(x.get("image_shapes", tf.tile(shape[None, 1:3], [shape[0], 1])), tf.int32)
-        if self.canvas:
-            side = self.canvas_side
-            fits = tf.debugging.assert_less_equal(
-                image_shapes, side, f"An image is larger than the canvas of {side} pixels; resize it first."
-            )
-            with tf.control_dependencies([fits] if fits is not None else []):
-                images = image_ops.pad(images[:, :side, :side], side, side)
-        return {**x, "images": images, "image_shapes": image_shapes}
 
     def compile(
         self,
@@ -233,14 +196,6 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
             self.optimizer.build(self.trainable_variables)
         return super().make_train_function(force)
 
-    def make_predict_function(self, force=False):
-        # `call` groups images by their shapes, which XLA would have to know beforehand.
-        compiled, self.jit_compile = self.jit_compile, False
-        try:
-            return super().make_predict_function(force)
-        finally:
-            self.jit_compile = compiled
-
     def compile_from_config(self, config):
         config = keras.saving.deserialize_keras_object(config)
         ours = ("optimizer", "run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss")
@@ -287,13 +242,13 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
         return tf.cast(self.sampling_seeds.next(), tf.int32) if training else tf.zeros([2], tf.int32)
 
     def get_config(self):
-        recipe = {name: value for name, value in self.recipe.items() if name != "backbone_weights"}
-        if isinstance(recipe["backbone"], keras.Model):
-            recipe["backbone"] = keras.saving.serialize_keras_object(recipe["backbone"])
+        arguments = {
+            name: _serialized(value) for name, value in self.arguments.items() if name != "backbone_weights"
+        }
         flags = trainable_flags(self).items()
         changed = {path: flag for path, flag in flags if flag != self._flags_by_arguments.get(path, True)}
         return {
-            **recipe,
+            **arguments,
             **super().get_config(),
             "class_names": list(self.class_names),
             "image_size": list(self.image_size),
@@ -360,7 +315,13 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
             weights or model file, "as given" (a network of one's own), "saved model" or "new"; then how
             pixels are normalised.
         """
-        return loading_report(self, self.backbone_parts)
+        return loading_report(self, self.backbone_info)
+
+
+def _serialized(value):
+    """An argument for a config: networks and losses of one's own as dicts."""
+    plain = value is None or isinstance(value, (bool, int, float, str, tuple, list, dict))
+    return value if plain else keras.saving.serialize_keras_object(value)
 
 
 def _checked_class_names(names):

@@ -16,7 +16,7 @@ def loading_report(model, backbone):
         model: `Detector`.
         backbone: the `Backbone` that gave the model its network.
     """
-    dense = [layer for layers in getattr(getattr(model, "head", None), "dense", []) for layer in layers]
+    dense = model.head.dense_layers if hasattr(model, "head") else []
     loaded = [layer for layer in [*backbone.layers(), *dense] if hasattr(layer, "weights_source")]
     sources = {id(weight): layer.weights_source for layer in loaded for weight in layer.weights}
     sources |= model.weight_origins

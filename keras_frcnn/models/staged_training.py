@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 import zipfile
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
 from keras_frcnn.files import replacing
-from keras_frcnn.losses import detection_loss
 from keras_frcnn.models.external_proposals import ExternalProposals
 from keras_frcnn.models.linear_models import HardNegativeSVM, Ridge, svm_class
+from keras_frcnn.models.region_stage import RegionStage
 from keras_frcnn.sampling import IGNORE_COVER
 
 CLASSIFIERS = ("softmax", "svm")
@@ -42,7 +43,7 @@ NORM_IMAGES, NORM_REGIONS = 200, 200
 
 
 class StagedTraining(ExternalProposals):
-    """Mixin of a `Detector` that learns classes in `fit` and the rest in `finish_training`.
+    """Base of the methods that learn classes in `fit` and the rest in `finish_training`.
 
     Boxes are regressed from the pooled features, and only afterwards; classes by the softmax of the
     fine-tuned network or by linear SVMs on its features (R-CNN, section 2.3 and appendices B and C).
@@ -50,35 +51,38 @@ class StagedTraining(ExternalProposals):
 
     has_stages = True
 
-    def check_single_map(self, parts):
-        """Refuse a pyramid of features, of which these methods know nothing."""
-        if parts.pyramid:
+    def checked_backbone(self, backbone):
+        if backbone.pyramid:
             raise ValueError(
                 f"{type(self).__name__} needs a backbone of one feature map, such as vgg16 or mobilenet_v2; "
-                f"{parts.network.name} has {len(parts.strides)}."
+                f"{backbone.network.name} has {len(backbone.strides)}."
             )
+        return backbone
 
-    def assemble_stages(self, recipe):
+    def assemble_linear_models(self):
         """Check the classifier, and keep the box regressors out of `fit`."""
-        if recipe.classifier not in CLASSIFIERS:
-            raise ValueError(f"Unknown classifier {recipe.classifier!r}; use {' or '.join(CLASSIFIERS)}.")
+        if self.arguments["classifier"] not in CLASSIFIERS:
+            raise ValueError(
+                f"Unknown classifier {self.arguments['classifier']!r}; use {' or '.join(CLASSIFIERS)}."
+            )
         self.head.box_dense.trainable = False
         self.head.box_dense.set_weights([np.zeros(weight.shape) for weight in self.head.box_dense.weights])
         # SVMs answer in margins, the network in logits against the background.
         self.margins = self.add_weight(name="margins", shape=(), initializer="zeros", trainable=False)
-        self._regions_function = tf.function(
-            self.region_features, input_signature=list(self.detect_signature), autograph=False
+
+    def connect_stages(self):
+        self.regions = RegionStage.of(
+            self.pool, self.head, self.arguments, learns_boxes=False, probabilities=self.probabilities
         )
 
-    def head_losses(self, features, proposals, proposed, y, training):
-        rois, *targets = self.proposal_targets(proposals, proposed, y, self.sampling_seed(training))
-        class_logits, deltas = self.head(self.pool(features, rois, training), training=training)
-        class_loss, _ = detection_loss(class_logits, deltas, *targets)
-        return {"class_loss": class_loss}
-
     def probabilities(self, class_logits):
+        """Scores 0–1 `[B, R, K + 1]` of what the classifier answers."""
         # A detection's class is asked for by each SVM alone, and the softmax compares them.
         return tf.where(self.margins > 0.0, tf.sigmoid(class_logits), tf.nn.softmax(class_logits))
+
+    @cached_property
+    def _regions_function(self):
+        return tf.function(self.region_features, input_signature=list(self.detect_signature), autograph=False)
 
     def region_features(self, images, image_size, proposals):
         """What the classifiers and the regressors see of regions; arguments as of `detect_batch`.
@@ -91,7 +95,7 @@ class StagedTraining(ExternalProposals):
 
     def prepare_training(self, dataset, flip=0.5):
         """Refuse now what would fail after hours; a model with SVMs that is trained again gives them up."""
-        if self.recipe["classifier"] == "svm":
+        if self.arguments["classifier"] == "svm":
             svm_class()
         self.margins.assign(0.0)
 
@@ -104,7 +108,7 @@ class StagedTraining(ExternalProposals):
             progress: function that hears after each image how many are cached, and how many will be.
         """
         files = self.cache_features(dataset, folder, progress)
-        if self.recipe["classifier"] == "svm":
+        if self.arguments["classifier"] == "svm":
             self._fit_svms(files)
         self._fit_boxes(files)
 
@@ -142,7 +146,7 @@ class StagedTraining(ExternalProposals):
         # As JSON, in which a model that was loaded is like the one that was saved.
         config = {name: value for name, value in self.get_config().items() if name not in NO_FEATURES}
         digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
-        layers = [self.backbone, *itertools.chain(*self.head.dense)]
+        layers = [self.backbone, *self.head.dense_layers]
         if self.head.network is not None:
             layers.append(self.head.network)
         for weight in itertools.chain(*(layer.get_weights() for layer in layers)):
@@ -154,12 +158,12 @@ class StagedTraining(ExternalProposals):
         boxes = np.concatenate([objects, proposals]).astype(np.float32)
         overlaps = box_ops.iou(tf.constant(boxes), tf.constant(objects)).numpy()
         cover = box_ops.intersection(tf.constant(boxes), tf.constant(ignored)) / box_ops.area(boxes)[:, None]
-        pairs = np.flatnonzero(overlaps.max(axis=1, initial=0.0) >= self.recipe["box_positive_iou"])
+        pairs = np.flatnonzero(overlaps.max(axis=1, initial=0.0) >= self.arguments["box_positive_iou"])
         # Only SVMs look at the other regions, which are ten times as many.
-        svm = self.recipe["classifier"] == "svm"
+        svm = self.arguments["classifier"] == "svm"
         wanted = np.arange(len(boxes)) if svm else np.union1d(pairs, drawn)
         features, pooled = self._regions_function(
-            tf.constant(image[None], tf.float32), self._size(None), tf.constant(boxes[wanted][None])
+            tf.constant(image[None], tf.float32), self.size_tensor(None), tf.constant(boxes[wanted][None])
         )
         pooled = pooled.numpy()
         return {
@@ -186,7 +190,7 @@ class StagedTraining(ExternalProposals):
                 found.append(features[: len(labels)][labels == label])
         scale = _scale(np.concatenate(norms))
         svms = [
-            HardNegativeSVM(np.concatenate(found), scale, self.recipe["svm_c"], self.recipe["seed"])
+            HardNegativeSVM(np.concatenate(found), scale, self.arguments["svm_c"], self.arguments["seed"])
             for found in positives
         ]
         for file in files:
@@ -195,7 +199,7 @@ class StagedTraining(ExternalProposals):
                 usable = ~cache["left_alone"]
             for label, svm in enumerate(svms):
                 overlap = overlaps[:, labels == label].max(axis=1, initial=0.0)
-                svm.add(features[usable & (overlap < self.recipe["svm_negative_iou"])])
+                svm.add(features[usable & (overlap < self.arguments["svm_negative_iou"])])
         layer = self.head.class_dense
         kernel, bias = (np.zeros(weight.shape, np.float32) for weight in layer.get_weights())
         for label, svm in enumerate(svms):
@@ -217,7 +221,7 @@ class StagedTraining(ExternalProposals):
         kernel, bias = (np.zeros(weight.shape, np.float32) for weight in self.head.box_dense.get_weights())
         # One class after another, for the pairs of all would not fit into memory.
         for group in range(self.head.box_count):
-            regression = Ridge(self.recipe["box_ridge"])
+            regression = Ridge(self.arguments["box_ridge"])
             chosen = [found == group if self.head.box_count > 1 else found >= 0 for found in labels]
             for file, rows in zip(files, chosen):
                 if rows.any():
@@ -233,7 +237,7 @@ class StagedTraining(ExternalProposals):
         with np.load(file) as cache:
             pairs, boxes, pooled = cache["pairs"][rows], cache["boxes"], cache["pooled"][rows]
             match = cache["overlaps"][pairs].argmax(axis=1)
-        deltas = self.box_coder.encode(tf.constant(boxes[match]), tf.constant(boxes[pairs]))
+        deltas = self.regions.coder.encode(tf.constant(boxes[match]), tf.constant(boxes[pairs]))
         return pooled * scale, deltas.numpy()
 
 

@@ -72,18 +72,13 @@ def _rows(model):
     """What the rows of the predictors are of, by the paths of their weights: names of classes, and None for
     the background."""
     head = getattr(model, "head", None)
-    if head is None:
-        return {}
-    classes = [*model.class_names]
-    layers = [(head.class_dense, [None, *classes])]
-    if not head.class_agnostic:
-        layers.append((head.box_dense, [None] * (head.box_rows - head.box_count) + classes))
-    return {weight.path: rows for layer, rows in layers for weight in layer.weights}
+    pairs = head.output_rows(model.class_names) if head else []
+    return {weight.path: rows for layer, rows in pairs for weight in layer.weights}
 
 
 def _frozen(model):
     """The weights of the layers that do not train."""
-    parts = model.backbone_parts
+    parts = model.backbone_info
     norms = model.head.norms if hasattr(model, "head") else []
     layers = [layer for layer in [*parts.layers(), *parts.norms(), *norms] if not layer.trainable]
     return [weight for layer in layers for weight in layer.weights]

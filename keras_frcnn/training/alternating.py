@@ -5,7 +5,6 @@ import inspect
 import shutil
 
 import keras
-import numpy as np
 
 from keras_frcnn.data import proposals as proposal_files
 from keras_frcnn.evaluation import proposal_recall
@@ -150,16 +149,6 @@ def unite(model, rpn, detector):
     """
     model.backbone.set_weights(detector.backbone.get_weights())
     model.rpn.set_weights(rpn.rpn.get_weights())
-    for mine, theirs in zip(model.head.dense, detector.head.dense, strict=True):
-        for layer, other in zip(mine, theirs, strict=True):
-            layer.set_weights(other.get_weights())
-    for mine, theirs in zip(model.head.convs + model.head.norms, detector.head.convs + detector.head.norms):
-        mine.set_weights(theirs.get_weights())
-    if model.head.network is not None:
-        model.head.network.set_weights(detector.head.network.get_weights())
-    model.head.class_dense.set_weights(detector.head.class_dense.get_weights())
-    # The one learns plain deltas, the other those that its coder has weighted.
-    kernel, bias = detector.head.box_dense.folded()
-    weights = np.tile(model.box_coder.weights, model.head.box_count)
-    model.head.box_dense.set_weights([kernel * weights, bias * weights])
+    # Fast R-CNN predicts plain deltas, Faster R-CNN's head predicts them times its coder weights.
+    model.head.copy_from(detector.head, model.regions.coder.weights)
     return model

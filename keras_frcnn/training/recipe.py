@@ -158,9 +158,9 @@ class Recipe:
     def batches(self, dataset, model, training):
         """Batches of a data set as this recipe wants them; see `DetectionDataset.batches`."""
         short, long = model.image_size
-        sides = model.recipe.get("pyramid_sides")
+        sides = model.arguments.get("pyramid_sides")
         if training and sides:
-            long = model.recipe["pyramid_limit"]
+            long = model.arguments["pyramid_limit"]
         return dataset.batches(
             self.batch_size,
             image_size=(short, long),
@@ -242,7 +242,7 @@ def of_detector(model, name):
     Raises:
         ValueError: the model has a network of its own, which a recipe cannot name.
     """
-    arguments = dict(model.recipe)
+    arguments = dict(model.arguments)
     if not isinstance(arguments["backbone"], str):
         raise ValueError(f"{name} has a network of its own, which no recipe can name; train it with `fit`.")
     policy = model.dtype_policy.name

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import inspect
 from pathlib import Path
 
 import keras
@@ -10,7 +9,9 @@ import numpy as np
 
 from keras_frcnn import checkpoints
 from keras_frcnn.backbones.torchvision import DEFAULTS
-from keras_frcnn.models import FasterRCNN, region_classification, region_proposals
+from keras_frcnn.models import FasterRCNN
+from keras_frcnn.models.defaults import resolve
+from keras_frcnn.models.faster_rcnn import FasterRCNNArguments
 from keras_frcnn.weights.coco import TORCHVISION_CLASS_NAMES
 from keras_frcnn.weights.torchvision_names import current_name, detector_tensors
 
@@ -114,7 +115,7 @@ def from_state(name, state, source, class_names=None, batch_norm_epsilon=None, *
         for tensor in detector_tensors(model)
     ]
     checkpoints.assign(tensors, state, origin)
-    model.note_origin(model.weights, model.recipe["weights_source"])
+    model.note_origin(model.weights, model.arguments["weights_source"])
     return model
 
 
@@ -140,8 +141,8 @@ def _check_classes(bias, class_names, origin):
 def to_torchvision(model):
     """The state dict of a detector, as torchvision's model of the same name and number of classes has it.
 
-    The state dict has the weights alone. Where `model.recipe["batch_norm_epsilon"]` is 0, torchvision's model
-    needs `torchvision.models.detection._utils.overwrite_eps(model, 0.0)`; and an `image_size` or a threshold
+    The state dict has the weights alone. Where `model.arguments["batch_norm_epsilon"]` is 0, torchvision's
+    model needs `torchvision.models.detection._utils.overwrite_eps(model, 0.0)`; and an `image_size` or a threshold
     that differs from torchvision's has to be given to its builder.
 
     Args:
@@ -158,37 +159,24 @@ def to_torchvision(model):
         >>> state = {name: torch.from_numpy(array) for name, array in to_torchvision(model).items()}
         >>> fasterrcnn_resnet50_fpn(weights_backbone=None, num_classes=4).load_state_dict(state)
     """
-    if not isinstance(model, FasterRCNN) or model.recipe["backbone"] not in BACKBONES.values():
+    if not isinstance(model, FasterRCNN) or model.arguments["backbone"] not in BACKBONES.values():
         raise ValueError(
             f"torchvision has no model like this {type(model).__name__}; it must be a FasterRCNN on "
             f"{', '.join(BACKBONES.values())}."
         )
-    usual = _usual(model.backbone_parts)
+    usual = resolve(FasterRCNNArguments, {}, model.backbone_info)
     other = [
         key
         for key in ARCHITECTURE
         # Flat, for a loaded model has lists where a new one has tuples.
-        if keras.tree.flatten(model.recipe[key]) != keras.tree.flatten(usual[key])
+        if keras.tree.flatten(model.arguments[key]) != keras.tree.flatten(usual[key])
     ]
     if other:
         raise ValueError(
-            f"This model has another {', '.join(other)} than torchvision's {model.recipe['backbone']}; it "
+            f"This model has another {', '.join(other)} than torchvision's {model.arguments['backbone']}; it "
             "would not answer the same there."
         )
     return {tensor.name: tensor.to_torch() for tensor in detector_tensors(model)}
-
-
-def _usual(parts):
-    """The arguments of a `FasterRCNN` on a pyramid that is told none."""
-    parameters = inspect.signature(FasterRCNN).parameters
-    usual = {name: parameter.default for name, parameter in parameters.items()}
-    usual |= {"preprocessing": parts.preprocessing, "anchor_sizes": parts.anchor_sizes}
-    return {
-        **usual,
-        **region_proposals.defaults(True),
-        **region_classification.defaults(True),
-        **parts.defaults,
-    }
 
 
 def epsilon_of(source):

@@ -48,7 +48,7 @@ def detector_tensors(model):
         *_blocks("backbone.fpn.inner_blocks.", pyramid.lateral, pyramid.lateral_norms),
         *_blocks("backbone.fpn.layer_blocks.", pyramid.output_convs, pyramid.output_norms),
         *_rpn(model.rpn),
-        *_head(model.head, model.recipe["pool_size"]),
+        *_head(model.head, model.arguments["pool_size"]),
     ]
 
 
@@ -74,12 +74,12 @@ def _rpn(rpn):
 
 
 def _head(head, bins):
-    first, *others = [layer for layers in head.dense for layer in layers]
+    first, *others = head.dense_layers
     # Without convolutions the layers are named; with them they are counted, and so is what has no weights.
     path = "roi_heads.box_head."
-    names = [f"{path}fc{index}" for index in range(6, 6 + len(head.dense))]
+    names = [f"{path}fc{index}" for index in range(6, 6 + len(head.dense_layers))]
     if head.convs:
-        names = [f"{path}{len(head.convs) + 1 + 2 * index}" for index in range(len(head.dense))]
+        names = [f"{path}{len(head.convs) + 1 + 2 * index}" for index in range(len(head.dense_layers))]
     return [
         *_blocks(path, head.convs, head.norms),
         *flattened_dense(first, names[0], bins),

@@ -40,7 +40,7 @@ def test_there_and_back_is_bit_equal(name, converted, pseudo):
 @pytest.mark.parametrize("name", BACKBONES)
 def test_it_is_torchvisions_model(name, converted):
     model = converted(name)
-    norms = [layer for layer in model.backbone_parts.norms()]
+    norms = [layer for layer in model.backbone_info.norms()]
     count = model.count_params() - sum(layer.count_params() for layer in [*norms, *model.head.norms])
     if name == "fasterrcnn_resnet50_fpn_v2":  # there it trains, and its scales and shifts are parameters
         count += sum(2 * layer.gamma.shape[0] for layer in [*norms, *model.head.norms])
@@ -48,7 +48,7 @@ def test_it_is_torchvisions_model(name, converted):
     frozen = {layer.name for layer in model.backbone.layers if layer.weights and not layer.trainable}
     stages = [
         {*stage} & {layer.name for layer in model.backbone.layers if layer.weights}
-        for stage in model.backbone_parts.stages
+        for stage in model.backbone_info.stages
     ]
     first = 2 if "resnet50" in name else 3
     assert all(stage <= frozen for stage in stages[:first])
@@ -148,13 +148,13 @@ def test_epsilon(state, tmp_path):
     np.savez(published, **state)
     model = kf.weights.load_torchvision(SMALL, published)
     assert model.recipe["batch_norm_epsilon"] == 0.0
-    assert {norm.epsilon for norm in model.backbone_parts.norms()} == {0.0}
+    assert {norm.epsilon for norm in model.backbone_info.norms()} == {0.0}
     assert model.recipe["weights_source"] == published.name
     model.save(tmp_path / "zero.keras")
     again = keras.saving.load_model(tmp_path / "zero.keras")
-    assert {norm.epsilon for norm in again.backbone_parts.norms()} == {0.0}
+    assert {norm.epsilon for norm in again.backbone_info.norms()} == {0.0}
     other = kf.weights.load_torchvision(SMALL, published, batch_norm_epsilon=1e-3)
-    assert {norm.epsilon for norm in other.backbone_parts.norms()} == {1e-3}
+    assert {norm.epsilon for norm in other.backbone_info.norms()} == {1e-3}
 
 
 def test_models_that_torchvision_lacks(converted, make_model):
@@ -201,7 +201,7 @@ def test_frozen_batch_norm_of_the_head():
         model = kf.FasterRCNN(
             ["a"], "resnet50_fpn_v2", weights_source="somewhere", frozen_batch_norm=frozen, frozen_stages=0
         )
-        norms = [*model.backbone_parts.norms(), *model.head.norms]
+        norms = [*model.backbone_info.norms(), *model.head.norms]
         assert len(model.head.norms) == 4 and all(norm.trainable != frozen for norm in norms)
 
 

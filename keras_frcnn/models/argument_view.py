@@ -1,8 +1,8 @@
-"""What a detector says of its constructor's arguments."""
+"""Arguments of a constructor as attributes of the model."""
 
 
-class Argument:
-    """Read-only view of an argument in a detector's `recipe`, as an attribute of its class.
+class ArgumentView:
+    """Read-only view of an argument in a detector's `arguments`, as an attribute of its class.
 
     Args:
         name: str, of the argument; by default that of the attribute.
@@ -23,7 +23,7 @@ class Argument:
     def __get__(self, model, owner=None):
         if model is None:
             return self
-        return self.read(model.recipe[self.name]) if self.name in model.recipe else self.default
+        return self.read(model.arguments[self.name]) if self.name in model.arguments else self.default
 
     def __set__(self, model, value):
         raise AttributeError(

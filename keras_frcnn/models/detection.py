@@ -1,0 +1,220 @@
+"""The answers of a detector: in Keras's words (`call`), for images as they are (`detect`), for a server.
+
+Letters: B images, H height, W width, N detections, P proposals, K classes.
+"""
+
+from functools import cached_property
+
+import keras
+import tensorflow as tf
+
+from keras_frcnn import images as image_ops
+from keras_frcnn.detects import detect_each, refuse_proposals
+from keras_frcnn.models import batches
+from keras_frcnn.models.argument_view import ArgumentView
+from keras_frcnn.models.resizing import Resizing
+
+# The functions behind `export`, by format; each takes the model, a path and settings. The room `export` puts
+# its own here when it is imported, because it stands above this one.
+EXPORTERS = {}
+
+
+class DetectionModel(keras.Model):
+    """Base of `Detector`: whatever images come in, detections go out.
+
+    Attributes:
+        class_names: tuple of the names of the K classes; their order gives the labels 0…K−1.
+        resizing: `Resizing`, how images come to the size that the model works at.
+        stride: pixels that the sides of padded images are a multiple of.
+        image_size: `(short side, limit of the long side)` that `detect` and the export resize to, pixels.
+        resize_rounding: how its sides are rounded, see `images.resized_shape`.
+        canvas: whether every image is letterboxed into one square, so that a batch of any images is one pass.
+        max_detections: rows of the answer (N).
+        needs_proposals: whether the batches need proposals from outside.
+    """
+
+    class_names: tuple[str, ...]
+    resizing: Resizing
+    stride: int
+    needs_proposals = False
+
+    image_size = ArgumentView()
+    resize_rounding = ArgumentView()
+    canvas = ArgumentView()
+    max_detections = ArgumentView()
+
+    @property
+    def has_one_size(self):
+        """Whether `detect` knows no other `image_size` than the model's own."""
+        return self.canvas
+
+    def infer(self, x, training=False):
+        """Detections of images that share one padded shape; a method of the family says how.
+
+        Args:
+            x: dict of "images" `[B, H, W, 3]`, RGB 0–255, "image_shapes" int32 `[B, 2]`, height and width
+                within the padding, and what else the batch brought.
+            training: bool, of the layers inside.
+
+        Returns:
+            dict of "boxes" `[B, N, 4]`, "scores" `[B, N]`, "labels" `[B, N]` and "num_detections" `[B]`,
+            padded with −1.
+        """
+        raise NotImplementedError
+
+    # Keras.
+
+    def __call__(self, x, *args, **kwargs):
+        self.check_inputs(x)  # here, because Keras would add its own words to what `call` raises
+        return super().__call__(x, *args, **kwargs)
+
+    def call(self, x, training=False):
+        """Detections in pixels of the given images, which are not resized.
+
+        Args:
+            x: images `[B, H, W, 3]`, RGB, uint8 or float 0–255; or a dict of "images" and "image_shapes" int
+                `[B, 2]`; models on external proposals need the dict, with "proposals" float32 `[B, P, 4]`
+                in pixels, padded with −1.
+            training: bool.
+
+        Returns:
+            dict of "boxes" float32 `[B, N, 4]`, "scores" float32 `[B, N]`, "labels" int32 `[B, N]`, padded
+            with −1, and "num_detections" int32 `[B]`. An image's answer never depends on the others of the
+            batch: images share a pass only where their padded shapes are equal.
+        """
+        shapes_known = isinstance(x, dict) and "image_shapes" in x
+        x = self.unpack(x)
+        if self.canvas or not shapes_known:
+            return self.infer(x, training)
+
+        padded = -(-x["image_shapes"] // self.stride) * self.stride
+        batch = tf.shape(padded)[0]
+        step = tf.where(tf.reduce_all(padded == padded[:1]), batch, 1)
+        answers = self._answer_arrays(batch)
+
+        def one_pass(start, answers):
+            part = {name: value[start : start + step] for name, value in x.items()}
+            part["images"] = part["images"][:, : padded[start, 0], : padded[start, 1]]
+            answer = self.infer(part, training)
+            return start + step, {name: answers[name].write(start // step, answer[name]) for name in answers}
+
+        _, answers = tf.while_loop(lambda start, _: start < batch, one_pass, [0, answers])
+        return {name: array.concat() for name, array in answers.items()}
+
+    def _answer_arrays(self, batch):
+        shapes = {
+            "boxes": (tf.float32, [None, self.max_detections, 4]),
+            "scores": (tf.float32, [None, self.max_detections]),
+            "labels": (tf.int32, [None, self.max_detections]),
+            "num_detections": (tf.int32, [None]),
+        }
+        return {
+            name: tf.TensorArray(dtype, size=0, dynamic_size=True, infer_shape=False, element_shape=shape)
+            for name, (dtype, shape) in shapes.items()
+        }
+
+    def check_inputs(self, x):
+        """Refuse what is no batch for this model, in one sentence."""
+        batches.check_images(x, type(self).__name__)
+
+    def unpack(self, x):
+        """A batch for `infer`; see `Resizing.unpack`."""
+        return self.resizing.unpack(x)
+
+    def make_predict_function(self, force=False):
+        # `call` groups images by their shapes, which XLA would have to know beforehand.
+        compiled, self.jit_compile = self.jit_compile, False
+        try:
+            return super().make_predict_function(force)
+        finally:
+            self.jit_compile = compiled
+
+    # Beyond Keras.
+
+    def detect(self, image, proposals=None, *, image_size=None):
+        """Detect objects in images as they are: any size, answered in their own pixels.
+
+        Args:
+            image: path, or array `[H, W, 3]` RGB 0–255; or a list of these.
+            proposals: of models on external proposals: array `[P, 4]` xyxy, pixels, or a list of these; by
+                default those of selective search.
+            image_size: `(short side, limit of the long side)` in place of the model's own, pixels.
+
+        Returns:
+            dict of arrays "boxes" float32 `[N, 4]` (pixels), "scores" float32 `[N]` (0–1, best first) and
+            "labels" int32 `[N]` (0…K−1), without padding; a list of such for a list.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: a file is no image, the model makes its own proposals or they are no `[P, 4]`, or it
+                has sizes of its own.
+        """
+        if isinstance(image, list):
+            return detect_each(self, image, proposals, image_size)
+        image = image_ops.as_image(image)
+        further = self.further_inputs(image, proposals)
+        size = self.size_tensor(image_size)
+        answer = self._detect_function(tf.constant(image[None], tf.float32), size, *further)
+        count = int(answer["num_detections"][0])
+        return {name: answer[name][0, :count].numpy() for name in ("boxes", "scores", "labels")}
+
+    def further_inputs(self, image, proposals):
+        """What `detect_batch` takes after the images and their size.
+
+        Args:
+            image: array `[H, W, 3]`.
+            proposals: as of `detect`.
+
+        Returns:
+            tuple of tensors.
+        """
+        if proposals is not None:
+            refuse_proposals(self)
+        return ()
+
+    def size_tensor(self, image_size):
+        """An `image_size` of `detect`, or the model's own, as int32 `[2]`."""
+        if image_size is not None and self.has_one_size:
+            raise ValueError(
+                "A model with canvas=True or pyramid_sides has sizes of its own; leave image_size out."
+            )
+        return tf.constant(image_ops.checked_image_size(image_size or self.image_size), tf.int32)
+
+    @property
+    def detect_signature(self):
+        """TensorSpecs of the arguments of `detect_batch`."""
+        return tf.TensorSpec([None, None, None, 3], tf.float32), tf.TensorSpec([2], tf.int32)
+
+    def detect_batch(self, images, image_size=None):
+        """Resize images of one shape, detect, and answer in their own pixels; runs in a graph.
+
+        Args:
+            images: `[B, H, W, 3]`, RGB, uint8 or float 0–255.
+            image_size: int32 `[2]` in place of the model's own; `canvas` knows only its own.
+
+        Returns:
+            dict as from `call`.
+        """
+        x, originals = self.resizing.prepare_batch(images, image_size)
+        return self.resizing.restore(self.infer(x), x["image_shapes"], originals)
+
+    @cached_property
+    def _detect_function(self):
+        # AutoGraph would read the source files when first called, which may have changed since the import.
+        return tf.function(
+            self.detect_batch, input_signature=list(self.detect_signature), autograph=False, jit_compile=False
+        )
+
+    def export(self, path, **settings):
+        """Write a SavedModel for TF-Serving; the same as `keras_frcnn.export.saved_model(self, path)`.
+
+        Args:
+            path: folder to make, such as "saved_models/cells/1".
+            settings: see `keras_frcnn.export.saved_model`.
+
+        Raises:
+            ValueError: a setting cannot be met, or `format`, which Keras has, is among them.
+        """
+        if "format" in settings:
+            raise ValueError("A detector is exported as a SavedModel with signatures; leave format out.")
+        EXPORTERS["saved_model"](self, path, **settings)

@@ -1,0 +1,171 @@
+"""The first stage of Faster R-CNN: proposals, and the loss of the network that makes them.
+
+Letters: B images, A anchors, S sampled anchors, R proposals, M ground-truth boxes.
+"""
+
+import typing
+
+import tensorflow as tf
+
+from keras_frcnn.layers import AnchorGenerator, RegionProposalNetwork
+from keras_frcnn.losses import rpn_loss
+from keras_frcnn.sampling import AnchorTargets
+
+BOX_NORMALIZERS = ("sampled", "locations")
+
+
+class Proposals(typing.NamedTuple):
+    """What the first stage answers.
+
+    Attributes:
+        boxes: float32 `[B, R, 4]`, pixels, best first; no gradient reaches them.
+        scores: float32 `[B, R]`, 0–1.
+        is_box: bool `[B, R]`, false where a row is padding.
+        count: int32 `[B]`.
+        answer: dict that `RegionProposalNetwork` gave.
+    """
+
+    boxes: tf.Tensor
+    scores: tf.Tensor
+    is_box: tf.Tensor
+    count: tf.Tensor
+    answer: dict
+
+
+def region_proposal_network(backbone, arguments):
+    """The network over the maps of a backbone, built.
+
+    Args:
+        backbone: `Backbone`.
+        arguments: mapping with those of `ProposalArguments`.
+
+    Returns:
+        `RegionProposalNetwork`.
+    """
+    rpn = RegionProposalNetwork(
+        AnchorGenerator(
+            arguments["anchor_sizes"],
+            backbone.strides,
+            arguments["anchor_ratios"],
+            arguments["anchor_offset"],
+            arguments["anchor_rounding"],
+            arguments["anchor_steps"],
+        ),
+        arguments["rpn_channels"],
+        arguments["objectness"],
+        arguments["rpn_pre_nms"],
+        arguments["rpn_post_nms"],
+        arguments["rpn_nms_iou"],
+        arguments["rpn_min_size"],
+        depth=arguments["rpn_depth"],
+        score_threshold=arguments["rpn_score_threshold"],
+        min_size_first=arguments["rpn_min_size_first"],
+        name="rpn",
+    )
+    rpn.build([(None, None, None, level.shape[-1]) for level in backbone.network.outputs])
+    return rpn
+
+
+class ProposalStage:
+    """Anchors, objectness and boxes, the best of them as proposals, and the loss over a minibatch of anchors
+    (Faster R-CNN, section 3.1).
+
+    Args:
+        rpn: `RegionProposalNetwork`.
+        targets: `AnchorTargets`.
+        beta: of the smooth L1.
+        box_loss_weight: λ.
+        box_normalizer: "sampled" or "locations", what divides the box loss.
+
+    Raises:
+        ValueError: there is no such normalizer.
+    """
+
+    def __init__(self, rpn, targets, beta, box_loss_weight, box_normalizer):
+        if box_normalizer not in BOX_NORMALIZERS:
+            raise ValueError(
+                f"Unknown rpn_box_normalizer {box_normalizer!r}; use "
+                f"{' or '.join(map(repr, BOX_NORMALIZERS))}."
+            )
+        self.rpn = rpn
+        self.targets = targets
+        self.beta = beta
+        self.box_loss_weight = box_loss_weight
+        self.box_normalizer = box_normalizer
+
+    @classmethod
+    def of(cls, rpn, arguments):
+        """The stage around a network, by the arguments of a constructor (`ProposalArguments`)."""
+        targets = AnchorTargets(
+            rpn.coder,
+            arguments["rpn_positive_iou"],
+            arguments["rpn_negative_iou"],
+            arguments["rpn_batch_size"],
+            arguments["rpn_positive_fraction"],
+            arguments["rpn_cross_border"],
+        )
+        return cls(
+            rpn,
+            targets,
+            arguments["rpn_beta"],
+            arguments["rpn_box_loss_weight"],
+            arguments["rpn_box_normalizer"],
+        )
+
+    def __call__(self, features, image_shapes, training=False):
+        """Propose boxes.
+
+        Args:
+            features: list of feature maps.
+            image_shapes: int32 `[B, 2]`, height and width that boxes are clipped to, pixels.
+            training: bool, whether there are as many as in training.
+
+        Returns:
+            `Proposals`.
+        """
+        answer = self.rpn(features, image_shapes, training=training)
+        boxes, count = answer["proposals"], answer["count"]
+        is_box = tf.sequence_mask(count, tf.shape(boxes)[1])
+        return Proposals(boxes, answer["scores"], is_box, count, answer)
+
+    def losses(self, proposals, features, image_shapes, y, seed, training):
+        """The two terms of the loss over a minibatch of anchors.
+
+        Args:
+            proposals: `Proposals` of these features.
+            features: list of feature maps.
+            image_shapes: int32 `[B, 2]`.
+            y: dict of "boxes" `[B, M, 4]`, "labels" `[B, M]`, "ignore" `[B, M]`.
+            seed: int `[2]` of the draw.
+            training: bool; false takes the network's answers as they are, without the way back.
+
+        Returns:
+            dict of "rpn_class_loss" and "rpn_box_loss", float32 scalars.
+        """
+        answer = proposals.answer
+        with tf.name_scope("targets"):
+            sample = self.targets(answer["anchors"], image_shapes, y, seed)
+        if training:
+            with tf.name_scope("rpn"):
+                objectness, deltas = self.rpn.at(features, sample.index)
+        else:
+            answers = (answer["objectness"], answer["deltas"])
+            objectness, deltas = (tf.gather(each, sample.index, batch_dims=1) for each in answers)
+        with tf.name_scope("losses"):
+            class_loss, box_loss = rpn_loss(
+                objectness,
+                deltas,
+                sample.deltas,
+                sample.positive,
+                sample.valid,
+                self.beta,
+                self._locations(answer["objectness"]),
+            )
+        return {"rpn_class_loss": class_loss, "rpn_box_loss": self.box_loss_weight * box_loss}
+
+    def _locations(self, objectness):
+        """What divides the box loss in place of the sampled anchors: the cells of all maps and images."""
+        if self.box_normalizer == "sampled":
+            return None
+        batch, anchors = tf.unstack(tf.shape(objectness))
+        return batch * (anchors // self.rpn.anchors.anchors_per_cell)

@@ -1,0 +1,231 @@
+"""The second stage: pool RoIs from the features, and tell what is in them, and where.
+
+Letters: B images, R proposals, S sampled RoIs, P bins a side, C channels, K classes, M ground-truth boxes.
+"""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from keras_frcnn.boxes import BoxCoder
+from keras_frcnn.layers import DetectionHead, ExactRoIPooling, RoIAlign, RoIPooling
+from keras_frcnn.losses import BOX_LOSSES, CLASS_LOSSES, SmoothL1, detection_loss
+from keras_frcnn.ops.nms import postprocess
+from keras_frcnn.sampling import ProposalTargets
+
+POOLINGS = {"roi_pooling": RoIPooling, "roi_align": RoIAlign, "exact": ExactRoIPooling}
+
+
+def roi_pooling(backbone, arguments):
+    """The layer that pools RoIs from the maps of a backbone, built.
+
+    Args:
+        backbone: `Backbone`.
+        arguments: mapping with those of `PoolingArguments`.
+
+    Returns:
+        One of `POOLINGS`.
+
+    Raises:
+        ValueError: there is no such pooling.
+    """
+    name = arguments["pooling"]
+    if name not in POOLINGS:
+        raise ValueError(f"Unknown pooling {name!r}; use one of {', '.join(POOLINGS)}.")
+    details = {"samples": arguments["pool_samples"], "aligned": arguments["pool_aligned"]}
+    if name == "exact":
+        details = {"corners": arguments["pool_corners"]}
+    strides = backbone.strides[: backbone.pooled_levels]
+    layer = POOLINGS[name](arguments["pool_size"], strides, **details, name="roi_pooling")
+    layer.build((None, None, None, backbone.channels), (None, None, 4))
+    return layer
+
+
+def detection_head(backbone, arguments, class_count, roi_shape, name="head", **further):
+    """The head over pooled RoIs, built, with the fully connected layers that pretrained weights bring.
+
+    Args:
+        backbone: `Backbone`.
+        arguments: mapping with those of `HeadArguments`.
+        class_count: K.
+        roi_shape: shape of one pooled RoI.
+        name: of the layer.
+        **further: arguments of `DetectionHead`.
+
+    Returns:
+        `DetectionHead`.
+    """
+    if arguments["batch_norm_epsilon"] is not None:
+        further["epsilon"] = arguments["batch_norm_epsilon"]
+    head = DetectionHead(
+        class_count,
+        arguments["head_units"],
+        arguments["head_dropout"],
+        backbone.head,
+        arguments["class_agnostic"],
+        arguments["head_ranks"],
+        **further,
+        name=name,
+    )
+    head.build((None, None, *roi_shape))
+    for norm in head.norms:
+        norm.trainable = not arguments["frozen_batch_norm"]
+    # Read only where they may fit, because they are large.
+    fits = tuple(arguments["head_units"]) == backbone.defaults.get("head_units")
+    if fits and not arguments["head_ranks"]:
+        head.load_dense(backbone.fc, backbone.source)
+    return head
+
+
+def loss_named(loss, table, argument, **details):
+    """A loss by name or as it is.
+
+    Args:
+        loss: name in `table`, an object like those, or the configuration of one.
+        table: `CLASS_LOSSES` or `BOX_LOSSES`.
+        argument: what messages call the argument.
+        **details: arguments of a loss that is given by name and takes them.
+
+    Raises:
+        ValueError: there is no loss of this name.
+    """
+    if isinstance(loss, dict):
+        return keras.saving.deserialize_keras_object(loss)
+    if callable(loss):
+        return loss
+    if loss not in table:
+        raise ValueError(
+            f"Unknown {argument} {loss!r}; use one of {', '.join(table)}, or an object like these."
+        )
+    return table[loss](**(details if table[loss] is SmoothL1 else {}))
+
+
+class RegionStage:
+    """Pooling, head, loss over a minibatch of RoIs, and detections (Fast R-CNN, section 2).
+
+    Args:
+        pool: function from the feature maps, RoIs `[B, R, 4]` and `training` to what the head sees of them.
+        head: `DetectionHead`.
+        targets: `ProposalTargets`.
+        class_loss: such as `losses.CrossEntropy`.
+        box_loss: such as `losses.SmoothL1`; None where boxes are learned elsewhere.
+        box_loss_weight: λ.
+        postprocess: function from probabilities, boxes, whether they are any, and shapes of the images to
+            detections.
+        probabilities: function from class logits to scores `[B, R, K + 1]`, background first.
+    """
+
+    def __init__(
+        self,
+        pool,
+        head,
+        targets,
+        class_loss,
+        box_loss,
+        box_loss_weight,
+        postprocess,
+        probabilities=tf.nn.softmax,
+    ):
+        self.pool = pool
+        self.head = head
+        self.targets = targets
+        self.class_loss = class_loss
+        self.box_loss = box_loss
+        self.box_loss_weight = box_loss_weight
+        self.postprocess = postprocess
+        self.probabilities = probabilities
+
+    @classmethod
+    def of(cls, pool, head, arguments, coder_weights=(1.0, 1.0, 1.0, 1.0), learns_boxes=True, **further):
+        """The stage around a head, by the arguments of a constructor.
+
+        Args:
+            pool, head: as of the class.
+            arguments: mapping with those of `HeadArguments` and `AnswerArguments`, and of `BoxHeadArguments`
+                where the head learns boxes.
+            coder_weights: of the `BoxCoder`.
+            learns_boxes: whether `fit` learns boxes.
+            **further: arguments of the class.
+        """
+        targets = ProposalTargets(
+            BoxCoder(coder_weights),
+            arguments["head_positive_iou"],
+            arguments["head_negative_iou"],
+            arguments["head_batch_size"],
+            arguments["head_positive_fraction"],
+        )
+        box_loss = None
+        if learns_boxes:
+            box_loss = loss_named(arguments["box_loss"], BOX_LOSSES, "box_loss", beta=arguments["head_beta"])
+        return cls(
+            pool,
+            head,
+            targets,
+            loss_named(arguments.get("class_loss", "cross_entropy"), CLASS_LOSSES, "class_loss"),
+            box_loss,
+            arguments.get("box_loss_weight", 1.0),
+            functools.partial(
+                postprocess,
+                score_threshold=arguments["score_threshold"],
+                iou_threshold=arguments["nms_iou"],
+                max_detections=arguments["max_detections"],
+                min_box_size=arguments.get("min_box_size", 0.0),
+            ),
+            **further,
+        )
+
+    @property
+    def coder(self):
+        """`BoxCoder` between RoIs and boxes."""
+        return self.targets.coder
+
+    def losses(self, features, proposals, is_box, y, seed, training):
+        """The terms of the multi-task loss over a minibatch of RoIs.
+
+        Args:
+            features: list of feature maps.
+            proposals: float32 `[B, R, 4]`, pixels; no gradient reaches them.
+            is_box: bool `[B, R]`, false where a row is padding.
+            y: dict of "boxes" `[B, M, 4]`, "labels" `[B, M]`, "ignore" `[B, M]`.
+            seed: int `[2]` of the draw.
+            training: bool; false leaves out dropout.
+
+        Returns:
+            dict of "class_loss" and, where `fit` learns boxes, "box_loss", float32 scalars.
+        """
+        with tf.name_scope("targets"):
+            sample = self.targets(proposals, is_box, y, seed)
+        class_logits, deltas = self.head(self.pool(features, sample.rois, training), training=training)
+        return self.losses_of(sample, class_logits, deltas)
+
+    def losses_of(self, sample, class_logits, deltas):
+        """The terms of the loss out of the head's answers to a `RoISample`; returns as of `losses`."""
+        with tf.name_scope("losses"):
+            class_loss, box_loss = detection_loss(
+                class_logits, deltas, sample, self.coder, self.class_loss, self.box_loss, self.head.deviation
+            )
+        if box_loss is None:
+            return {"class_loss": class_loss}
+        return {"class_loss": class_loss, "box_loss": self.box_loss_weight * box_loss}
+
+    def detect(self, features, proposals, is_box, image_shapes, training=False):
+        """Detections among proposals.
+
+        Args:
+            features, proposals, is_box: as of `losses`.
+            image_shapes: int32 `[B, 2]`, height and width that boxes are clipped to, pixels.
+            training: bool, of the layers inside.
+
+        Returns:
+            dict as from `Detector.infer`.
+        """
+        pooled = self.pool(features, proposals, training)
+        return self.classify(pooled, proposals, is_box, image_shapes, training)
+
+    def classify(self, pooled, proposals, is_box, image_shapes, training=False):
+        """Detections out of pooled RoIs `[B, R, P, P, C]`; further arguments and returns as of `detect`."""
+        class_logits, deltas = self.head(pooled, training=training)
+        with tf.name_scope("post_processing"):
+            boxes = self.coder.decode(deltas, proposals[:, :, None])
+            return self.postprocess(self.probabilities(class_logits), boxes, is_box, image_shapes)
