@@ -7,13 +7,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from keras_frcnn import boxes, callbacks, data, evaluation, export, layers, models, weights
 from keras_frcnn.allocator import keep_memory
-from keras_frcnn.models import RCNN, RPN, FasterRCNN, FastRCNN, SPPNet
+from keras_frcnn.models import RCNN, RPN, CascadeRCNN, FasterRCNN, FastRCNN, SPPNet
 from keras_frcnn.ops import kernels
 from keras_frcnn.version import __version__
 
 __all__ = [
     "RCNN",
     "RPN",
+    "CascadeRCNN",
     "FastRCNN",
     "FasterRCNN",
     "SPPNet",

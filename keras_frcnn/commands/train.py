@@ -189,8 +189,8 @@ def _check(run, initial=None):
         )
     if initial and run.backbone != initial.arguments["backbone"]:
         raise ValueError(
-            f"--init {run.init} has the backbone {initial.arguments['backbone']}, and no {run.backbone} "
-            "can begin; leave --backbone and recipes of another out."
+            f"--init {run.init} has the backbone {initial.arguments['backbone']}, "
+            f"with which no {run.backbone} can begin; leave --backbone and recipes of another out."
         )
     if initial and run.backbone_weights != "none":
         raise ValueError(f"--init {run.init} brings all weights; leave --backbone-weights out.")

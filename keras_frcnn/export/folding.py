@@ -31,9 +31,10 @@ def fold_batch_norm(model, source):
         source: the same detector, whose weights may have more digits.
     """
     model.backbone = _folded_network(model.backbone, source.backbone)
-    head = getattr(model, "head", None)
-    if head is not None and (head.norms or head.network is not None):
-        model.head = _folded_head(head, source.head)
+    for name in model.head_names:
+        head = getattr(model, name)
+        if head.norms or head.network is not None:
+            setattr(model, name, _folded_head(head, getattr(source, name)))
     # The stages hold the layers from before, which would be exported in silence.
     model.connect_stages()
 

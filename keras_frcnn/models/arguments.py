@@ -208,6 +208,19 @@ class HeadArguments(TypedDict, total=False):
         "rank of each of them in two factors, 0 or None for one that stays whole (truncated SVD, Fast "
         "R-CNN, section 3.1).",
     ]
+    head_batch_size: Annotated[
+        int | None,
+        Open(128, 512),
+        "RoIs drawn an image, from 1; BATCH_SIZE of py-faster-rcnn, torchvision with FPN.",
+    ]
+    head_positive_fraction: Annotated[
+        float, 0.25, "at most this share of them is foreground, 0 to 1; Fast R-CNN, section 2.3."
+    ]
+
+
+class ForegroundArguments(TypedDict, total=False):
+    """Which RoIs are foreground, and what they learn."""
+
     head_positive_iou: Annotated[
         float,
         0.5,
@@ -217,14 +230,6 @@ class HeadArguments(TypedDict, total=False):
         Range,
         (0.0, 0.5),
         "`(low, high)` of background, 0 to 1; BG_THRESH_LO and BG_THRESH_HI of py-faster-rcnn.",
-    ]
-    head_batch_size: Annotated[
-        int | None,
-        Open(128, 512),
-        "RoIs drawn an image, from 1; BATCH_SIZE of py-faster-rcnn, torchvision with FPN.",
-    ]
-    head_positive_fraction: Annotated[
-        float, 0.25, "at most this share of them is foreground, 0 to 1; Fast R-CNN, section 2.3."
     ]
     class_agnostic: Annotated[bool, False, "whether there is one box an RoI instead of one for each class."]
 

@@ -23,7 +23,7 @@ def compress(model, ranks=(1024, 256)):
         >>> small = compress(keras.saving.load_model("vgg16.keras"))
         >>> small.save("vgg16_svd.keras")
     """
-    head = getattr(model, "head", None)
+    head, *_ = model.detection_heads or [None]
     dense = head.dense_layers if head else []
     if not dense:
         raise ValueError(
@@ -42,7 +42,8 @@ def compress(model, ranks=(1024, 256)):
     for name in ("backbone", "rpn"):
         if hasattr(model, name):
             getattr(small, name).set_weights(getattr(model, name).get_weights())
-    small.head.copy_from(model.head)
+    for mine, theirs in zip(small.detection_heads, model.detection_heads):
+        mine.copy_from(theirs)
     if hasattr(model, "margins"):
         small.margins.assign(model.margins)
     small.restored = True

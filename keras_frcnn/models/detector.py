@@ -40,6 +40,7 @@ class Detector(DetectionModel):
     """
 
     argument_group: type  # TypedDict of `arguments.py`, which the decorator `takes` sets
+    head_names = ("head",)  # attributes that are a `DetectionHead`
     has_stages = False  # whether `finish_training` has work to do
     only_proposals = False  # whether `detect` answers with regions that may hold anything
     score_name = "val_voc_ap50"  # the log that says which epoch is best
@@ -80,6 +81,11 @@ class Detector(DetectionModel):
     def dtype_scope(self):
         """A `with` block in which layers are made with the dtype policy of the model."""
         return backbones.dtype_policy(self.dtype_policy)
+
+    @property
+    def detection_heads(self):
+        """The `DetectionHead`s, a list; none of an RPN."""
+        return [getattr(self, name) for name in self.head_names]
 
     def finish_assembly(self):
         """Connect the stages and remember what trains by the arguments; a constructor's last line."""

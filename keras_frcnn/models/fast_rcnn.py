@@ -10,6 +10,7 @@ import keras
 from keras_frcnn.models.arguments import (
     AnswerArguments,
     BoxHeadArguments,
+    ForegroundArguments,
     FreezingArguments,
     ImageArguments,
     PoolingArguments,
@@ -28,6 +29,7 @@ class FastRCNNArguments(
     PyramidArguments,
     PoolingArguments,
     BoxHeadArguments,
+    ForegroundArguments,
     AnswerArguments,
     SmallBoxArguments,
     total=False,
@@ -80,6 +82,7 @@ class FastRCNN(ExternalProposals):
                 len(self.class_names),
                 self.roi_pooling.roi_shape(info.channels),
                 normalised=True,
+                class_agnostic=arguments["class_agnostic"],
                 convs=arguments["head_convs"],
             )
         self.finish_assembly()

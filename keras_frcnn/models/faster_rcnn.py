@@ -10,6 +10,7 @@ import keras
 from keras_frcnn.models.arguments import (
     AnswerArguments,
     BoxHeadArguments,
+    ForegroundArguments,
     FreezingArguments,
     ImageArguments,
     PoolingArguments,
@@ -30,6 +31,7 @@ class FasterRCNNArguments(
     ProposalArguments,
     PoolingArguments,
     BoxHeadArguments,
+    ForegroundArguments,
     AnswerArguments,
     SmallBoxArguments,
     total=False,
@@ -89,6 +91,7 @@ class FasterRCNN(ProposingDetector):
                 arguments,
                 len(self.class_names),
                 self.roi_pooling.roi_shape(info.channels),
+                class_agnostic=arguments["class_agnostic"],
                 convs=arguments["head_convs"],
                 background_box=arguments["head_background_box"],
             )

@@ -12,6 +12,7 @@ from keras_frcnn import boxes as box_ops
 from keras_frcnn.layers import RoIAlign
 from keras_frcnn.models.arguments import (
     AnswerArguments,
+    ForegroundArguments,
     FreezingArguments,
     HeadArguments,
     ImageArguments,
@@ -27,7 +28,13 @@ PRETRAINED_SIDE = 224
 
 
 class RCNNArguments(
-    ImageArguments, FreezingArguments, StageArguments, HeadArguments, AnswerArguments, total=False
+    ImageArguments,
+    FreezingArguments,
+    StageArguments,
+    HeadArguments,
+    ForegroundArguments,
+    AnswerArguments,
+    total=False,
 ):
     """The numbers of R-CNN."""
 
@@ -75,7 +82,14 @@ class RCNN(StagedTraining):
             self.warp = RoIAlign(arguments["warp_size"], strides=(1,), samples=1, name="warp")
             self.warp.build((None, None, None, 3), (None, None, 4))
             shape = (arguments["pool_size"], arguments["pool_size"], info.channels)
-            self.head = detection_head(info, arguments, len(self.class_names), shape, boxes_from="pooled")
+            self.head = detection_head(
+                info,
+                arguments,
+                len(self.class_names),
+                shape,
+                boxes_from="pooled",
+                class_agnostic=arguments["class_agnostic"],
+            )
         self.assemble_linear_models()
         self.finish_assembly()
 

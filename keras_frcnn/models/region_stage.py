@@ -63,8 +63,7 @@ def detection_head(backbone, arguments, class_count, roi_shape, name="head", **f
         arguments["head_units"],
         arguments["head_dropout"],
         backbone.head,
-        arguments["class_agnostic"],
-        arguments["head_ranks"],
+        ranks=arguments["head_ranks"],
         **further,
         name=name,
     )
@@ -194,10 +193,17 @@ class RegionStage:
         Returns:
             dict of "class_loss" and, where `fit` learns boxes, "box_loss", float32 scalars.
         """
+        sample = self.sample(proposals, is_box, y, seed)
+        return self.losses_of(sample, *self.ask(features, sample.rois, training))
+
+    def sample(self, proposals, is_box, y, seed):
+        """Draw a minibatch of RoIs: `RoISample`; arguments as of `losses`."""
         with tf.name_scope("targets"):
-            sample = self.targets(proposals, is_box, y, seed)
-        class_logits, deltas = self.head(self.pool(features, sample.rois, training), training=training)
-        return self.losses_of(sample, class_logits, deltas)
+            return self.targets(proposals, is_box, y, seed)
+
+    def ask(self, features, rois, training=False):
+        """Class logits `[B, R, K + 1]` and deltas `[B, R, K or 1, 4]` of RoIs `[B, R, 4]`."""
+        return self.head(self.pool(features, rois, training), training=training)
 
     def losses_of(self, sample, class_logits, deltas):
         """The terms of the loss out of the head's answers to a `RoISample`; returns as of `losses`."""

@@ -42,6 +42,7 @@ class RPN(ProposingDetector):
 
     score_name = "val_proposal_recall"
     only_proposals = True
+    head_names = ()
     max_detections = ArgumentView("rpn_post_nms", lambda post_nms: post_nms[1])
 
     def __init__(self, backbone="tiny_fpn", backbone_weights="none", **arguments: Unpack[RPNArguments]):

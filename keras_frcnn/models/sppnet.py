@@ -11,6 +11,7 @@ import keras
 from keras_frcnn.layers import SpatialPyramidPooling
 from keras_frcnn.models.arguments import (
     AnswerArguments,
+    ForegroundArguments,
     HeadArguments,
     ImageArguments,
     PyramidArguments,
@@ -23,7 +24,13 @@ from keras_frcnn.models.staged_training import StagedTraining
 
 
 class SPPNetArguments(
-    ImageArguments, PyramidArguments, StageArguments, HeadArguments, AnswerArguments, total=False
+    ImageArguments,
+    PyramidArguments,
+    StageArguments,
+    HeadArguments,
+    ForegroundArguments,
+    AnswerArguments,
+    total=False,
 ):
     """The numbers of SPPnet."""
 
@@ -58,8 +65,8 @@ class SPPNet(StagedTraining):
     """SPPnet (He et al., 2014): one pass an image, spatial pyramid pooling, training in stages.
 
     The convolutions never train, because the paper's pyramid passes no gradient on. `fit` fine-tunes the
-    fully connected layers; `finish_training` makes the classifiers and the box regressors. Published weights of
-    fully connected layers do not fit the pyramid's 50 bins, so these layers begin new.
+    fully connected layers; `finish_training` makes the classifiers and the box regressors. Published weights
+    of fully connected layers do not fit the pyramid's 50 bins, so these layers begin new.
 
     Args:
         class_names, backbone_weights: see `FasterRCNN`.
@@ -89,7 +96,14 @@ class SPPNet(StagedTraining):
             )
             self.roi_pooling.build((None, None, None, info.channels), (None, None, 4))
             shape = self.roi_pooling.roi_shape(info.channels)
-            self.head = detection_head(info, arguments, len(self.class_names), shape, boxes_from="pooled")
+            self.head = detection_head(
+                info,
+                arguments,
+                len(self.class_names),
+                shape,
+                boxes_from="pooled",
+                class_agnostic=arguments["class_agnostic"],
+            )
         self.assemble_linear_models()
         self.finish_assembly()
 

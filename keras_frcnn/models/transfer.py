@@ -71,14 +71,13 @@ def _fitting(match, weight, known_rows, rows):
 def _rows(model):
     """What the rows of the predictors are of, by the paths of their weights: names of classes, and None for
     the background."""
-    head = getattr(model, "head", None)
-    pairs = head.output_rows(model.class_names) if head else []
+    pairs = [pair for head in model.detection_heads for pair in head.output_rows(model.class_names)]
     return {weight.path: rows for layer, rows in pairs for weight in layer.weights}
 
 
 def _frozen(model):
     """The weights of the layers that do not train."""
     parts = model.backbone_info
-    norms = model.head.norms if hasattr(model, "head") else []
+    norms = [norm for head in model.detection_heads for norm in head.norms]
     layers = [layer for layer in [*parts.layers(), *parts.norms(), *norms] if not layer.trainable]
     return [weight for layer in layers for weight in layer.weights]

@@ -142,8 +142,8 @@ def to_torchvision(model):
     """The state dict of a detector, as torchvision's model of the same name and number of classes has it.
 
     The state dict has the weights alone. Where `model.arguments["batch_norm_epsilon"]` is 0, torchvision's
-    model needs `torchvision.models.detection._utils.overwrite_eps(model, 0.0)`; and an `image_size` or a threshold
-    that differs from torchvision's has to be given to its builder.
+    model needs `torchvision.models.detection._utils.overwrite_eps(model, 0.0)`; and an `image_size` or a
+    threshold that differs from torchvision's has to be given to its builder.
 
     Args:
         model: `FasterRCNN` on one of torchvision's backbones.
