@@ -85,7 +85,7 @@ def mixed_shapes(contents, count):
 def latency(model, serve, contents, seconds):
     """Median milliseconds of the whole, of decoding and of the bare model, taken in turns."""
     decode = tf.function(images.decode, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
-    prepared, _ = model.prepare(decode(contents))
+    prepared, _ = model.resizing.prepare(decode(contents))
     folded = with_settings(model)
     fold_batch_norm(folded, model)
     specs = [tf.TensorSpec([None, None, None, 3], tf.float32)]

@@ -204,7 +204,7 @@ class Trainings:
         model = keras.saving.load_model(first / "last.keras", compile=False)
         for layer in (model.backbone, *itertools.chain(*model.head.dense), model.head.class_dense):
             layer.trainable = False
-        model.recipe = {**model.recipe, "box_loss_weight": 1.0}
+        model.arguments = {**model.arguments, "box_loss_weight": 1.0}
         config = recipe_files.from_yaml((first / "config.yaml").read_text(), "the first run")
         fit.fit(config, model, train, None, folder)
 

@@ -87,7 +87,7 @@ def preparation():
     def work(model, state, file):
         """Floating-point operations of an image's detection."""
         model = detector(model, state)
-        batch, _ = model.prepare_batch(tf.constant(np.load(file)["images"][:1], tf.float32))
+        batch, _ = model.resizing.prepare_batch(tf.constant(np.load(file)["images"][:1], tf.float32))
         with counted() as arithmetic:
             model.infer(batch)
         return {"operations": arithmetic.forward, "size": [int(side) for side in batch["image_shapes"][0]]}
@@ -132,7 +132,7 @@ def training(model, state, file, precision="none", jit=False, **arguments):
     if model in FROZEN:
         arguments |= {"frozen_stages": FROZEN[model], "frozen_batch_norm": True}
     model = detector(model, state, dtype=POLICIES[precision], **arguments)
-    if precision != "none" and isinstance(model.recipe["backbone"], keras.Model):
+    if precision != "none" and isinstance(model.arguments["backbone"], keras.Model):
         raise ValueError("a backbone of one's own has its own precision; leave --mixed-precision out")
     for norm in model.head.norms:
         norm.trainable = False
@@ -167,9 +167,9 @@ def training(model, state, file, precision="none", jit=False, **arguments):
         return {
             "trainable parameters": sum(math.prod(weight.shape) for weight in model.trainable_weights),
             "trainable normalisation": len(norms),
-            "trainable stages": len(model.backbone_info.stages) - model.recipe["frozen_stages"],
-            "sampled RoIs": model.recipe["head_batch_size"],
-            "proposals": model.recipe["rpn_post_nms"][0],
+            "trainable stages": len(model.backbone_info.stages) - model.arguments["frozen_stages"],
+            "sampled RoIs": model.arguments["head_batch_size"],
+            "proposals": model.arguments["rpn_post_nms"][0],
             "objects": int(given["labels"].shape[1]),
         }
 

@@ -12,8 +12,8 @@ from keras_frcnn.models.transfer import transfer
 
 __all__ = [
     "RCNN",
-    "CascadeRCNN",
     "RPN",
+    "CascadeRCNN",
     "Detector",
     "FastRCNN",
     "FasterRCNN",

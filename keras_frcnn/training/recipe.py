@@ -15,6 +15,7 @@ from keras_frcnn.training.step_decay import StepDecay
 # Classes of keras_frcnn.models by the names that recipes have for them.
 MODELS = {
     "faster_rcnn": "FasterRCNN",
+    "cascade_rcnn": "CascadeRCNN",
     "fast_rcnn": "FastRCNN",
     "rpn": "RPN",
     "sppnet": "SPPNet",
@@ -32,7 +33,7 @@ ALTERNATING = ("alternating_steps", "alternating_rate_steps")
 class Recipe:
     """How to train a detector; the defaults fine-tune a pretrained network on hundreds of images or more."""
 
-    model: Literal["faster_rcnn", "fast_rcnn", "rpn", "sppnet", "rcnn"] = "faster_rcnn"
+    model: Literal["faster_rcnn", "cascade_rcnn", "fast_rcnn", "rpn", "sppnet", "rcnn"] = "faster_rcnn"
     """The method."""
     backbone: str = "mobilenet_v2_fpn"
     """Network of the features: vgg16, zf, resnet50, resnet50_fpn, resnet50_fpn_v2, mobilenet_v2,

@@ -88,7 +88,7 @@ def test_one_image_every_way(exported, served, name, image_of, assert_same):
     height, width = image_ops.resized_shape(*SHAPES[name], model.image_size)
     pixels = image_ops.resize(image, (height, width))
     if model.canvas:
-        pixels = image_ops.pad(pixels, model.canvas_side, model.canvas_side)
+        pixels = image_ops.pad(pixels, model.resizing.canvas_side, model.resizing.canvas_side)
     x = {"images": pixels[None].numpy(), "image_shapes": np.int32([[height, width]])}
     answer = model.predict(x, verbose=0)
     count = answer["num_detections"][0]

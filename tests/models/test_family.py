@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 import keras_frcnn as kf
-from keras_frcnn.models.external_proposals import is_box
+from keras_frcnn.boxes import is_box
 
 PROPOSALS = np.float32([[5, 5, 60, 52], [40, 20, 92, 88], [0, 0, 95, 95], [10, 40, 30, 60], [70, 5, 90, 30]])
 COMMON = {"image_size": (96, 128), "head_units": (16, 16), "head_batch_size": 8, "max_detections": 6}

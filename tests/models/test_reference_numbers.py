@@ -377,7 +377,7 @@ def test_what_is_left_open(make, kind, maps, table):
 
 def test_the_numbers_reach_the_rpn(make):
     model = make(kf.RPN, 1)
-    rpn, targets = model.rpn, model.anchor_targets
+    rpn, targets = model.rpn, model.proposals.targets
     rows = {name.removeprefix("rpn_"): row for name, row in {**RPN, **RPN_MAP}.items()}
     assert_numbers(vars(rpn), {name: row for name, row in rows.items() if hasattr(rpn, name)})
     assert (targets.match.positive_iou, targets.match.negative_iou) == (0.7, (0.0, 0.3))
@@ -393,16 +393,16 @@ def test_the_numbers_reach_the_rpn(make):
 
 def test_the_numbers_reach_the_head(make):
     model = make(kf.FasterRCNN, 1)
-    targets, pooling = model.proposal_targets, model.roi_pooling
+    targets, pooling = model.regions.targets, model.roi_pooling
     assert (targets.match.positive_iou, targets.match.negative_iou) == (0.5, (0.0, 0.5))
     assert (targets.sample.size, targets.sample.positive_fraction) == (128, 0.25)
     assert not targets.match.keep_best
-    assert model.box_coder.weights == targets.coder.weights == (10.0, 10.0, 5.0, 5.0)
+    assert model.regions.coder.weights == targets.coder.weights == (10.0, 10.0, 5.0, 5.0)
     assert (pooling.pool_size, pooling.samples, pooling.aligned) == (7, 2, True)
     # prototxt, weight_filler of cls_score and bbox_pred.
     assert model.head.class_dense.kernel_initializer.get_config()["stddev"] == 0.01
     assert model.head.box_dense.kernel_initializer.get_config()["stddev"] == 0.001
-    assert make(kf.FastRCNN, 1).box_coder.weights == (1.0, 1.0, 1.0, 1.0)
+    assert make(kf.FastRCNN, 1).regions.coder.weights == (1.0, 1.0, 1.0, 1.0)
 
 
 def test_momentum_of_batch_normalization():

@@ -53,7 +53,7 @@ def test_the_whole_answers_as_its_parts(run, sets, assert_same):
     boxes = third.propose(image)["boxes"]
     # The threshold is low enough for a model that has hardly learned.
     for one in (model, fourth):
-        one.recipe = {**one.recipe, "score_threshold": 0.0}
+        one.arguments = {**one.arguments, "score_threshold": 0.0}
     assert_same(fourth.detect(image, boxes), model.detect(image))
 
 

@@ -143,13 +143,13 @@ def test_a_name_that_torchvision_lacks(state):
 
 
 def test_epsilon(state, tmp_path):
-    assert kf.weights.load_torchvision(SMALL, state).recipe["batch_norm_epsilon"] == 1e-5
+    assert kf.weights.load_torchvision(SMALL, state).arguments["batch_norm_epsilon"] == 1e-5
     published = tmp_path / f"fasterrcnn_resnet50_fpn_coco-{TRAINED_WITHOUT_EPSILON}.npz"
     np.savez(published, **state)
     model = kf.weights.load_torchvision(SMALL, published)
-    assert model.recipe["batch_norm_epsilon"] == 0.0
+    assert model.arguments["batch_norm_epsilon"] == 0.0
     assert {norm.epsilon for norm in model.backbone_info.norms()} == {0.0}
-    assert model.recipe["weights_source"] == published.name
+    assert model.arguments["weights_source"] == published.name
     model.save(tmp_path / "zero.keras")
     again = keras.saving.load_model(tmp_path / "zero.keras")
     assert {norm.epsilon for norm in again.backbone_info.norms()} == {0.0}
@@ -217,7 +217,7 @@ def test_weights_of_resnet50():
     state |= {"fc.weight": np.zeros((1000, 2048)), "fc.bias": np.zeros(1000)}
     assert len(state) == 320 and state["layer4.2.conv3.weight"].shape == (2048, 512, 1, 1)
     model = kf.FasterRCNN(["a"], "resnet50_fpn", state)
-    assert model.recipe["frozen_stages"] == 2 and model.recipe["weights_source"] == "state dict"
+    assert model.arguments["frozen_stages"] == 2 and model.arguments["weights_source"] == "state dict"
     kernel = model.backbone.get_layer("layer2.0.conv2").kernel
     np.testing.assert_array_equal(kernel, state["layer2.0.conv2.weight"].transpose(2, 3, 1, 0))
     mean = model.backbone.get_layer("bn1").moving_mean
@@ -245,8 +245,8 @@ def test_weights_of_a_classifier(state, tmp_path):
     file = tmp_path / "mobilenet_v3_large.npz"
     np.savez(file, **classifier)
     model = kf.FasterRCNN(["a"], "mobilenet_v3_large_fpn", str(file))
-    assert model.recipe["frozen_stages"] == 3 and model.recipe["frozen_batch_norm"]
-    assert model.recipe["weights_source"] == file.name
+    assert model.arguments["frozen_stages"] == 3 and model.arguments["frozen_batch_norm"]
+    assert model.arguments["weights_source"] == file.name
     kernel = model.backbone.get_layer("features.16.0").kernel
     np.testing.assert_array_equal(kernel[0, 0].numpy().T, state["backbone.body.16.0.weight"][:, :, 0, 0])
     assert f"{file.name}" in model.loading_report()
