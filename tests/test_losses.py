@@ -131,7 +131,7 @@ def test_focal_loss_equals_its_equation(rng):
 
 
 def test_giou_loss_is_of_the_decoded_boxes(rng):
-    """Worked by hand: 10 × 10 boxes 5 apart have IoU 1/3 and fill what is around them; 20 apart, 2/3 of it."""
+    """Worked by hand: 10 × 10 boxes 5 apart have IoU 1/3 and fill what is around; 20 apart, 2/3 of it."""
     sample = some_sample(
         rois=np.tile(np.float32([0, 0, 10, 10]), (1, 3, 1)),
         boxes=np.float32([[[0, 0, 10, 10], [5, 0, 15, 10], [20, 0, 30, 10]]]),

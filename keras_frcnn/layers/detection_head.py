@@ -217,10 +217,8 @@ class DetectionHead(keras.layers.Layer):
             outputs, which have as many numbers for each. A predictor alike for all classes is left out.
         """
         classes = list(class_names)
-        rows = [(self.class_dense, [None, *classes])]
-        if not self.class_agnostic:
-            rows.append((self.box_dense, [None] * (self.box_rows - self.box_count) + classes))
-        return rows
+        of_boxes = (self.box_dense, [None] * (self.box_rows - self.box_count) + classes)
+        return [(self.class_dense, [None, *classes]), *([] if self.class_agnostic else [of_boxes])]
 
     def copy_from(self, other, delta_weights=(1.0, 1.0, 1.0, 1.0)):
         """Take the weights of another head.
@@ -230,7 +228,7 @@ class DetectionHead(keras.layers.Layer):
 
         Args:
             other: `DetectionHead` with the same layers, but for what is said above.
-            delta_weights: factors of the four deltas, where this head answers in others than `other`.
+            delta_weights: factors from its four deltas to those of this head.
         """
         if self.network is not None:
             self.network.set_weights(other.network.get_weights())

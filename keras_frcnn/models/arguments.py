@@ -235,7 +235,7 @@ class ForegroundArguments(TypedDict, total=False):
 
 
 class BoxHeadArguments(HeadArguments, total=False):
-    """A head that learns classes and boxes together."""
+    """A head that learns classes and boxes together, and its boxes."""
 
     head_convs: Annotated[
         tuple | None,
@@ -257,6 +257,11 @@ class BoxHeadArguments(HeadArguments, total=False):
         '"smooth_l1" of the deltas, "giou" of the boxes, or an object such as these of `losses`; Fast '
         "R-CNN, section 2.3.",
     ]
+    min_box_size: Annotated[
+        float | None,
+        alike(0.0),
+        "detections with a shorter side are dropped, pixels from 0; 0.01 in torchvision.",
+    ]
 
 
 class AnswerArguments(TypedDict, total=False):
@@ -271,47 +276,3 @@ class AnswerArguments(TypedDict, total=False):
     max_detections: Annotated[
         int, 100, "detections an image at most, from 1; py-faster-rcnn and torchvision."
     ]
-
-
-class SmallBoxArguments(TypedDict, total=False):
-    min_box_size: Annotated[
-        float | None,
-        alike(0.0),
-        "detections with a shorter side are dropped, pixels from 0; 0.01 in torchvision.",
-    ]
-
-
-class PyramidArguments(TypedDict, total=False):
-    """An image pyramid at test."""
-
-    pyramid_sides: Annotated[
-        tuple,
-        (),
-        "short sides of an image pyramid at test, such as (480, 576, 688, 864, 1200): each RoI is "
-        "pooled from the scale where its area is nearest to 224² (Fast R-CNN, section 5.2); none for "
-        "one scale.",
-    ]
-    pyramid_limit: Annotated[
-        int, 2000, "limit of the long side in the pyramid, pixels; Fast R-CNN, section 5.2."
-    ]
-
-
-class StageArguments(TypedDict, total=False):
-    """What is learned after `fit`."""
-
-    classifier: Annotated[
-        str,
-        "softmax",
-        '"softmax", that of the fine-tuned network, or "svm", one a class (R-CNN, section 2.3).',
-    ]
-    svm_c: Annotated[float, 0.001, "cost of the SVMs, above 0; R-CNN, rcnn_train.m."]
-    svm_negative_iou: Annotated[
-        float,
-        0.3,
-        "a region is a negative of a class below this IoU with its objects, 0 to 1; R-CNN, section 2.3.",
-    ]
-    box_positive_iou: Annotated[
-        float, 0.6, "boxes are regressed from regions with at least this IoU, 0 to 1; R-CNN, appendix C."
-    ]
-    box_ridge: Annotated[float, 1000.0, "λ of that regression, above 0; R-CNN, appendix C."]
-    seed: Annotated[int, 0, "of the SVM solver."]

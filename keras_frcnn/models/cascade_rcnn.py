@@ -16,7 +16,6 @@ from keras_frcnn.models.arguments import (
     ImageArguments,
     PoolingArguments,
     ProposalArguments,
-    SmallBoxArguments,
 )
 from keras_frcnn.models.constructor import takes
 from keras_frcnn.models.proposal_stage import ProposalStage, region_proposal_network
@@ -32,7 +31,6 @@ class CascadeRCNNArguments(
     PoolingArguments,
     BoxHeadArguments,
     AnswerArguments,
-    SmallBoxArguments,
     total=False,
 ):
     """The numbers of Cascade R-CNN."""

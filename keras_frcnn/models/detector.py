@@ -6,25 +6,21 @@ Letters: B images, M ground-truth boxes, K classes.
 from types import MappingProxyType
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import backbones
 from keras_frcnn.layers import PixelNormalization
 from keras_frcnn.models import batches
 from keras_frcnn.models.defaults import entries, resolve
-from keras_frcnn.models.detection import DetectionModel
 from keras_frcnn.models.loading_report import loading_report
 from keras_frcnn.models.resizing import Resizing
-from keras_frcnn.trainable_flags import set_trainable_flags, trainable_flags
+from keras_frcnn.models.saved_detector import SavedDetector
 
-# In a weights file, among the model's own variables: the states of all random generators, int64 `[G, 2]`.
-RANDOM_STATE = "random_state"
 # Arguments by position, which no group of `arguments.py` holds.
 POSITIONAL = ("class_names", "backbone", "backbone_weights")
 
 
-class Detector(DetectionModel):
+class Detector(SavedDetector):
     """Base of the models: a subclass makes its layers and stages, and gives `infer` and `training_losses`.
 
     Args:
@@ -44,7 +40,6 @@ class Detector(DetectionModel):
     has_stages = False  # whether `finish_training` has work to do
     only_proposals = False  # whether `detect` answers with regions that may hold anything
     score_name = "val_voc_ap50"  # the log that says which epoch is best
-    earlier = {}  # what the method did before there was an argument for it, where the default is another
 
     def __init__(self, class_names, backbone, backbone_weights, arguments, log_names):
         known = entries(self.argument_group)
@@ -90,10 +85,7 @@ class Detector(DetectionModel):
     def finish_assembly(self):
         """Connect the stages and remember what trains by the arguments; a constructor's last line."""
         self.connect_stages()
-        flags = trainable_flags(self)
-        if isinstance(self.arguments["backbone"], keras.Model):
-            flags = {}  # the config of a network of one's own does not tell what is frozen deep inside
-        self._flags_by_arguments = MappingProxyType(flags)
+        self.remember_flags()
 
     # What a method gives, besides `infer`.
 
@@ -247,60 +239,6 @@ class Detector(DetectionModel):
         """Seed `[2]` of one random draw: new each time in training, always the same otherwise."""
         return tf.cast(self.sampling_seeds.next(), tf.int32) if training else tf.zeros([2], tf.int32)
 
-    def get_config(self):
-        arguments = {
-            name: _serialized(value) for name, value in self.arguments.items() if name != "backbone_weights"
-        }
-        flags = trainable_flags(self).items()
-        changed = {path: flag for path, flag in flags if flag != self._flags_by_arguments.get(path, True)}
-        return {
-            **arguments,
-            **super().get_config(),
-            "class_names": list(self.class_names),
-            "image_size": list(self.image_size),
-            **({"trainable_flags": changed} if changed else {}),
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        # A file from before there was an argument answers as it did then.
-        arguments = {**cls.earlier, **config}
-        # Not an argument: what was frozen or thawed after construction.
-        flags = arguments.pop("trainable_flags", {})
-        model = super().from_config(arguments, custom_objects)
-        set_trainable_flags(model, flags)
-        return model
-
-    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
-        """Save as a `.keras` file; see `keras.Model.save`.
-
-        Raises:
-            ValueError: the name ends in `.h5` or `.hdf5`, Keras's older format, which cannot hold a detector.
-        """
-        if str(filepath).endswith((".h5", ".hdf5")):
-            raise ValueError(
-                f"A detector cannot be loaded from the older format of {filepath}; name it .keras, or "
-                ".weights.h5 with save_weights and ModelCheckpoint(save_weights_only=True)."
-            )
-        super().save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
-
-    def save_own_variables(self, store):
-        super().save_own_variables(store)
-        store[RANDOM_STATE] = np.stack([state.numpy() for state in self._random_states()])
-
-    def load_own_variables(self, store):
-        self.restored = True
-        super().load_own_variables({name: store[name] for name in store.keys() if name != RANDOM_STATE})
-        # Files of version 0.1.0 have none; those of a model without dropout have that of the sampling alone.
-        if RANDOM_STATE in store.keys():
-            for state, value in zip(self._random_states(), store[RANDOM_STATE]):
-                state.assign(value)
-
-    def _random_states(self):
-        """The states of all generators of random numbers: that of the sampling, of dropout …"""
-        weights = {id(weight) for weight in self.weights}
-        return [variable for variable in self.variables if id(variable) not in weights]
-
     # Beyond Keras.
 
     def note_origin(self, weights, source):
@@ -322,12 +260,6 @@ class Detector(DetectionModel):
             pixels are normalised.
         """
         return loading_report(self, self.backbone_info)
-
-
-def _serialized(value):
-    """An argument for a config: networks and losses of one's own as dicts."""
-    plain = value is None or isinstance(value, (bool, int, float, str, tuple, list, dict))
-    return value if plain else keras.saving.serialize_keras_object(value)
 
 
 def _checked_class_names(names):

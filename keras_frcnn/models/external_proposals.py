@@ -3,6 +3,8 @@
 Letters: B images, P proposals, L scales of an image pyramid.
 """
 
+from typing import Annotated, TypedDict
+
 import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
@@ -11,6 +13,21 @@ from keras_frcnn.models import batches
 from keras_frcnn.models.detector import Detector
 from keras_frcnn.models.region_stage import RegionStage
 from keras_frcnn.sampling import recall
+
+
+class PyramidArguments(TypedDict, total=False):
+    """An image pyramid at test."""
+
+    pyramid_sides: Annotated[
+        tuple,
+        (),
+        "short sides of an image pyramid at test, such as (480, 576, 688, 864, 1200): each RoI is "
+        "pooled from the scale where its area is nearest to 224² (Fast R-CNN, section 5.2); none for "
+        "one scale.",
+    ]
+    pyramid_limit: Annotated[
+        int, 2000, "limit of the long side in the pyramid, pixels; Fast R-CNN, section 5.2."
+    ]
 
 
 class ExternalProposals(Detector):

@@ -14,12 +14,10 @@ from keras_frcnn.models.arguments import (
     FreezingArguments,
     ImageArguments,
     PoolingArguments,
-    PyramidArguments,
-    SmallBoxArguments,
 )
 from keras_frcnn.models.box_statistics import box_statistics
 from keras_frcnn.models.constructor import takes
-from keras_frcnn.models.external_proposals import ExternalProposals
+from keras_frcnn.models.external_proposals import ExternalProposals, PyramidArguments
 from keras_frcnn.models.region_stage import RegionStage, detection_head, roi_pooling
 
 
@@ -31,7 +29,6 @@ class FastRCNNArguments(
     BoxHeadArguments,
     ForegroundArguments,
     AnswerArguments,
-    SmallBoxArguments,
     total=False,
 ):
     """The numbers of Fast R-CNN."""

@@ -15,7 +15,6 @@ from keras_frcnn.models.arguments import (
     ImageArguments,
     PoolingArguments,
     ProposalArguments,
-    SmallBoxArguments,
 )
 from keras_frcnn.models.constructor import takes
 from keras_frcnn.models.defaults import alike
@@ -33,7 +32,6 @@ class FasterRCNNArguments(
     BoxHeadArguments,
     ForegroundArguments,
     AnswerArguments,
-    SmallBoxArguments,
     total=False,
 ):
     """The numbers of Faster R-CNN."""

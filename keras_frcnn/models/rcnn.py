@@ -16,12 +16,11 @@ from keras_frcnn.models.arguments import (
     FreezingArguments,
     HeadArguments,
     ImageArguments,
-    StageArguments,
 )
 from keras_frcnn.models.constructor import takes
 from keras_frcnn.models.defaults import alike
 from keras_frcnn.models.region_stage import detection_head
-from keras_frcnn.models.staged_training import StagedTraining
+from keras_frcnn.models.staged_training import StageArguments, StagedTraining
 
 # Pixels along a side of what networks are pretrained with.
 PRETRAINED_SIDE = 224

@@ -14,13 +14,12 @@ from keras_frcnn.models.arguments import (
     ForegroundArguments,
     HeadArguments,
     ImageArguments,
-    PyramidArguments,
-    StageArguments,
 )
 from keras_frcnn.models.constructor import takes
 from keras_frcnn.models.defaults import alike
+from keras_frcnn.models.external_proposals import PyramidArguments
 from keras_frcnn.models.region_stage import detection_head
-from keras_frcnn.models.staged_training import StagedTraining
+from keras_frcnn.models.staged_training import StageArguments, StagedTraining
 
 
 class SPPNetArguments(

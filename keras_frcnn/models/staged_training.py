@@ -9,6 +9,7 @@ import json
 import zipfile
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated, TypedDict
 
 import numpy as np
 import tensorflow as tf
@@ -40,6 +41,27 @@ NO_FEATURES = (
 # images and regions of each, drawn among all (`rcnn_feature_stats` of the released code).
 TARGET_NORM = 20.0
 NORM_IMAGES, NORM_REGIONS = 200, 200
+
+
+class StageArguments(TypedDict, total=False):
+    """What is learned after `fit`."""
+
+    classifier: Annotated[
+        str,
+        "softmax",
+        '"softmax", that of the fine-tuned network, or "svm", one a class (R-CNN, section 2.3).',
+    ]
+    svm_c: Annotated[float, 0.001, "cost of the SVMs, above 0; R-CNN, rcnn_train.m."]
+    svm_negative_iou: Annotated[
+        float,
+        0.3,
+        "a region is a negative of a class below this IoU with its objects, 0 to 1; R-CNN, section 2.3.",
+    ]
+    box_positive_iou: Annotated[
+        float, 0.6, "boxes are regressed from regions with at least this IoU, 0 to 1; R-CNN, appendix C."
+    ]
+    box_ridge: Annotated[float, 1000.0, "λ of that regression, above 0; R-CNN, appendix C."]
+    seed: Annotated[int, 0, "of the SVM solver."]
 
 
 class StagedTraining(ExternalProposals):
