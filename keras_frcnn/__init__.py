@@ -5,7 +5,7 @@ import os
 # Set before TensorFlow is imported, or its notes on the processor and its plans stand between the results.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from keras_frcnn import boxes, callbacks, data, evaluation, export, layers, models, weights
+from keras_frcnn import boxes, callbacks, data, evaluation, export, layers, losses, models, weights
 from keras_frcnn.allocator import keep_memory
 from keras_frcnn.models import RCNN, RPN, CascadeRCNN, FasterRCNN, FastRCNN, SPPNet
 from keras_frcnn.ops import kernels
@@ -27,6 +27,7 @@ __all__ = [
     "keep_memory",
     "kernels",
     "layers",
+    "losses",
     "models",
     "weights",
 ]

@@ -60,6 +60,18 @@ def small_pyramid():
 
 
 @pytest.fixture(scope="session")
+def small_network():
+    """The function `small_pyramid`."""
+    return small_pyramid
+
+
+@pytest.fixture(scope="session")
+def recipe():
+    """Arguments of a model so small that its tests take seconds."""
+    return RECIPE
+
+
+@pytest.fixture(scope="session")
 def make_model():
     """A function that makes a tiny model whose untrained head is sure enough of itself to detect."""
 
