@@ -1,4 +1,4 @@
-"""Data sets: reading them by name, and the pipeline that feeds the models."""
+"""Data sets by name and the pipeline that feeds the models."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ __all__ = ["DetectionDataset", "Record", "load", "proposals", "register"]
 
 
 def load(spec, class_names=None, default_split="val"):
-    """Read the data set, or the sets, that a string names.
+    """Read one or more data sets by name.
 
     Args:
         spec: `shapes@train`, `shapes@val`, `voc:ROOT@SPLIT`, `coco:INSTANCES.json@IMAGE_FOLDER`,
-            `tfds:NAME@SPLIT` or one of a kind that was registered; or a list of such, which are joined by
+            `tfds:NAME@SPLIT` or a spec of a registered kind; or a list of specs, whose sets are joined by
             class name.
-        class_names: classes to count the labels in, for instance those of a model; by default the set's own.
-        default_split: the split meant by a bare `shapes`.
+        class_names: classes that the labels index, for example those of a model; by default the set's own.
+        default_split: the split that a bare `shapes` stands for.
 
     Returns:
         DetectionDataset.

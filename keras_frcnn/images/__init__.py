@@ -1,4 +1,4 @@
-"""Pictures: decode, turn upright, resize and pad."""
+"""Images: decode, turn upright, resize and pad."""
 
 from keras_frcnn.images.decoding import (
     as_image,

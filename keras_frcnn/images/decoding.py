@@ -1,7 +1,7 @@
-"""The only decode and EXIF turn of the package.
+"""The only image decoding and EXIF rotation of the package.
 
-`decode` is made of stock TensorFlow operations and runs alike eagerly, inside tf.data and inside an exported
-SavedModel. `read` and `as_image` are for plain Python.
+`decode` uses stock TensorFlow operations and gives the same result eagerly, inside tf.data and inside an
+exported SavedModel. `read` and `as_image` are for plain Python.
 
 Letters: H height, W width, C channels, in pixels; M boxes.
 """
@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from keras_frcnn.images import headers
 
-# What each EXIF orientation needs after the transposition that 5 to 8 start with.
+# EXIF orientations to flip horizontally and vertically; 5 to 8 are transposed first.
 _MIRRORED = (2, 3, 6, 7)
 _UPSIDE_DOWN = (3, 4, 7, 8)
 
@@ -23,15 +23,15 @@ def decode(contents, max_pixels=None):
     """Decode an encoded image and turn it upright.
 
     Args:
-        contents: scalar string tensor, the bytes of a JPEG, PNG, GIF (its first frame) or BMP file. Grey
+        contents: scalar string tensor, the bytes of a JPEG, PNG, GIF (its first frame) or BMP file. Gray
             images get three equal channels, an alpha channel is dropped and 16 bits become 8.
-        max_pixels: an image whose header claims more counts as none, before anything of it is decoded.
+        max_pixels: int or None; an image whose header claims more is rejected before it is decoded.
 
     Returns:
-        uint8 `[H, W, 3]` RGB, turned as the EXIF orientation of a JPEG says.
+        uint8 `[H, W, 3]` RGB, turned by the EXIF orientation of a JPEG.
 
     Raises:
-        tf.errors.InvalidArgumentError: the bytes are no such image.
+        tf.errors.InvalidArgumentError: the bytes are not such an image.
 
     Example:
         >>> decode(tf.io.encode_png(tf.zeros([2, 5, 1], tf.uint8))).shape
@@ -42,7 +42,7 @@ def decode(contents, max_pixels=None):
 
 @functools.cache
 def _traced_decode(max_pixels):
-    # Tracing takes a second, so all pipelines and exports of a process share one trace.
+    # All pipelines and exports of a process share one trace, because tracing takes a second.
     def decode(contents):
         return _decode(contents, max_pixels)
 
@@ -64,7 +64,7 @@ def _decode(contents, max_pixels):
         return tf.io.decode_png(within(contents, headers.png_pixels), channels=3)
 
     def gif():
-        # Without its other frames, which would all be unpacked first, however many and large they are.
+        # Cut the other frames off: the decoder would unpack all of them first, however many and large.
         frame, corner, screen = headers.first_frame(contents)
         checked = within(frame, lambda _: tf.reduce_prod(tf.cast(screen, tf.int64)))
         image = tf.io.decode_image(checked, channels=3, expand_animations=False)
@@ -72,7 +72,7 @@ def _decode(contents, max_pixels):
         return tf.pad(image, tf.concat([tf.stack([corner, behind], 1), [[0, 0]]], 0))
 
     def bmp():
-        # Unlike the other decoders this one refuses to change the number of channels.
+        # Unlike the other decoders, decode_bmp refuses to change the number of channels.
         image = tf.io.decode_bmp(within(contents, headers.bmp_pixels))
 
         def coloured():
@@ -86,8 +86,8 @@ def _decode(contents, max_pixels):
         headers.GIF: gif,
         headers.BMP: bmp,
     }
-    # TensorFlow's decoders look at the bytes, not at their own name: they would open formats whose size is
-    # not known beforehand.
+    # Choose the decoder by the first bytes: TensorFlow's decoders ignore their own names and would open
+    # formats whose size has not been checked.
     image = tf.case(
         [(headers.starts_with(contents, prefix), decoder) for prefix, decoder in formats.items()],
         default=lambda: tf.io.decode_png("", channels=3),
@@ -96,28 +96,28 @@ def _decode(contents, max_pixels):
 
 
 def decode_or_empty(contents, max_bytes=None, max_pixels=None):
-    """Decode as `decode` does; bytes that are no image give one without pixels instead of an error.
+    """Decode as `decode` does, but return an empty image instead of raising an error.
 
     Args:
         contents: scalar string tensor, the bytes of an image file.
-        max_bytes: longer contents count as no image.
-        max_pixels: as of `decode`.
+        max_bytes: int or None; longer contents count as undecodable.
+        max_pixels: as in `decode`.
 
     Returns:
-        uint8 `[H, W, 3]`, `[0, 0, 3]` where the bytes cannot be decoded.
+        uint8 `[H, W, 3]`; `[0, 0, 3]` if the bytes cannot be decoded.
     """
     if max_bytes is not None:
         contents = tf.where(tf.strings.length(contents) <= max_bytes, contents, "")
-    # A graph cannot catch an error, but a data set can skip an element: what follows it then comes first.
-    # (Taking a single element costs 0.3 ms; `reduce` would optimise the little data set anew each time, for
-    # 100 ms.)
+    # A graph cannot catch an error, but a data set can skip a failed element; the empty image then comes
+    # first. get_single_element costs 0.3 ms; `reduce` would optimize the small data set again each time, in
+    # 100 ms.
     nothing = tf.data.Dataset.from_tensors(tf.zeros([0, 0, 3], tf.uint8))
     decoded = tf.data.Dataset.from_tensors(contents).map(_traced_decode(max_pixels))
     return decoded.ignore_errors().concatenate(nothing).take(1).get_single_element()
 
 
 def turn_upright(image, orientation):
-    """Turn an image as its EXIF orientation says.
+    """Turn an image upright by its EXIF orientation.
 
     Args:
         image: `[H, W, C]`, as stored.
@@ -136,7 +136,7 @@ def turn_upright(image, orientation):
 
 
 def turn_boxes_upright(boxes, orientation, height, width):
-    """Carry boxes from the stored image to the upright one.
+    """Map boxes from the stored image to the upright one.
 
     Args:
         boxes: NumPy `[M, 4]` xyxy in pixels of the image as stored.
@@ -166,7 +166,7 @@ def read(path):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be decoded.
+        ValueError: the file cannot be decoded.
     """
     try:
         with open(path, "rb") as file:
@@ -176,17 +176,17 @@ def read(path):
 
 
 def as_image(image):
-    """The pixels of an image given by path or as an array.
+    """Return the pixels of an image given by path or as an array.
 
     Args:
         image: path, or array `[H, W, 3]` RGB 0-255 of any numeric dtype.
 
     Returns:
-        NumPy `[H, W, 3]`: uint8 from a file, else of the dtype given.
+        NumPy `[H, W, 3]`: uint8 from a file, otherwise the dtype of the array.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file cannot be decoded, or the array is no RGB image.
+        ValueError: the file cannot be decoded, or the array is not an RGB image.
     """
     if isinstance(image, (str, Path)):
         return read(image)
@@ -199,7 +199,7 @@ def as_image(image):
 
 
 def from_bytes(contents, name):
-    """Decode the bytes of an image; as `read`, with `name` standing for the file in messages."""
+    """Decode the bytes of an image as `read` does; `name` stands for the file in messages."""
     try:
         with tf.device("CPU"):
             return decode(contents).numpy()
@@ -208,7 +208,7 @@ def from_bytes(contents, name):
 
 
 def undecodable(name):
-    """The sentence that says that a file is no image; `name` is a str."""
+    """The error message for a file that is not an image; `name` is a str."""
     return f"{name} cannot be decoded as an image; replace it with an intact JPEG, PNG, GIF or BMP file."
 
 

@@ -1,7 +1,7 @@
-"""What the first bytes of an image file say, before anything is decoded.
+"""Read size and orientation from the first bytes of an image file, without decoding it.
 
-`orientation` and the functions that count pixels are made of stock TensorFlow operations, for
-`images.decode`; `header` is for plain Python. All offsets are those of the formats' own specifications.
+`orientation` and the functions that count pixels use stock TensorFlow operations, for `images.decode`;
+`header` is for plain Python. All offsets come from the formats' own specifications.
 """
 
 import struct
@@ -10,43 +10,43 @@ import tensorflow as tf
 
 JPEG, PNG, GIF, BMP = b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM"
 _ORIENTATION_TAG = 0x0112
-# Of a GIF: where the table of colours begins, and the bytes that begin an extension, a frame and the end.
+# GIF: offset of the color table, and the bytes that start an extension, a frame and the end.
 _GIF_TABLE, _EXTENSION, _FRAME, _TRAILER = 13, 0x21, 0x2C, b";"
 _BMP_HEADER = 14
-# A file with more of them before what is looked for was made to keep the reader busy.
+# A file with more segments before the wanted one was made to keep the reader busy.
 _MOST_SEGMENTS = 1000
 
 
 def starts_with(contents, prefix):
-    """Whether a scalar string tensor begins with some bytes; also where it is shorter than they are."""
+    """Whether a scalar string tensor begins with some bytes; it may be shorter than they are."""
     return tf.strings.substr(contents, 0, len(prefix)) == prefix
 
 
 def jpeg_pixels(contents):
-    """Pixels that the header of a JPEG claims: int64 scalar of a scalar string tensor."""
+    """Number of pixels in the header of a JPEG, a scalar string tensor: int64 scalar."""
     return tf.reduce_prod(tf.io.extract_jpeg_shape(contents, tf.int64)[:2])
 
 
 def png_pixels(contents):
-    """The same of a PNG."""
+    """Number of pixels in the header of a PNG, a scalar string tensor: int64 scalar."""
     return _number(contents, 16, 4, little=False) * _number(contents, 20, 4, little=False)
 
 
 def bmp_pixels(contents):
-    """The same of a BMP."""
+    """Number of pixels in the header of a BMP, a scalar string tensor: int64 scalar."""
     width, height = (tf.bitcast(tf.cast(_number(contents, at, 4), tf.uint32), tf.int32) for at in (18, 22))
-    # A negative height says that the rows go from top to bottom.
+    # A negative height means that the rows go from top to bottom.
     return tf.abs(tf.cast(width, tf.int64)) * tf.abs(tf.cast(height, tf.int64))
 
 
 def bmp_palette(contents):
-    """The colours of a BMP with one byte a pixel.
+    """Read the colors of a BMP with one byte per pixel.
 
     Args:
         contents: scalar string tensor, the bytes of the file.
 
     Returns:
-        uint8 `[256, 3]` RGB; fewer rows where the file has fewer.
+        uint8 `[256, 3]` RGB; fewer rows if the file has fewer colors.
     """
     start = _BMP_HEADER + tf.cast(_number(contents, 14, 4), tf.int32)
     end = tf.cast(_number(contents, 10, 4), tf.int32)
@@ -61,15 +61,15 @@ def first_frame(contents):
         contents: scalar string tensor, the bytes of the file.
 
     Returns:
-        Scalar string tensor, a GIF of one frame that fills its screen, "" where even that is cut short; int32
+        Scalar string tensor, a GIF of one frame that fills its screen, "" if the frame is cut off; int32
         `[2]`, y and x of the frame on the screen of the whole file; and int32 `[2]`, height and width of that
-        screen, which is as large as the frame needs if the header says less.
+        screen, enlarged to hold the frame if the header says less.
     """
     data = tf.io.decode_raw(contents, tf.uint8)
     size = tf.size(data)
 
     def byte(position):
-        # Zeros, which end every list, stand for what lies beyond the end.
+        # Bytes beyond the end read as 0, which ends every list.
         value = tf.cast(data[tf.minimum(position, size - 1)], tf.int32)
         return tf.where(position < size, value, 0)
 
@@ -77,7 +77,7 @@ def first_frame(contents):
         return tf.where(flags >= 128, 3 * tf.bitwise.left_shift(2, flags % 8), 0)
 
     def step(at, inside):
-        # Either a piece of data, of which a length of 0 is the last, or the beginning of an extension.
+        # Skip a block of data, where length 0 marks the last one, or the two bytes that start an extension.
         length = byte(at)
         return at + tf.where(inside, 1 + length, 2), ~inside | (length > 0)
 
@@ -85,7 +85,7 @@ def first_frame(contents):
         def goes_on(at, inside):
             return inside | (through_extensions & (byte(at) == _EXTENSION))
 
-        # Pieces have 255 bytes or half of that. Much smaller ones would keep a server busy for minutes.
+        # Blocks usually have 255 bytes or half of that; many tiny ones would keep a server busy for minutes.
         most = size // 64 + _MOST_SEGMENTS
         return tf.while_loop(goes_on, step, [at, tf.constant(inside)], maximum_iterations=most)
 
@@ -97,13 +97,13 @@ def first_frame(contents):
         return tf.strings.substr(contents, start, end - start)
 
     def alone():
-        # TensorFlow knows no frame that is smaller than its screen.
+        # Shrink the screen to the frame: TensorFlow does not support a frame smaller than its screen.
         shape = part(frame + 5, frame + 9)
         pieces = [part(0, 6), shape, part(10, frame + 1), "\0" * 4, shape, part(frame + 9, end), _TRAILER]
         return tf.strings.join(pieces)
 
     def pair(at):
-        # A file has x before y, and width before height.
+        # GIF stores x before y and width before height.
         return tf.stack([byte(at + 2) + 256 * byte(at + 3), byte(at) + 256 * byte(at + 1)])
 
     corner, shape = pair(frame + 1), pair(frame + 5)
@@ -117,14 +117,14 @@ def orientation(contents):
         contents: scalar string tensor, the bytes of a JPEG file.
 
     Returns:
-        Scalar int32, 1 (upright) to 8; 1 where the file says nothing or nonsense, or only behind a thousand
-        other segments.
+        Scalar int32, 1 (upright) to 8; 1 if the orientation is missing, invalid or behind more than a
+        thousand other segments.
     """
     data = tf.io.decode_raw(contents, tf.uint8)
     size = tf.size(data)
 
     def bytes_at(start, count):
-        # Zeros stand for what lies beyond the end, so a truncated header reads as "no orientation".
+        # Bytes beyond the end read as 0, so a truncated header means "no orientation".
         position = start + tf.range(count)
         inside = (position >= 0) & (position < size)
         values = tf.gather(data, tf.clip_by_value(position, 0, size - 1))
@@ -143,7 +143,7 @@ def orientation(contents):
         return (start < size) & (marker >= 0xFFC0) & (marker != 0xFFDA) & ~is_exif(start)
 
     def following(start):
-        # A marker may be preceded by any number of fill bytes.
+        # Any number of fill bytes may precede a marker.
         return [start + tf.where(number(start, 2) == 0xFFFF, 1, 2 + number(start + 2, 2))]
 
     def from_tiff(start):
@@ -171,7 +171,7 @@ def header(contents):
 
     Returns:
         `(height, width, orientation)`: the size as stored (not turned) and the EXIF orientation, 1 to 8; None
-        where the bytes hold no size (no image, or the header is longer than `contents`).
+        if the bytes hold no size (not an image, or the header is longer than `contents`).
     """
     try:
         if contents.startswith(JPEG):
@@ -235,7 +235,7 @@ def _tiff_orientation(tiff):
 
 
 def _number(contents, start, count, little=True):
-    """int64 scalar out of some bytes of a scalar string tensor; an error where it ends before them."""
+    """Read an int64 scalar from some bytes of a scalar string tensor; an error if it ends before them."""
     digits = tf.cast(tf.io.decode_raw(tf.strings.substr(contents, start, count), tf.uint8), tf.int64)
     weights = 256 ** tf.range(count, dtype=tf.int64)
     return tf.reduce_sum(digits * (weights if little else weights[::-1]))

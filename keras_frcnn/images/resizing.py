@@ -1,6 +1,6 @@
-"""The only resize and pad of the package.
+"""The only resizing and padding of the package.
 
-They are made of stock TensorFlow operations and run alike eagerly, inside tf.data and inside an exported
+They use stock TensorFlow operations and give the same result eagerly, inside tf.data and inside an exported
 SavedModel.
 
 Letters: B images, H height, W width, in pixels.
@@ -9,12 +9,12 @@ Letters: B images, H height, W width, in pixels.
 import numpy as np
 import tensorflow as tf
 
-# Sides are padded to multiples of this: the usual networks halve them five times.
+# Sides are padded to multiples of this, because the usual networks halve them five times.
 SIDE_MULTIPLE = 32
 
 
 def checked_image_size(image_size):
-    """A test-time size as two ints.
+    """Check a test-time size and return it as two ints.
 
     Args:
         image_size: `(short side, limit of the long side)`, pixels.
@@ -23,7 +23,7 @@ def checked_image_size(image_size):
         tuple of two ints.
 
     Raises:
-        ValueError: it is no such pair, or its limit is below the short side.
+        ValueError: `image_size` is not such a pair, or its limit is below the short side.
     """
     sides = tuple(int(side) for side in np.ravel(image_size))
     if len(sides) != 2 or not 0 < sides[0] <= sides[1]:
@@ -40,14 +40,15 @@ def resized_shape(height, width, image_size, rounding="exact"):
         height, width: pixels, Python ints or int tensors.
         image_size: `(short, long)`: the short side becomes `short`, unless the long side would exceed `long`;
             then the long side becomes `long`.
-        rounding: "exact", in whole numbers; or "float64" (torchvision), by a factor of 64-bit floats, which
-            makes about one image in sixty a pixel smaller.
+        rounding: "exact", integer arithmetic; or "float64" (torchvision), a float64 factor, which makes about
+            one image in sixty a pixel smaller.
 
     Returns:
-        `(height, width)`, rounded down and at least 1: int32 tensors, or ints where all is ints and exact.
+        `(height, width)`, rounded down and at least 1: ints if all arguments are ints and the rounding is
+        "exact", otherwise int32 tensors.
 
     Raises:
-        ValueError: another rounding.
+        ValueError: `rounding` is unknown.
 
     Example:
         >>> resized_shape(375, 500, (600, 1000))
@@ -60,7 +61,7 @@ def resized_shape(height, width, image_size, rounding="exact"):
         small, large = min(height, width), max(height, width)
         target, side = (short, small) if large * short <= long * small else (long, large)
         return max(height * target // side, 1), max(width * target // side, 1)
-    # 64 bits, because the product of two sides may not fit into 32.
+    # Use 64 bits, because the product of two sides may not fit into 32.
     height, width, short, long = (tf.cast(value, tf.int64) for value in (height, width, short, long))
     small, large = tf.minimum(height, width), tf.maximum(height, width)
     fits = large * short <= long * small
@@ -69,7 +70,7 @@ def resized_shape(height, width, image_size, rounding="exact"):
 
 
 def checked_rounding(rounding):
-    """A rounding of `resized_shape`.
+    """Check a rounding of `resized_shape` and return it.
 
     Raises:
         ValueError: there is no such rounding.
@@ -98,7 +99,7 @@ def canvas_side(image_size):
 
 
 def resize(image, shape):
-    """Resize bilinearly with half-pixel centres and without antialiasing.
+    """Resize bilinearly with half-pixel centers and without antialiasing.
 
     Args:
         image: `[H, W, 3]` or `[B, H, W, 3]`, any numeric dtype.
@@ -111,7 +112,7 @@ def resize(image, shape):
 
 
 def pad(image, height, width):
-    """Pad with zeros at the bottom and at the right.
+    """Pad with zeros at the bottom and on the right.
 
     Args:
         image: `[H, W, 3]` or `[B, H, W, 3]`, not larger than the result.

@@ -1,4 +1,4 @@
-"""The table of readers: the kinds of data sets, and the function that reads each."""
+"""Table of readers: the kinds of data sets and the function that reads each kind."""
 
 import typing
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from keras_frcnn.data.readers import coco, shapes, tfds, voc
 
 
 class Reader(typing.NamedTuple):
-    """How one kind of data set is named and read.
+    """Form and reading function of one kind of data set.
 
     Args:
-        form: what users write, such as "voc:ROOT@SPLIT"; for messages.
+        form: text that users write, such as "voc:ROOT@SPLIT"; for messages.
         read: function of the text after the kind and of the whole spec. It returns a `DetectionDataset`, or
-            None where the text has another form.
+            None if the text has another form.
     """
 
     form: str
@@ -25,13 +25,13 @@ def _shapes(text, spec):
 
 
 def _voc(text, spec):
-    # A folder may hold an @ in its name, a split cannot.
+    # Split at the last @: a folder name may contain one, a split cannot.
     root, _, split = text.rpartition("@")
     return voc.load(root, split, spec) if root and split else None
 
 
 def _coco(text, spec):
-    # The name of the image folder may hold an @ too.
+    # Look for ".json@" first: the name of the image folder may contain an @ too.
     instances, json, folder = text.partition(".json@")
     if not json:
         instances, _, folder = text.rpartition("@")
@@ -57,10 +57,10 @@ def register(name: str, reader: Callable[[str], DetectionDataset], form: str | N
     Args:
         name: the kind, such as "mine"; letters, digits, "-" and "_".
         reader: function of TEXT that returns a `DetectionDataset`.
-        form: what messages tell users to write; by default "NAME:TEXT".
+        form: text that messages tell users to write; by default "NAME:TEXT".
 
     Raises:
-        ValueError: the name is taken, or has other characters.
+        ValueError: the name is taken or has other characters.
 
     Example:
         >>> keras_frcnn.data.register("first", lambda text: keras_frcnn.data.load(f"shapes@{text}"))
@@ -79,7 +79,7 @@ def read(spec: str, default_split: str = "val") -> DetectionDataset:
 
     Args:
         spec: "KIND:TEXT"; see `keras_frcnn.data.load`.
-        default_split: the split meant by a bare "shapes".
+        default_split: the split that a bare "shapes" stands for.
 
     Raises:
         ValueError: the string names no set.
@@ -93,6 +93,6 @@ def read(spec: str, default_split: str = "val") -> DetectionDataset:
 
 
 def forms() -> str:
-    """The forms of all kinds, for messages."""
+    """List the forms of all kinds, for messages."""
     *most, last = (reader.form for reader in READERS.values())
     return f"{', '.join(most)} or {last}"

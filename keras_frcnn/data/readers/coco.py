@@ -17,15 +17,15 @@ def load(instances, folder, name=None):
     Args:
         instances: JSON file with `images`, `annotations` and `categories`. The classes are its categories in
             the order of their ids, whether or not they occur; the ids may have gaps.
-        folder: where the `file_name` of each image is looked up.
-        name: str, what messages call the set.
+        folder: folder with the `file_name` of each image.
+        name: str, name of the set in messages.
 
     Returns:
         DetectionDataset; `iscrowd` regions are marked `ignore`, images without annotations are kept.
 
     Raises:
         FileNotFoundError: the file, the folder or an image is missing.
-        ValueError: the file is no such JSON.
+        ValueError: the file is not COCO JSON.
     """
     folder = pathlib.Path(folder)
     name = name or f"coco:{instances}@{folder}"

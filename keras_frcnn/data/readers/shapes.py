@@ -1,7 +1,7 @@
 """Scenes of simple shapes, drawn on the fly: a data set with nothing to download.
 
 A scene shows up to eight textured objects of six classes on a textured background, among scraps of no class.
-What it shows depends on its index alone; the two splits have different indices.
+Its contents depend only on its index; the two splits have different indices.
 
 Shape letters: H height, W width of the scene or of an object, in pixels.
 """
@@ -24,19 +24,19 @@ MOST_SCRAPS = 4
 # Objects overlap in this share of the scenes, up to this IoU.
 CROWDED = 1 / 3
 MOST_OVERLAP = 0.5
-# Objects are tilted up to this angle either way.
+# Objects are tilted by up to this angle in either direction, radians.
 TILT = np.pi / 8
-# The share of the scraps that colour alone tells from objects.
+# Share of the scraps that color alone tells apart from objects.
 DULL_SCRAPS = 0.8
 EMPTY = 0.1
 GRAIN = 4
-# The first index and the number of scenes of each split.
+# First index and number of scenes of each split.
 SPLITS = {"train": (0, 2000), "val": (1_000_000, 200)}
 _SEED = 1504
 
 
 class Thing(typing.NamedTuple):
-    """Something in a scene: its silhouette, bool `[H, W]`, where it is, and its class (-1 for a scrap)."""
+    """A thing in a scene: its silhouette, bool `[H, W]`, its place and its class (-1 for a scrap)."""
 
     mask: np.ndarray
     x: int
@@ -49,13 +49,13 @@ def load(split, count=None):
 
     Args:
         split: `train` or `val`.
-        count: int, the number of scenes; by default 2000 and 200.
+        count: int, the number of scenes; by default 2000 for `train` and 200 for `val`.
 
     Returns:
         DetectionDataset of 320x256 images.
 
     Raises:
-        ValueError: no such split.
+        ValueError: there is no such split.
     """
     if split not in SPLITS:
         raise ValueError(f"shapes has no split {split!r}; it has {' and '.join(SPLITS)}.")
@@ -76,21 +76,21 @@ def load(split, count=None):
 
 
 def compose(index):
-    """Decide what a scene shows.
+    """Compose a scene.
 
     Args:
         index: int, the scene.
 
     Returns:
-        list of `Thing` in the order of drawing: the scraps, then the objects from large to small, so that
-        none is hidden. A silhouette touches all four sides of its mask.
+        list of `Thing` in drawing order: the scraps, then the objects from large to small, so that every
+        object stays visible. A silhouette touches all four sides of its mask.
     """
     rng = np.random.default_rng([_SEED, index, 0])
     scraps = [_place(rng, _scrap(rng), -1) for _ in range(rng.integers(MOST_SCRAPS + 1))]
     objects = []
     wanted = 0 if rng.random() < EMPTY else rng.integers(1, MOST_OBJECTS + 1)
     most_overlap = MOST_OVERLAP if rng.random() < CROWDED else 0.0
-    # A full scene may have no room left, so the attempts are counted, not the objects.
+    # Limit the attempts, because a full scene may have no room left.
     for _ in range(4 * wanted):
         if len(objects) == wanted:
             break
@@ -101,10 +101,10 @@ def compose(index):
     return scraps + sorted(objects, key=lambda thing: -thing.mask.size)
 
 
-# Room for both splits at their usual sizes, 2200 scenes: one less, and an epoch would push out its own.
+# Room for both splits at their usual sizes, 2200 scenes: an epoch must not evict its own scenes.
 @functools.lru_cache(maxsize=2304)
 def draw(index):
-    """Draw a scene, once: half a gigabyte keeps those of an epoch, which spares a third of a training step.
+    """Draw a scene, or return it from the cache, which takes half a GB and saves a third of a training step.
 
     Args:
         index: int.
@@ -131,7 +131,7 @@ def draw(index):
 @functools.cache
 def _grain():
     """Film grain of rising strength to cut pieces from: int16 `[GRAIN, 2H, 2W, 3]`."""
-    # Made once, because making it for each scene would take half of the time.
+    # Cached, because making it for each scene would take half of the time.
     noise = np.random.default_rng(_SEED).normal(size=[2 * HEIGHT, 2 * WIDTH, 3])
     return np.stack([np.round(2 * level * noise).astype(np.int16) for level in range(GRAIN)])
 
@@ -157,8 +157,7 @@ def _silhouette(rng, name):
     points = points * [stretch, 1 / stretch] @ _rotation(rng.uniform(-TILT, TILT))
     points -= points.min(0)
     extent = points.max(0)
-    # Sizes are spread evenly on a logarithmic scale. The filled shape has up to two pixels more than its
-    # outline.
+    # Sizes are uniform on a logarithmic scale. The filled shape has up to two pixels more than its outline.
     lowest, highest = SIDES[0] / extent.min(), (SIDES[1] - 2) / extent.max()
     points *= np.exp(rng.uniform(np.log(lowest), np.log(highest)))
     outlines = [points]
@@ -195,11 +194,11 @@ def _rotation(angle):
 
 
 def _fill(outlines):
-    """Fill outlines `[P, 2]` (x, y), the even-odd way, and cut the result to its extent."""
+    """Fill outlines `[P, 2]` (x, y) by the even-odd rule and crop the result to its extent."""
     low = outlines[0].min(0)
     width, height = np.ceil(outlines[0].max(0) - low).astype(int) + 1
     mask = np.zeros([height, width], np.uint8)
-    # OpenCV takes fixed-point coordinates, here with four binary digits.
+    # OpenCV takes fixed-point coordinates, here with four fractional bits.
     cv2.fillPoly(mask, [np.round((points - low) * 16).astype(np.int32) for points in outlines], 1, shift=4)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(bool)
@@ -219,7 +218,7 @@ def _iou(one, two):
 
 
 def _texture(rng, height, width, first, second):
-    """Blend two colours by a gradient, stripes, checks or noise: uint8 `[height, width, 3]`."""
+    """Blend two colors by a gradient, stripes, checks or noise: uint8 `[height, width, 3]`."""
     kind = rng.integers(4)
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
     if kind < 2:
@@ -229,7 +228,7 @@ def _texture(rng, height, width, first, second):
         if kind == 0:
             levels = (along * np.float32(255 / max(along.max(), 1))).astype(np.uint8)
         else:
-            # Casting to 8 bits wraps around, once a stripe.
+            # The cast to 8 bits wraps around once per stripe.
             phase = (along * np.float32(256 / rng.uniform(8, 24))).astype(np.int32).astype(np.uint8)
             levels = (phase < rng.integers(64, 128)) * np.uint8(255)
     elif kind == 2:
@@ -238,7 +237,7 @@ def _texture(rng, height, width, first, second):
     else:
         coarse = rng.integers(256, size=(height // 8 + 2, width // 8 + 2), dtype=np.uint8)
         levels = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    # A table of 256 blended colours is much quicker than blending every pixel.
+    # A table of 256 blended colors is much faster than blending every pixel.
     blends = first + np.arange(256)[:, None] / 255 * (second - first)
     return cv2.applyColorMap(levels, blends.astype(np.uint8)[:, None])
 
@@ -252,7 +251,7 @@ def _dull(rng):
 
 
 def _vivid(rng):
-    """Two related strong colours."""
+    """Two related strong colors."""
     hue = rng.random()
     value = rng.uniform(0.6, 1)
     first = _rgb(hue, rng.uniform(0.65, 1), value)

@@ -1,4 +1,4 @@
-"""Sets of TensorFlow Datasets that have boxes."""
+"""Detection sets of TensorFlow Datasets."""
 
 import os
 import tempfile
@@ -14,18 +14,18 @@ from keras_frcnn.images import headers
 
 
 def load(name, split, spec=None):
-    """Read a TFDS set, preparing it first where that has not been done.
+    """Read a TFDS set; download and prepare it first if necessary.
 
     Args:
-        name: str, the set and perhaps its configuration, for example `voc/2007`.
+        name: str, the set and optionally its configuration, for example `voc/2007`.
         split: str, for example `train+validation` or `train[:10%]`.
-        spec: str, what messages call the set.
+        spec: str, name of the set in messages.
 
     Returns:
         DetectionDataset; `is_difficult` and `is_crowd` objects are marked `ignore`.
 
     Raises:
-        ValueError: no such set or split, one without boxes, or tensorflow_datasets is not installed.
+        ValueError: there is no such set or split, it has no boxes, or tensorflow_datasets is not installed.
     """
     tfds = _library()
     spec = spec or f"tfds:{name}@{split}"
@@ -59,7 +59,7 @@ def load(name, split, spec=None):
 
 
 class Spool:
-    """Encoded images kept in one temporary file, so that any of them can be had at any time."""
+    """Encoded images in one temporary file, for random access."""
 
     def __init__(self):
         self._file = tempfile.TemporaryFile()
@@ -84,7 +84,7 @@ class Spool:
     def _read(self, index):
         self._file.flush()
         start, end = self._ends[index : index + 2]
-        # Unlike seek and read, this is safe when several threads read at once.
+        # Unlike seek and read, pread is safe when several threads read at once.
         return os.pread(self._file.fileno(), end - start, start), self._names[index]
 
 
@@ -104,7 +104,7 @@ def _record(example, index, file, check):
     objects = example["objects"]
     y1, x1, y2, x2 = np.reshape(objects["bbox"], [-1, 4]).astype(np.float64).T
     boxes = np.stack([x1 * width, y1 * height, x2 * width, y2 * height], axis=-1)
-    # TFDS does not turn its images, so its boxes refer to the image as it is stored.
+    # TFDS does not rotate its images, so its boxes refer to the image as stored.
     if orientation >= 5:
         height, width = width, height
     boxes = images.turn_boxes_upright(boxes, orientation, height, width)

@@ -1,9 +1,9 @@
-"""Bringing stated sizes and boxes in line with the image files, of which only the header is read."""
+"""Check annotated sizes and boxes against the image files; only the file headers are read."""
 
 from keras_frcnn import images
 from keras_frcnn.images import headers
 
-# Enough for nearly every header; a longer one costs a second look at the file.
+# Bytes that hold nearly every header; a longer header costs a second read.
 _PREFIX = 65536
 
 
@@ -14,10 +14,10 @@ def read_header(path):
         path: the file.
 
     Returns:
-        `(height, width, orientation)` as `headers.header` gives them.
+        `(height, width, orientation)` as `headers.header` returns them.
 
     Raises:
-        ValueError: the file is no image.
+        ValueError: the file is not an image.
     """
     with open(path, "rb") as file:
         contents = file.read(_PREFIX)
@@ -30,16 +30,16 @@ def read_header(path):
 
 
 def upright_boxes(path, size, boxes, annotation):
-    """Carry boxes to the upright image, whichever way up it was annotated.
+    """Map boxes to the upright image, whether they were annotated on the stored or the upright one.
 
     Args:
         path: the image file.
         size: `(height, width)` that the annotation states, or None.
         boxes: NumPy `[M, 4]` xyxy in pixels of the image of that size.
-        annotation: what messages call the annotation.
+        annotation: name of the annotation in messages.
 
     Returns:
-        `(height, width, boxes)`: size of the upright image and the boxes in it.
+        `(height, width, boxes)`: size of the upright image and its boxes.
 
     Raises:
         ValueError: the image has another size.

@@ -1,4 +1,4 @@
-"""Folders laid out like VOCdevkit: JPEGImages, Annotations, ImageSets/Main."""
+"""Folders with the layout of VOCdevkit: JPEGImages, Annotations, ImageSets/Main."""
 
 import pathlib
 import xml.etree.ElementTree as ElementTree
@@ -17,18 +17,20 @@ def load(root, split, name=None):
     """Read a VOC-like folder.
 
     Args:
-        root: folder with JPEGImages, Annotations and ImageSets/Main. A `labels.txt` in it, one class a line,
-            gives the classes and their order; without it they are those of all annotations, sorted.
+        root: folder with JPEGImages, Annotations and ImageSets/Main. An optional `labels.txt` in it, one
+            class per line, gives the classes and their order; by default, the sorted classes of all
+            annotations.
         split: str, the name of a list in ImageSets/Main.
-        name: str, what messages call the set.
+        name: str, name of the set in messages.
 
     Returns:
-        DetectionDataset; `difficult` objects are marked `ignore`. Objects whose corners are equal in x or y,
-        to the letter of VOC one pixel wide, are taken for slips of the annotator and dropped with a warning.
+        DetectionDataset; `difficult` objects are marked `ignore`. Objects whose corners are equal in x or y
+        count as annotation errors and are dropped with a warning, although VOC's convention makes them one
+        pixel wide.
 
     Raises:
-        FileNotFoundError: no such folder, split, annotation or image.
-        ValueError: an annotation that cannot be read.
+        FileNotFoundError: the folder, the split, an annotation or an image is missing.
+        ValueError: an annotation cannot be read.
     """
     root = pathlib.Path(root)
     name = name or f"voc:{root}@{split}"
@@ -79,7 +81,7 @@ def read_annotation(file):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no VOC annotation.
+        ValueError: the file is not a VOC annotation.
     """
     try:
         tree = ElementTree.parse(file).getroot()
@@ -90,7 +92,7 @@ def read_annotation(file):
     except ElementTree.ParseError as error:
         raise ValueError(f"{file} is not readable as XML ({error}); repair or remove it.") from None
     names, boxes, difficult = [], [], []
-    # Only direct children: the parts of a VOC person are objects without being any of the classes.
+    # Read direct children only: the parts of a VOC person are nested objects outside the classes.
     for index, item in enumerate(tree.findall("object")):
         try:
             names.append(item.findtext("name").strip())
@@ -100,7 +102,7 @@ def read_annotation(file):
             raise ValueError(
                 f"Object {index} of {file} lacks a name or a bndbox of four numbers; repair or remove it."
             ) from None
-        # Counted from 1 with both ends included, to counted from 0 and half-open.
+        # Convert 1-based inclusive corners to 0-based half-open ones.
         shift = float(corners[0] < corners[2] and corners[1] < corners[3])
         boxes.append([corners[0] - shift, corners[1] - shift, corners[2], corners[3]])
     try:
@@ -123,7 +125,7 @@ def _ids(root, split):
 
 
 def _class_names(root, annotations):
-    """The classes of the whole folder; what had to be read for that is kept in `annotations`."""
+    """The classes of the whole folder; annotations read on the way are stored in `annotations`."""
     file = root / "labels.txt"
     if file.is_file():
         return read_labels(file)
@@ -133,7 +135,7 @@ def _class_names(root, annotations):
 
 
 def read_labels(file):
-    """The class names in a `labels.txt`, one a line."""
+    """Read the class names in a `labels.txt`, one per line."""
     names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"{file} must hold one class name a line, each once.")
