@@ -50,7 +50,7 @@ def test_inference_by_hand(cascade, image_of):
 
 
 def test_each_stage_trains_on_the_boxes_of_the_one_before(cascade, make_batches, monkeypatch):
-    """With the RoIs of each stage watched: foreground from 0.5, 0.6 and 0.7, none of the first stage's boxes."""
+    """Foreground is from 0.5, 0.6 and 0.7 on, and no stage gets the boxes of the first."""
     x, y = next(iter(make_batches(1)))
     seen = []
     for stage in cascade.stages:
