@@ -18,7 +18,7 @@ __all__ = ["Functional", "XSpace", "callbacks_before", "for_xla", "layers_inside
 Functional = Functional
 
 # The message of a profile's file. TensorFlow writes such files and has no public reader of them.
-XSpace = xplane_pb2.XSpace
+XSpace = xplane_pb2.XSpace  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def for_xla():

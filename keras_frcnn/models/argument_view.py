@@ -1,5 +1,7 @@
 """Arguments of a constructor as attributes of the model."""
 
+from typing import Any
+
 
 class ArgumentView:
     """Read-only view of an argument in a detector's `arguments`, as an attribute of its class.
@@ -20,7 +22,7 @@ class ArgumentView:
         self.attribute = name
         self.name = self.name or name
 
-    def __get__(self, model, owner=None):
+    def __get__(self, model, owner=None) -> Any:
         if model is None:
             return self
         return self.read(model.arguments[self.name]) if self.name in model.arguments else self.default

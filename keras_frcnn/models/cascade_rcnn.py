@@ -82,24 +82,24 @@ class CascadeRCNN(ProposingDetector):
     ):
         names = ("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "proposal_recall")
         super().__init__(class_names, backbone, backbone_weights, arguments, names)
-        info, arguments = self.backbone_info, self.arguments
+        info, values = self.backbone_info, self.arguments
         numbers = ("cascade_ious", "cascade_coder_weights", "cascade_loss_weights")
-        if len({len(arguments[name]) for name in numbers}) != 1:
+        if len({len(values[name]) for name in numbers}) != 1:
             raise ValueError(f"{', '.join(numbers)} have different lengths; give one of each for each stage.")
-        self.head_names = tuple(f"head{stage}" for stage in range(1, len(arguments["cascade_ious"]) + 1))
+        self.head_names = tuple(f"head{stage}" for stage in range(1, len(values["cascade_ious"]) + 1))
         with self.dtype_scope():
-            self.rpn = region_proposal_network(info, arguments)
-            self.roi_pooling = roi_pooling(info, arguments)
+            self.rpn = region_proposal_network(info, values)
+            self.roi_pooling = roi_pooling(info, values)
             shape = self.roi_pooling.roi_shape(info.channels)
             for name in self.head_names:
                 head = detection_head(
                     info,
-                    arguments,
+                    values,
                     len(self.class_names),
                     shape,
                     name,
                     class_agnostic=True,
-                    convs=arguments["head_convs"],
+                    convs=values["head_convs"],
                 )
                 setattr(self, name, head)
         self.finish_assembly()

@@ -23,17 +23,16 @@ def compress(model, ranks=(1024, 256)):
         >>> small = compress(keras.saving.load_model("vgg16.keras"))
         >>> small.save("vgg16_svd.keras")
     """
-    head, *_ = model.detection_heads or [None]
-    dense = head.dense_layers if head else []
-    if not dense:
+    heads = [head for head in model.detection_heads if head.dense_layers]
+    if not heads:
         raise ValueError(
             f"{type(model).__name__} has no fully connected layers in its head; there is nothing to compress."
         )
-    if any(head.ranks):
+    if any(heads[0].ranks):
         raise ValueError("The fully connected layers are factored already; compress the model from before.")
-    if len(ranks) != len(dense):
-        raise ValueError(f"ranks {tuple(ranks)} do not fit the {len(dense)} layers; give one each.")
-    shapes = [layer.kernel.shape for layer in dense]
+    shapes = [layer.kernel.shape for layer in heads[0].dense_layers]
+    if len(ranks) != len(shapes):
+        raise ValueError(f"ranks {tuple(ranks)} do not fit the {len(shapes)} layers; give one each.")
     ranks = [
         int(rank) if rank and rank * (rows + columns) < rows * columns else None
         for rank, (rows, columns) in zip(ranks, shapes)

@@ -2,6 +2,7 @@
 
 import functools
 import typing
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from keras_frcnn import images
@@ -46,7 +47,7 @@ def entries(group: type) -> dict[str, Entry]:
     return {name: Entry(*typing.get_args(hint)) for name, hint in hints.items()}
 
 
-def resolve(group, given, backbone: Backbone, own=MappingProxyType({})):
+def resolve(group: type, given: Mapping, backbone: Backbone, own: Mapping = MappingProxyType({})) -> Mapping:
     """Give each argument of a constructor its value.
 
     Args:

@@ -32,7 +32,7 @@ class Detector(SavedDetector):
     Attributes:
         arguments: read-only mapping from every argument of the constructor to its value.
         backbone: `keras.Model`, the network that makes the features.
-        backbone_info: `Backbone`, what else is known of it.
+        backbone_info: `Backbone`, which holds its strides, stages and defaults.
     """
 
     argument_group: type  # TypedDict of `arguments.py`, which the decorator `takes` sets
@@ -121,7 +121,7 @@ class Detector(SavedDetector):
     # What a method does before and after `fit`; most do nothing.
 
     def prepare_training(self, dataset, flip=0.5):
-        """Measure what training needs to know of the training set.
+        """Measure what training needs to know about the training set.
 
         Args:
             dataset: `DetectionDataset`, the one that `fit` gets batches of.
@@ -133,8 +133,8 @@ class Detector(SavedDetector):
 
         Args:
             dataset: `DetectionDataset`, the one that `fit` had.
-            folder: for what the stages keep on disk.
-            progress: function that hears after each image how many are through, and how many will be.
+            folder: path where the stages keep files.
+            progress: function that is called after each image with the number done and the total.
         """
 
     def features(self, images, image_shapes, training):
@@ -189,7 +189,7 @@ class Detector(SavedDetector):
         )
 
     def make_train_function(self, force=False):
-        # Built while the step is traced, its variables would leave copies of the weights in the graph.
+        # Build the optimizer before tracing, or the graph keeps a copy of every weight.
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
         return super().make_train_function(force)
@@ -205,7 +205,7 @@ class Detector(SavedDetector):
             loss, logs = self._loss_and_logs(data, training=True)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_variables)
-        # Else the optimizer's first products, as large as the weights, would wait in memory all the step.
+        # Wait for all gradients first; otherwise the optimizer's temporaries stay in memory during the step.
         ready = [gradient for gradient in gradients if gradient is not None]
         with tf.control_dependencies(ready), tf.name_scope("update"):
             self.optimizer.apply(gradients, self.trainable_variables)
@@ -217,7 +217,7 @@ class Detector(SavedDetector):
 
     @property
     def metrics(self):
-        # Without the tracker that Keras adds for the loss, which is among these.
+        # These include the loss, so Keras's own loss tracker is left out.
         return list(self._figures)
 
     def _loss_and_logs(self, data, training):

@@ -70,17 +70,17 @@ class FastRCNN(ExternalProposals):
         names = ("class_loss", "box_loss", "proposal_recall")
         super().__init__(class_names, backbone, backbone_weights, arguments, names)
         self.check_pyramid()
-        info, arguments = self.backbone_info, self.arguments
+        info, values = self.backbone_info, self.arguments
         with self.dtype_scope():
-            self.roi_pooling = roi_pooling(info, arguments)
+            self.roi_pooling = roi_pooling(info, values)
             self.head = detection_head(
                 info,
-                arguments,
+                values,
                 len(self.class_names),
                 self.roi_pooling.roi_shape(info.channels),
                 normalised=True,
-                class_agnostic=arguments["class_agnostic"],
-                convs=arguments["head_convs"],
+                class_agnostic=values["class_agnostic"],
+                convs=values["head_convs"],
             )
         self.finish_assembly()
 

@@ -80,18 +80,18 @@ class FasterRCNN(ProposingDetector):
     ):
         names = ("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "proposal_recall")
         super().__init__(class_names, backbone, backbone_weights, arguments, names)
-        info, arguments = self.backbone_info, self.arguments
+        info, values = self.backbone_info, self.arguments
         with self.dtype_scope():
-            self.rpn = region_proposal_network(info, arguments)
-            self.roi_pooling = roi_pooling(info, arguments)
+            self.rpn = region_proposal_network(info, values)
+            self.roi_pooling = roi_pooling(info, values)
             self.head = detection_head(
                 info,
-                arguments,
+                values,
                 len(self.class_names),
                 self.roi_pooling.roi_shape(info.channels),
-                class_agnostic=arguments["class_agnostic"],
-                convs=arguments["head_convs"],
-                background_box=arguments["head_background_box"],
+                class_agnostic=values["class_agnostic"],
+                convs=values["head_convs"],
+                background_box=values["head_background_box"],
             )
         self.finish_assembly()
 

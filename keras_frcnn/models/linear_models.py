@@ -3,16 +3,19 @@
 Letters: N examples, D features, T targets.
 """
 
+from typing import Any
+
 import numpy as np
 
 # Negatives enter at or above the margin and leave when well below it (R-CNN's released code).
 HARD, EASY = -1.0001, -1.2
-# The SVM is trained anew when so many negatives have come in.
+# New negatives after which the SVM is trained again.
 NEW_NEGATIVES = 2000
 POSITIVE_WEIGHT = 2.0
 BIAS_SCALE = 10.0
-# Of the ridge: one example to so many features is few; rows of a matrix that are worked on at a time.
+# Ridge: it keeps raw examples while there are at most D / FEW.
 FEW = 8
+# Matrix rows handled at a time.
 BLOCK = 2048
 
 
@@ -52,22 +55,21 @@ class HardNegativeSVM:
         """
         if not len(self.positives):
             return np.zeros(self.positives.shape[1], np.float32), -10.0
-        if self._model is None or sum(map(len, self._new)):
-            self._train()
-        weights, offset = self._model
+        weights, offset = self._train() if self._model is None or sum(map(len, self._new)) else self._model
         return (weights * self.scale).astype(np.float32), float(offset)
 
     def _train(self):
         negatives = np.concatenate([self._kept, *self._new])
-        self._model = _fit(self.positives, negatives, self.c, self.seed)
-        self._kept, self._new = negatives[_margins(self._model, negatives) >= EASY], []
+        model = self._model = _fit(self.positives, negatives, self.c, self.seed)
+        self._kept, self._new = negatives[_margins(model, negatives) >= EASY], []
+        return model
 
 
 class Ridge:
     """Least squares with an L2 penalty, the offset left free, on examples that come in parts.
 
-    Examples are kept while they are few beside the features; then only their products are, `[D, D]` in
-    float64: 5 GB for the 7 × 7 × 512 features of VGG16, and as much again while the system is solved.
+    Raw examples are kept while they are few compared with the features, and only their products `[D, D]`,
+    float64, afterwards: 5 GB for the 7 × 7 × 512 features of VGG16, and as much again while the system is solved.
 
     Args:
         penalty: λ.
@@ -144,7 +146,7 @@ def svm_class():
 def _fit(positives, negatives, c, seed):
     if not len(negatives):
         return np.zeros(positives.shape[1]), 1.0
-    svm = svm_class()(
+    svm: Any = svm_class()(
         C=c,
         loss="hinge",
         class_weight={1: POSITIVE_WEIGHT, 0: 1.0},

@@ -164,7 +164,7 @@ class ProposalStage:
         return {"rpn_class_loss": class_loss, "rpn_box_loss": self.box_loss_weight * box_loss}
 
     def _locations(self, objectness):
-        """What divides the box loss in place of the sampled anchors: the cells of all maps and images."""
+        """The divisor of the box loss in place of the sampled anchors: the cells of all maps and images."""
         if self.box_normalizer == "sampled":
             return None
         batch, anchors = tf.unstack(tf.shape(objectness))

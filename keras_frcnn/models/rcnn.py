@@ -74,20 +74,20 @@ class RCNN(StagedTraining):
     ):
         names = ("class_loss", "proposal_recall")
         super().__init__(class_names, backbone, backbone_weights, arguments, names)
-        info, arguments = self.backbone_info, self.arguments
-        self.shrink = _shrink(info, arguments)
+        info, values = self.backbone_info, self.arguments
+        self.shrink = _shrink(info, values)
         with self.dtype_scope():
             # Pixels are features of stride 1: warping is RoIAlign with one sample a bin.
-            self.warp = RoIAlign(arguments["warp_size"], strides=(1,), samples=1, name="warp")
+            self.warp = RoIAlign(values["warp_size"], strides=(1,), samples=1, name="warp")
             self.warp.build((None, None, None, 3), (None, None, 4))
-            shape = (arguments["pool_size"], arguments["pool_size"], info.channels)
+            shape = (values["pool_size"], values["pool_size"], info.channels)
             self.head = detection_head(
                 info,
-                arguments,
+                values,
                 len(self.class_names),
                 shape,
                 boxes_from="pooled",
-                class_agnostic=arguments["class_agnostic"],
+                class_agnostic=values["class_agnostic"],
             )
         self.assemble_linear_models()
         self.finish_assembly()

@@ -83,25 +83,25 @@ class SPPNet(StagedTraining):
         names = ("class_loss", "proposal_recall")
         super().__init__(class_names, backbone, backbone_weights, arguments, names)
         self.check_pyramid()
-        info, arguments = self.backbone_info, self.arguments
+        info, values = self.backbone_info, self.arguments
         self.backbone.trainable = False
         with self.dtype_scope():
             self.roi_pooling = SpatialPyramidPooling(
-                arguments["pool_levels"],
+                values["pool_levels"],
                 info.strides,
-                corners=arguments["pool_corners"],
-                offset=arguments["pool_offset"],
+                corners=values["pool_corners"],
+                offset=values["pool_offset"],
                 name="roi_pooling",
             )
             self.roi_pooling.build((None, None, None, info.channels), (None, None, 4))
             shape = self.roi_pooling.roi_shape(info.channels)
             self.head = detection_head(
                 info,
-                arguments,
+                values,
                 len(self.class_names),
                 shape,
                 boxes_from="pooled",
-                class_agnostic=arguments["class_agnostic"],
+                class_agnostic=values["class_agnostic"],
             )
         self.assemble_linear_models()
         self.finish_assembly()

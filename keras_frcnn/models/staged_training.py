@@ -23,7 +23,7 @@ from keras_frcnn.sampling import IGNORE_COVER
 
 CLASSIFIERS = ("softmax", "svm")
 
-# What says nothing of the features of regions.
+# Arguments that do not affect cached features; left out of the cache key.
 NO_FEATURES = (
     "name",
     "backbone",
@@ -127,7 +127,7 @@ class StagedTraining(ExternalProposals):
         Args:
             dataset: `DetectionDataset` with proposals, the one that `fit` had.
             folder: for the cache, one file an image; a file that this model made is not made again.
-            progress: function that hears after each image how many are cached, and how many will be.
+            progress: function that is called after each image with the number cached and the total.
         """
         files = self.cache_features(dataset, folder, progress)
         if self.arguments["classifier"] == "svm":
@@ -172,7 +172,7 @@ class StagedTraining(ExternalProposals):
         if self.head.network is not None:
             layers.append(self.head.network)
         for weight in itertools.chain(*(layer.get_weights() for layer in layers)):
-            digest.update(np.ascontiguousarray(weight))
+            digest.update(np.ascontiguousarray(weight).data)
         return digest.digest()
 
     def _regions_of(self, image, record, proposals, drawn):
