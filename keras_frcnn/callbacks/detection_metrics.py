@@ -1,4 +1,4 @@
-"""Average precision at the end of the epochs of `fit`."""
+"""Average precision at the end of epochs of `fit`."""
 
 import warnings
 
@@ -10,20 +10,20 @@ NAMES = ("voc07_ap50", "voc_ap50", "coco_ap", "coco_ap50", "coco_ap75")
 
 
 class DetectionMetrics(keras.callbacks.Callback):
-    """Scores the model on a data set and adds the scores to the logs of the epoch.
+    """Score the model on a data set and add the scores to the epoch's logs.
 
     The logs get `val_voc07_ap50`, `val_voc_ap50`, `val_coco_ap`, `val_coco_ap50` and `val_coco_ap75`,
     fractions of 1 (see `keras_frcnn.evaluation.evaluate`), for History, the progress bar and the callbacks
-    after this one. Put it first: the callbacks before it do not see the scores, and it warns where one of
-    them wants them.
+    after this one. Put this callback first: earlier callbacks do not see the scores, and it warns if one of
+    them needs the scores.
 
     Args:
-        dataset: `DetectionDataset`, as `keras_frcnn.data.load` gives it; not its batches.
-        every: int, score after the first epoch of a `fit`, then after every so many, and after the last.
+        dataset: `DetectionDataset`, as returned by `keras_frcnn.data.load`; not its batches.
+        every: int, score after the first epoch of a `fit`, then every this many epochs, and after the last.
         progress: see `keras_frcnn.evaluation.evaluate`.
 
     Attributes:
-        results: dict, all that the last evaluation gave; None before the first.
+        results: dict, all results of the last evaluation; None before the first.
 
     Raises:
         ValueError: `dataset` is not a data set, or `every` is below 1.
@@ -61,7 +61,7 @@ class DetectionMetrics(keras.callbacks.Callback):
             )
 
     def on_epoch_end(self, epoch, logs=None):
-        # The first epoch too, for CSVLogger takes its columns from there.
+        # Score the first epoch too, because CSVLogger takes its columns from it.
         due = self._epochs % self.every == 0 or epoch + 1 == self.params.get("epochs")
         self._epochs += 1
         if not due:

@@ -1,4 +1,4 @@
-"""Progress in lines: one an epoch, and one in ten seconds while something takes long."""
+"""Progress as printed lines: one per epoch, and one every ten seconds during long tasks."""
 
 import sys
 import time
@@ -10,10 +10,9 @@ SHOWN = ("loss", "val_loss", "proposal_recall", "val_voc_ap50")
 
 
 class EpochLines(keras.callbacks.Callback):
-    """Print one line after each epoch: the losses, the score, the time gone and the time left.
+    """Print one line after each epoch: the losses, the score, the elapsed time and the time left.
 
-    The running epoch has a line too: on a terminal one that counts the steps, elsewhere a new one every ten
-    seconds.
+    The running epoch has a line too: a step counter on a terminal, a new line every ten seconds elsewhere.
     """
 
     def on_train_begin(self, logs=None):
@@ -45,7 +44,7 @@ class EpochLines(keras.callbacks.Callback):
         self._shown = time.monotonic()
         elapsed = time.monotonic() - self._started
         clocks = f"[{clock(elapsed)} gone, {clock(elapsed / done - elapsed)} left]"
-        # The line before it is overwritten to its end.
+        # Overwrite the whole previous line.
         begin = "\r\x1b[K" if sys.stdout.isatty() else ""
         print(
             f"{begin}epoch {self._epoch + 1}/{self.params['epochs']}  {text}  {clocks}", end=end, flush=True
@@ -53,10 +52,10 @@ class EpochLines(keras.callbacks.Callback):
 
 
 class ImageLines:
-    """Print how many images of a long task are done, a line in ten seconds; nothing of a shorter one.
+    """Print how many images of a task are done, one line every ten seconds; nothing for shorter tasks.
 
     Args:
-        task: what to call it. It may be done several times, one after the other.
+        task: str, name of the task, which may run several times in a row.
     """
 
     def __init__(self, task="proposals"):
@@ -76,5 +75,5 @@ class ImageLines:
 
 
 def clock(seconds):
-    """Seconds as minutes and seconds, `3:07`."""
+    """Format seconds as minutes and seconds, such as `3:07`."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,4 +1,4 @@
-"""What a training run leaves behind, safe against a pulled plug."""
+"""Files of a training run, which stay intact even after a power failure."""
 
 import math
 from pathlib import Path
@@ -11,11 +11,11 @@ from keras_frcnn.files import replacing
 class RunFolder(keras.callbacks.Callback):
     """Keep the model after every epoch as `last.keras`, and the best one as `best.keras`.
 
-    A run that is stopped at any moment leaves whole files.
+    The files are complete no matter when the run stops.
 
     Args:
-        folder: of the run; made if missing.
-        monitor: entry of the logs that says which epoch is best; without it only `last.keras` is kept.
+        folder: folder of the run; created if missing.
+        monitor: log entry that selects the best epoch; without it, only `last.keras` is kept.
     """
 
     def __init__(self, folder, monitor=None):
@@ -28,7 +28,7 @@ class RunFolder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}
         if not math.isfinite(logs.get("loss", 0.0)):
-            return  # the file of the epoch before is worth more than weights that are not numbers
+            return  # keep the file of the previous epoch instead of saving weights that are not finite
         save(self.model, self.folder / "last.keras")
         score = logs.get(self.monitor)
         if score is not None and score > self.best:
@@ -37,7 +37,7 @@ class RunFolder(keras.callbacks.Callback):
 
 
 def save(model, path):
-    """Write a model as it is; a file of this name is replaced at once, or not at all.
+    """Save a model; an existing file is replaced completely, or not at all.
 
     Args:
         model: `keras.Model`.

@@ -1,4 +1,4 @@
-"""`python -m keras_frcnn convert`: another library's weights as a .keras file, once and for all."""
+"""`python -m keras_frcnn convert`: convert another library's weights to a .keras file."""
 
 import dataclasses
 import sys
@@ -15,7 +15,7 @@ from keras_frcnn.weights.torchvision_names import current_name, detector_tensors
 
 @dataclasses.dataclass(frozen=True)
 class Conversion:
-    """Make a detector of a file of weights, save it, and tell what became of every tensor."""
+    """Build a detector from a weights file, save it, and report what became of every tensor."""
 
     library: tyro.conf.Positional[Literal["torchvision"]]
     """Where the file is from."""
@@ -36,7 +36,7 @@ def main(arguments=None):
     """Run the command.
 
     Args:
-        arguments: list of words; by default those of the process.
+        arguments: list of command-line arguments; by default those of the process.
 
     Returns:
         The `FasterRCNN`.
@@ -57,7 +57,7 @@ def main(arguments=None):
 
 
 def _table(state, model):
-    """A line for every tensor of a file, and their number."""
+    """Format a line for every tensor of a file, and their number."""
     known = {tensor.name: tensor for tensor in detector_tensors(model)}
     rows = [("tensor", "shape", "variable", "shape")]
     for name, array in state.items():

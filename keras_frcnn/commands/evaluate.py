@@ -1,4 +1,4 @@
-"""`python evaluate.py`: the scores of a detector by the rules of PASCAL VOC and COCO."""
+"""`python evaluate.py`: score a detector by the rules of PASCAL VOC and COCO."""
 
 import dataclasses
 import sys
@@ -34,13 +34,13 @@ def main(arguments=None):
     """Run the command.
 
     Args:
-        arguments: list of words; by default those of the process.
+        arguments: list of command-line arguments; by default those of the process.
 
     Returns:
         The dict from `evaluation.evaluate`.
     """
     run = tyro.cli(Evaluation, args=sys.argv[1:] if arguments is None else list(arguments))
-    # Before the minutes of work, not after them.
+    # Check all inputs before the minutes of work.
     dataset = data.load(list(run.data))
     detector = load_detector(run.model)
     if run.proposals:

@@ -1,4 +1,4 @@
-"""`python -m keras_frcnn export`: the next version of a model in the folder that a server watches."""
+"""`python -m keras_frcnn export`: write a model's next version into the folder that a server watches."""
 
 import dataclasses
 import sys
@@ -16,7 +16,7 @@ from keras_frcnn.export.saved_model import MAX_BYTES, MAX_PIXELS
 
 @dataclasses.dataclass(frozen=True)
 class Export:
-    """Write a model as a SavedModel for TF-Serving: a new numbered version, complete or not there at all."""
+    """Write a model as a SavedModel for TF-Serving: a new numbered version, complete or not at all."""
 
     model: Path
     """A .keras file."""
@@ -45,7 +45,7 @@ def main(arguments=None):
     """Run the command.
 
     Args:
-        arguments: list of words; by default those of the process.
+        arguments: list of command-line arguments; by default those of the process.
 
     Returns:
         `Path` of the version.

@@ -14,7 +14,7 @@ from keras_frcnn.commands.pictures import Pictures
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """Find objects in image files: pictures with the detections drawn in, and a line for each image."""
+    """Find objects in image files; draw the detections, and print a line for each image."""
 
     images: tyro.conf.Positional[tuple[Path, ...]]
     """Image files, or folders of them."""
@@ -32,10 +32,10 @@ class Prediction:
 def main(arguments=None):
     """Run the command.
 
-    An image that cannot be read is named and skipped; the process then ends with status 1.
+    An image that cannot be read is reported and skipped; the process then ends with status 1.
 
     Args:
-        arguments: list of words; by default those of the process.
+        arguments: list of command-line arguments; by default those of the process.
 
     Returns:
         The dict that `--json` writes, see `Pictures.finish`.

@@ -1,4 +1,4 @@
-"""`python -m keras_frcnn profile`: where the time of a training step and of an inference goes."""
+"""`python -m keras_frcnn profile`: measure where the time of a training step and an inference goes."""
 
 import dataclasses
 import sys
@@ -19,7 +19,7 @@ from keras_frcnn.models import Detector, FasterRCNN
 class Profile:
     """Print where the time of a training step and of an inference goes, and keep a trace for TensorBoard.
 
-    On a CPU: with a GPU the table shows what the host does, and only the trace what the device does.
+    The table is for CPUs: with a GPU it covers only the host, and the trace alone shows the device.
     """
 
     model: Path | None = None
@@ -46,7 +46,7 @@ def main(arguments=None):
     """Run the command.
 
     Args:
-        arguments: list of words; by default those of the process.
+        arguments: list of command-line arguments; by default those of the process.
 
     Returns:
         The dict from `profiling.profile`.

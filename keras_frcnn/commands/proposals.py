@@ -1,4 +1,4 @@
-"""`python -m keras_frcnn proposals`: the proposals of a data set on disk, and how many objects they reach."""
+"""`python -m keras_frcnn proposals`: write the proposals of a data set, and measure their recall."""
 
 import dataclasses
 import hashlib
@@ -43,7 +43,7 @@ def main(arguments=None):
     """Run the command.
 
     Args:
-        arguments: list of words; by default those of the process.
+        arguments: list of command-line arguments; by default those of the process.
 
     Returns:
         The dict from `evaluation.proposal_recall.recall_curve`.
@@ -55,7 +55,7 @@ def main(arguments=None):
     dataset = data.load(list(run.data))
     propose = _proposer(run)
     _settle(run, len(dataset))
-    # A network spreads each image over all cores by itself.
+    # A network already uses all cores for each image.
     proposals.write(run.output, dataset, propose, 1 if run.model else run.workers, ImageLines())
 
     found = proposals.load(run.output)
@@ -69,22 +69,22 @@ def main(arguments=None):
 
 
 def _proposer(run):
-    """A function from an image to its proposals."""
+    """Return a function from an image to its proposals."""
     if run.model is None:
         return lambda image: selective_search(image, run.mode, run.top)
     model = load_detector(run.model)
     if not hasattr(model, "propose"):
         raise ValueError(f"{run.model} has no RPN; give a .keras file of an RPN or a FasterRCNN.")
-    # At test an RPN gives few; in training as many as selective search would.
+    # At test time an RPN returns few proposals; in training, as many as selective search.
     many = run.top > model.arguments["rpn_post_nms"][1]
     return lambda image: model.propose(image, run.top, training=many)["boxes"]
 
 
 def _settle(run, images):
-    """Note in the folder what its proposals depend on; refuse one whose proposals were made otherwise."""
+    """Record the settings of the proposals in their folder; reject a folder with other settings."""
     settings = {"data": list(run.data), "images": images, "top": run.top}
     if run.model:
-        # The contents, for the next training run may write other weights to the same name.
+        # Hash the contents, because the next training run may write other weights to the same name.
         with open(run.model, "rb") as file:
             settings["model"] = hashlib.file_digest(file, "sha256").hexdigest()
     else:

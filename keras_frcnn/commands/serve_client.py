@@ -15,7 +15,7 @@ from keras_frcnn.export.client import ServingClient
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """Send image files to TF-Serving: pictures with the detections drawn in, and a line for each image."""
+    """Send image files to TF-Serving; draw the detections, and print a line for each image."""
 
     images: tyro.conf.Positional[tuple[Path, ...]]
     """Image files, or folders of them."""
@@ -40,10 +40,10 @@ class Request:
 def main(arguments=None):
     """Run the command.
 
-    An image that the server cannot read is named and skipped; the process then ends with status 1.
+    An image that the server cannot read is reported and skipped; the process then ends with status 1.
 
     Args:
-        arguments: list of words; by default those of the process.
+        arguments: list of command-line arguments; by default those of the process.
 
     Returns:
         The dict that `--json` writes, see `Pictures.finish`.
@@ -87,7 +87,7 @@ def _read_labels(file):
 
 
 def _read(pictures, files):
-    """The bytes of those files that there are."""
+    """Read the bytes of the files; skip those that cannot be read."""
     contents = {}
     for file in files:
         try:

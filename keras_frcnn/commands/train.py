@@ -1,4 +1,4 @@
-"""`python train.py`: from a named data set to a trained, measured and exported detector."""
+"""`python train.py`: train, evaluate and export a detector on a named data set."""
 
 import dataclasses
 import shlex
@@ -26,7 +26,7 @@ from keras_frcnn.training.fit import FITTED, fit, write_scores
 
 @dataclasses.dataclass(frozen=True)
 class _Base:
-    """The words that decide which defaults the others have."""
+    """The arguments that decide the defaults of the others."""
 
     train: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     val: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
@@ -39,9 +39,9 @@ class _Base:
 
 @dataclasses.dataclass(frozen=True)
 class Run(recipes.Recipe):
-    """Train a detector. Without arguments: the built-in shapes, minutes on two CPU cores.
+    """Train a detector; without arguments, on the built-in shapes, which takes minutes on two CPU cores.
 
-    The defaults below are those of the shapes; with --train SPEC --help they are those for sets of your own.
+    The defaults below are for the shapes; --train SPEC --help shows those for your own data sets.
     """
 
     train: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
@@ -73,7 +73,7 @@ def main(arguments=None):
     """Run the command.
 
     Args:
-        arguments: list of words; by default those of the process.
+        arguments: list of command-line arguments; by default those of the process.
 
     Returns:
         The run folder.
@@ -101,7 +101,7 @@ def main(arguments=None):
         classes = [name for name in model.class_names if name not in initial.class_names]
         print(f"Kept {len(model.weights) - len(new)} tensors of {run.init}; new: {', '.join(new) or 'none'}")
         print(f"New classes: {', '.join(classes) or 'none'}")
-        del initial  # its weights would stay in memory for the whole run
+        del initial  # otherwise its weights stay in memory for the whole run
     print(model.loading_report())
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "config.yaml", f"# train.py {shlex.join(words)}\n{config}")
@@ -131,7 +131,7 @@ def _first(words):
 
 
 def _initial(words):
-    """The detector that --init names, or None."""
+    """Load the detector that --init names, or return None."""
     first = _first(words)
     if first.init is None:
         return None
@@ -142,10 +142,9 @@ def _initial(words):
 
 
 def _parse(words, initial=None):
-    """Defaults, then what --init is made of, the recipe, the file and the command line; each over the one
-    before."""
+    """Merge the defaults, --init, --recipe, --config and the command line; each overrides the ones before."""
     first = _first(words)
-    shapes = all(spec.partition("@")[0] == "shapes" for spec in first.train)  # also where nothing is named
+    shapes = all(spec.partition("@")[0] == "shapes" for spec in first.train)  # also if no set is named
     base = known = recipes.of_detector(initial, first.init.name) if initial else recipes.Recipe()
     if first.recipe or (shapes and not initial):
         base = recipe_files.load(first.recipe or "shapes", base)
@@ -153,10 +152,10 @@ def _parse(words, initial=None):
         base = recipe_files.from_yaml(_read(first.config), str(first.config), base)
     base = dataclasses.replace(base, detector={**known.detector, **base.detector})
     if initial:
-        base = dataclasses.replace(base, backbone_weights="none")  # or they would be fetched for nothing
+        base = dataclasses.replace(base, backbone_weights="none")  # avoid a useless download
     defaults = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
     if first.epochs is not None:
-        defaults["steps"] = 0  # or the recipe's number of steps would win
+        defaults["steps"] = 0  # otherwise the recipe's steps would override epochs
     if first.epochs is not None or first.steps is not None:
         defaults |= dict.fromkeys(recipes.ALTERNATING, ())
     if shapes and not first.val:
@@ -211,7 +210,7 @@ def _check(run, initial=None):
 
 
 def _check_ids(train, val):
-    """Refuse sets whose images have the same ids: the proposals of one would be taken for the other's."""
+    """Reject sets that share image ids: the proposals of one would be used for the other."""
     files = {str(record.image_id): record.file for record in train.records}
     for record in val.records:
         other = files.get(str(record.image_id), record.file)
@@ -223,10 +222,10 @@ def _check_ids(train, val):
 
 
 def _folder(run, config):
-    """The run folder: a new one, or one where a run of several stages or steps was interrupted."""
+    """Return a new run folder, or that of an interrupted run with several stages or steps."""
     folder = run.output or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
     before = folder / "config.yaml"
-    # One that stopped before it kept a model may begin anew.
+    # A run that stopped before saving a model may start over.
     if not before.exists() or not any([*folder.glob("*.keras"), *folder.glob("*/*.keras")]):
         return folder
     remedy = "name another with --output, or remove it."

@@ -1,4 +1,4 @@
-"""A detector with other settings and the same weights."""
+"""Copy a detector with other settings and the same weights."""
 
 import keras
 
@@ -6,7 +6,7 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 def with_settings(model, precision=None, **settings):
-    """A copy of a detector with some numbers of its recipe changed; None keeps the detector's own.
+    """Copy a detector with some of its settings changed; None keeps the detector's own.
 
     Args:
         model: `Detector`; it is not changed.
@@ -18,7 +18,7 @@ def with_settings(model, precision=None, **settings):
         `Detector`; a backbone given as a `keras.Model` is copied.
 
     Raises:
-        ValueError: a setting is out of range, or the detector has none of this name.
+        ValueError: a setting is out of range, or the detector does not have it.
 
     Example:
         >>> quick = with_settings(model, image_size=(300, 500), score_threshold=0.3)
@@ -41,10 +41,10 @@ def with_settings(model, precision=None, **settings):
         if own_backbone:
             raise ValueError("A backbone given as a keras.Model has its own precision; leave precision out.")
     if own_backbone:
-        # Its config may not be enough to make it again, as with a Lambda layer or one that is not registered.
+        # Its config may not suffice to rebuild it, for example with a Lambda layer or an unregistered one.
         config["backbone"] = model.arguments["backbone"]
     else:
-        # Only training wants weights of more digits than the network computes in.
+        # Only training needs weights of a higher precision than that of the computation.
         config["dtype"] = precision or model.dtype_policy.compute_dtype
     other = type(model).from_config({**config, **settings})
     for new, old in zip(other.weights, model.weights, strict=True):

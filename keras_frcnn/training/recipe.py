@@ -1,4 +1,4 @@
-"""A recipe: every number of a training run that is not a path."""
+"""A recipe: every setting of a training run that is not a path."""
 
 import dataclasses
 import inspect
@@ -12,7 +12,7 @@ from keras_frcnn import models
 from keras_frcnn.training.caffe_sgd import CaffeSGD
 from keras_frcnn.training.step_decay import StepDecay
 
-# Classes of keras_frcnn.models by the names that recipes have for them.
+# Classes of keras_frcnn.models by their names in recipes.
 MODELS = {
     "faster_rcnn": "FasterRCNN",
     "cascade_rcnn": "CascadeRCNN",
@@ -21,11 +21,11 @@ MODELS = {
     "sppnet": "SPPNet",
     "rcnn": "RCNN",
 }
-# What `DetectionDataset.batches` calls them.
+# Values of `cache` for `DetectionDataset.batches`.
 CACHE = {"auto": None, "always": True, "never": False}
-# Arguments of a model that only weights from somewhere give a sense.
+# Model arguments that only make sense with pretrained weights.
 FROZEN = ("frozen_stages", "frozen_batch_norm")
-# Lengths of the four steps, in place of the recipe's own length.
+# Lengths of the four steps, instead of the recipe's own.
 ALTERNATING = ("alternating_steps", "alternating_rate_steps")
 
 
@@ -115,17 +115,17 @@ class Recipe:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be below 0.")
 
     def build(self, class_names, weights_source=None):
-        """The model, compiled with nothing yet; nothing is frozen where no weights come from anywhere.
+        """Build the model, not compiled; without pretrained weights, nothing is frozen.
 
         Args:
             class_names: names of the K classes.
-            weights_source: where the weights come from that it is given afterwards, such as a file's name.
+            weights_source: source of the weights that are loaded afterwards, such as a file's name.
 
         Returns:
             `Detector`.
 
         Raises:
-            ValueError: an entry of `detector` is no argument of the model, or of the wrong kind.
+            ValueError: an entry of `detector` is not an argument of the model, or has the wrong type.
         """
         own = {
             "class_names": class_names,
@@ -157,7 +157,7 @@ class Recipe:
             raise ValueError(f"The recipe's `detector` has a value of the wrong kind ({reason}).") from error
 
     def batches(self, dataset, model, training):
-        """Batches of a data set as this recipe wants them; see `DetectionDataset.batches`."""
+        """Batches of a data set with this recipe's settings; see `DetectionDataset.batches`."""
         short, long = model.image_size
         sides = model.arguments.get("pyramid_sides")
         if training and sides:
@@ -177,7 +177,7 @@ class Recipe:
         )
 
     def epochs_for(self, batches):
-        """Epochs of the run: `epochs`, or as many as `steps` take.
+        """Number of epochs of the run: `epochs`, or as many as `steps` need.
 
         Args:
             batches: int, batches of one pass over the training set.
@@ -185,7 +185,7 @@ class Recipe:
         return math.ceil(self.steps * self.accumulate / batches) if self.steps else self.epochs
 
     def batches_an_epoch(self, batches):
-        """Batches of each epoch: those of one pass, or a few less, so that all epochs together make `steps`.
+        """Batches per epoch: one pass, or slightly less, so that all epochs together make `steps`.
 
         Args:
             batches: int, batches of one pass over the training set.
@@ -195,10 +195,10 @@ class Recipe:
         return math.ceil(self.steps * self.accumulate / self.epochs_for(batches))
 
     def make_optimizer(self, batches):
-        """The optimizer with its schedule.
+        """Build the optimizer with its schedule.
 
         Args:
-            batches: int, of the whole run.
+            batches: int, batches of the whole run.
         """
         common = {
             "global_clipnorm": self.clip_norm or None,
@@ -217,7 +217,7 @@ class Recipe:
         return optimizer
 
     def _rate(self, batches):
-        # Keras asks a schedule for the rate by batches also where several of them make one update.
+        # Keras counts the steps of a schedule in batches, even when several batches make one update.
         warmup = min(self.warmup_steps * self.accumulate, batches // 10)
         if self.rate_schedule == "steps":
             drops = [step * self.accumulate for step in self.rate_steps]
@@ -231,17 +231,17 @@ class Recipe:
 
 
 def of_detector(model, name):
-    """The recipe that builds a detector like another, trained by the default rules.
+    """Make the recipe that builds a detector like another and trains it by the default rules.
 
     Args:
         model: `Detector`.
-        name: where it came from, for the message.
+        name: str, source of the model, for the error message.
 
     Returns:
-        `Recipe`; its `detector` has every further argument of the model but where its weights came from.
+        `Recipe`; its `detector` has every other argument of the model, except the source of its weights.
 
     Raises:
-        ValueError: the model has a network of its own, which a recipe cannot name.
+        ValueError: the model has a custom network, which a recipe cannot name.
     """
     arguments = dict(model.arguments)
     if not isinstance(arguments["backbone"], str):
@@ -262,5 +262,5 @@ def of_detector(model, name):
 
 
 def _plain(value):
-    """A value as YAML has it."""
+    """Convert tuples to lists, as in YAML."""
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

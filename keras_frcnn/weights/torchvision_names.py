@@ -1,7 +1,7 @@
-"""Which tensor of torchvision's detectors is which variable here.
+"""Map the tensors of torchvision's detectors to variables here.
 
-Names are those of torchvision 0.13 and later; files from before, among them three that it publishes, have
-shorter ones in the pyramid and in the RPN.
+Names are those of torchvision 0.13 and later. Older files, including three published ones, have shorter
+names in the pyramid and in the RPN.
 """
 
 import re
@@ -17,7 +17,7 @@ OLDER = (
 
 
 def current_name(name):
-    """The name that a tensor has since torchvision 0.13.
+    """The name of a tensor since torchvision 0.13.
 
     Example:
         >>> current_name("rpn.head.conv.weight")
@@ -29,7 +29,7 @@ def current_name(name):
 
 
 def detector_tensors(model):
-    """Every tensor of torchvision's state dict of a detector.
+    """List every tensor in torchvision's state dict of a detector.
 
     Args:
         model: `FasterRCNN` on one of torchvision's backbones.
@@ -75,7 +75,7 @@ def _rpn(rpn):
 
 def _head(head, bins):
     first, *others = head.dense_layers
-    # Without convolutions the layers are named; with them they are counted, and so is what has no weights.
+    # Layers have names without convolutions and numbers with them; layers without weights count too.
     path = "roi_heads.box_head."
     names = [f"{path}fc{index}" for index in range(6, 6 + len(head.dense_layers))]
     if head.convs:
