@@ -75,7 +75,7 @@ def _from_model(model, weights):
         )
     shapes = model.compute_output_shape((1, PROBE, PROBE, 3))
     strides = {name: PROBE // shape[1] for name, shape in shapes.items()}
-    names = sorted(strides, key=strides.get)
+    names = sorted(strides, key=lambda name: strides[name])
     channels = {name: shapes[name][-1] for name in names}
     if len(set(channels.values())) > 1:
         raise ValueError(

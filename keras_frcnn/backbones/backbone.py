@@ -84,8 +84,9 @@ class Backbone:
 
     def set_epsilon(self, epsilon):
         """Set the epsilon of all batch normalization; None changes nothing."""
-        for norm in self.norms() if epsilon is not None else []:
-            norm.epsilon = float(epsilon)
+        if epsilon is not None:
+            for norm in self.norms():
+                norm.epsilon = float(epsilon)
 
     def layers(self):
         """All layers of the network and of its head, if any."""

@@ -1,6 +1,7 @@
 """VGG16, the network of Fast and Faster R-CNN."""
 
 import functools
+from typing import Any
 
 import h5py
 import keras
@@ -43,5 +44,8 @@ def _fully_connected(weights):
         return tuple(tuple(classifier.get_layer(name).get_weights()) for name in ("fc1", "fc2"))
     with h5py.File(weights) as file:
         # Keras stores layers by class and order; the third dense layer is the classifier.
-        stored = [file.get(f"layers/{name}/vars") for name in ("dense", "dense_1")]
-        return () if None in stored else tuple((layer["0"][()], layer["1"][()]) for layer in stored)
+        paths = [f"layers/{name}/vars" for name in ("dense", "dense_1")]
+        if not all(path in file for path in paths):
+            return ()
+        stored: Any = [[file[f"{path}/{number}"] for number in (0, 1)] for path in paths]
+        return tuple((kernel[()], bias[()]) for kernel, bias in stored)

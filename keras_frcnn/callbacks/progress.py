@@ -31,6 +31,7 @@ class EpochLines(keras.callbacks.Callback):
         self._print_seldom(f"validation step {batch + 1}  loss {logs['loss']:.3f}", done)
 
     def on_epoch_end(self, epoch, logs=None):
+        logs = logs or {}
         figures = "  ".join(f"{name} {logs[name]:.3f}" for name in SHOWN if name in logs)
         self._print(figures, (epoch + 1) / self.params["epochs"], end="\n")
 

@@ -152,7 +152,7 @@ def require_torch(what):
         ValueError: torch is not installed.
     """
     try:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ValueError(
             f"{what} is a file of PyTorch, and torch is not installed; install it with `pip install "

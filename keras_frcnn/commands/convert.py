@@ -19,7 +19,7 @@ class Conversion:
 
     library: tyro.conf.Positional[Literal["torchvision"]]
     """Where the file is from."""
-    name: tyro.conf.Positional[Literal[*BACKBONES]]
+    name: tyro.conf.Positional[Literal[*BACKBONES]]  # pyright: ignore[reportInvalidTypeForm]
     """The model there."""
     file: tyro.conf.Positional[Path]
     """Its state dict: .safetensors or .npz; or .pth, which needs torch."""
@@ -62,12 +62,8 @@ def _table(state, model):
     rows = [("tensor", "shape", "variable", "shape")]
     for name, array in state.items():
         variable = known[current_name(name)].variable
-        here = (
-            (variable.path, _sides(variable))
-            if variable is not None
-            else ("a counter that nothing reads", "")
-        )
-        rows.append((name, _sides(array), *here))
+        path = "a counter that nothing reads" if variable is None else variable.path
+        rows.append((name, _sides(array), path, "" if variable is None else _sides(variable)))
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows]
     counters = sum(known[current_name(name)].variable is None for name in state)

@@ -18,6 +18,7 @@ from keras_frcnn.data import proposals
 from keras_frcnn.data.selective_search import selective_search
 from keras_frcnn.evaluation import proposal_recall
 from keras_frcnn.files import write_json
+from keras_frcnn.models.proposing_detector import ProposingDetector
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +74,7 @@ def _proposer(run):
     if run.model is None:
         return lambda image: selective_search(image, run.mode, run.top)
     model = load_detector(run.model)
-    if not hasattr(model, "propose"):
+    if not isinstance(model, ProposingDetector):
         raise ValueError(f"{run.model} has no RPN; give a .keras file of an RPN or a FasterRCNN.")
     # At test time an RPN returns few proposals; in training, as many as selective search.
     many = run.top > model.arguments["rpn_post_nms"][1]

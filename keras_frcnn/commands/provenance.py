@@ -2,6 +2,7 @@
 
 import csv
 import json
+from typing import Any
 
 from keras_frcnn import evaluation
 from keras_frcnn.evaluation.scores import PROTOCOLS
@@ -10,7 +11,7 @@ from keras_frcnn.evaluation.scores import PROTOCOLS
 BEST = "val_voc_ap50"
 
 
-def provenance(file):
+def provenance(file) -> dict[str, Any]:
     """Read the data and metrics for the model card of an export.
 
     Args:
@@ -28,9 +29,11 @@ def provenance(file):
         return {"data": None, "metrics": None}
     # metrics.json has the scores of the model after the last epoch.
     readers = {"last.keras": ("metrics.json", _last_scores), "best.keras": ("log.csv", _best_scores)}
-    name, read = readers.get(file.name, ("", None))
-    scores = file.with_name(name) if name else file.parent
-    metrics = read(scores) if scores.is_file() else None
+    metrics = None
+    if file.name in readers:
+        name, read = readers[file.name]
+        scores = file.with_name(name)
+        metrics = read(scores) if scores.is_file() else None
     return {"data": f"Trained with `{command.removeprefix('# ')}`.", "metrics": metrics}
 
 

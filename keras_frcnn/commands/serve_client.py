@@ -71,7 +71,7 @@ def _add(pictures, names, file, encoded, found):
         return
     image = images.from_bytes(encoded, file)
     height, width = image.shape[:2]
-    found["boxes"] = found["boxes"] * np.float32([width, height, width, height])
+    found["boxes"] = found["boxes"] * np.array([width, height, width, height], np.float32)
     names += [f"class {number + 1}" for number in range(len(names), found["labels"].max(initial=-1) + 1)]
     pictures.add(file, image, found)
 

@@ -238,5 +238,5 @@ def _proposals_of(record, proposals, name):
 
 
 def _inside(boxes, record):
-    boxes = np.clip(boxes, 0, np.float32([record.width, record.height] * 2))
+    boxes = np.clip(boxes, 0, np.array([record.width, record.height] * 2, np.float32))
     return boxes[(boxes[:, 2:] > boxes[:, :2]).all(-1)]

@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -130,7 +131,7 @@ def write(folder, dataset, propose, workers=1, progress=lambda done, total: None
             raise ValueError(f"{path} has other images than {dataset.name} has there; name another folder.")
     total, done = sum(map(len, missing.values())), 0
     with ThreadPoolExecutor(workers) as pool:
-        answers = pool.map(
+        answers: Any = pool.map(
             lambda index: propose(dataset.image(index)), itertools.chain.from_iterable(missing.values())
         )
         # Close the iterator even after an error, so that no waiting image is started.

@@ -3,6 +3,8 @@
 Letters: H and W pixels of the image, P proposals.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -95,7 +97,9 @@ def in_order(boxes):
     order = np.argsort(np.random.default_rng(0).random(len(boxes)) / sizes.prod(-1))
     corners_and_sizes = np.concatenate([boxes[:, :2], sizes], axis=1)[order].astype(np.float64)
     falling = np.arange(len(boxes), 0, -1, dtype=np.float32)
-    new = np.asarray(cv2.dnn.NMSBoxes(corners_and_sizes, falling, 0.0, REPEATED))
+    # OpenCV takes arrays, which its type stubs do not say.
+    suppress: Any = cv2.dnn.NMSBoxes
+    new = np.asarray(suppress(corners_and_sizes, falling, 0.0, REPEATED))
     repeated = np.setdiff1d(np.arange(len(boxes)), new)
     return boxes[order[np.concatenate([new, repeated])]]
 

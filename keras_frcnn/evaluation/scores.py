@@ -5,6 +5,7 @@ Letters: N detections of an image, K classes.
 
 import math
 import time
+from typing import Any
 
 import numpy as np
 
@@ -92,7 +93,7 @@ def score(detections, records, class_names):
     voc07 = voc.evaluate(detections, records, class_names, metric="11point")
     area = voc.evaluate(detections, records, class_names, metric="area")
     by_coco = coco.evaluate(detections, records, class_names)
-    results = {"voc07_ap50": _number(voc07["mean_ap"]), "voc_ap50": _number(area["mean_ap"])}
+    results: dict[str, Any] = {"voc07_ap50": _number(voc07["mean_ap"]), "voc_ap50": _number(area["mean_ap"])}
     results.update({f"coco_{name}": _number(by_coco[name]) for name in coco.NAMES})
     results["per_class"] = {
         name: {

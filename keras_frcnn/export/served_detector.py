@@ -92,7 +92,7 @@ class ServedDetector:
         answer = {name: value.numpy()[0] for name, value in self._serve(**inputs).items()}
         count = int(answer["num_detections"])
         height, width = image.shape[:2]
-        pixels = answer["detection_boxes"][:count] * np.float32([height, width, height, width])
+        pixels = answer["detection_boxes"][:count] * np.array([height, width, height, width], np.float32)
         return {
             "boxes": pixels[:, [1, 0, 3, 2]],
             "scores": answer["detection_scores"][:count],

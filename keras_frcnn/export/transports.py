@@ -83,7 +83,7 @@ def _over_grpc(url, parts, timeout):
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
     def predict(signature, inputs):
-        request = predict_pb2.PredictRequest()
+        request = predict_pb2.PredictRequest()  # pyright: ignore[reportAttributeAccessIssue]
         spec = request.model_spec
         spec.name, spec.signature_name = parts["name"], signature
         if parts["version"]:
@@ -99,7 +99,7 @@ def _over_grpc(url, parts, timeout):
                 raise TimeoutError(_slow(url, timeout)) from error
             full = error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
             # UNAVAILABLE also means a missing server; only a busy one mentions its queue.
-            if full or (error.code() == grpc.StatusCode.UNAVAILABLE and "queue" in error.details()):
+            if full or (error.code() == grpc.StatusCode.UNAVAILABLE and "queue" in str(error.details())):
                 raise ConnectionError(_overloaded(url, error.details())) from error
             if error.code() == grpc.StatusCode.UNAVAILABLE:
                 raise ConnectionError(_gone(url, error.details())) from error

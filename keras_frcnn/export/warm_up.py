@@ -32,7 +32,7 @@ def _requests(model):
     short, long = model.image_size
     wide, high = _picture(short, long), _picture(long, short)
     if model.needs_proposals:
-        proposals = np.float32([[[0, 0, long, short], [0, 0, long // 2, short // 2]]])
+        proposals = np.array([[[0, 0, long, short], [0, 0, long // 2, short // 2]]], np.float32)
         for batch in (1, 2):
             images, boxes = np.stack([wide] * batch), np.tile(proposals, [batch, 1, 1])
             yield "serving_default", {"input_tensor": images, "proposals": boxes}

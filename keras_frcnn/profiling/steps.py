@@ -110,7 +110,7 @@ def _timed(inputs, run, steps, folder, part_of):
         seconds.append(time.perf_counter() - started)
     waits, seconds = waits[WARM_UP:], seconds[WARM_UP:]
     traced, operations = trace.record(folder, lambda: run(given), min(steps, MOST_TRACED))
-    divided = trace.divide(operations, part_of)
+    divided: dict[tuple[str, bool], float] = trace.divide(operations, part_of)
     # Time outside all operations: their dispatch, and Python.
     divided[OTHER, False] = divided.get((OTHER, False), 0.0) + max(traced - sum(divided.values()), 0.0)
     middle, wait = statistics.median(seconds), float(np.mean(waits) / np.mean(seconds))

@@ -82,7 +82,7 @@ def divide(operations, part_of):
     for name, start, end in operations:
         part = part_of(name)
         changes += [(start, 1, part), (end, -1, part)]
-    running, seconds = collections.Counter(), collections.Counter()
+    running, seconds = collections.Counter(), collections.defaultdict(float)
     before = 0.0
     for moment, change, part in sorted(changes, key=lambda change: change[0]):
         total = running.total()

@@ -204,7 +204,7 @@ class Recipe:
             "global_clipnorm": self.clip_norm or None,
             "gradient_accumulation_steps": self.accumulate if self.accumulate > 1 else None,
         }
-        rate = self._rate(batches)
+        rate: Any = self._rate(batches)
         if self.optimizer == "caffe":
             return CaffeSGD(rate, self.momentum, self.weight_decay, self.bias_rate, self.bias_decay, **common)
         if self.optimizer == "adamw":
@@ -249,7 +249,7 @@ def of_detector(model, name):
     policy = model.dtype_policy.name
     (kind,) = [word for word, kind in MODELS.items() if kind == type(model).__name__]
     recipe = Recipe(
-        model=kind,
+        model=kind,  # pyright: ignore[reportArgumentType]
         backbone=arguments["backbone"],
         backbone_weights="none",
         image_size=model.image_size,

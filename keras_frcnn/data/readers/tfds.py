@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -27,13 +28,13 @@ def load(name, split, spec=None):
     Raises:
         ValueError: there is no such set or split, it has no boxes, or tensorflow_datasets is not installed.
     """
-    tfds = _library()
+    tfds: Any = _library()
     spec = spec or f"tfds:{name}@{split}"
     try:
         builder = tfds.builder(name)
     except (tfds.core.registered.DatasetNotFoundError, ValueError) as error:
         raise ValueError(f"TFDS has no set {name} ({str(error).splitlines()[0]}); check the name.") from None
-    features = builder.info.features
+    features: Any = builder.info.features
     objects = getattr(dict(features.items()).get("objects"), "feature", {})
     if "image" not in features or "bbox" not in objects or "label" not in objects:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 import pathlib
 import xml.etree.ElementTree as ElementTree
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,8 @@ def read_annotation(file):
     for index, item in enumerate(tree.findall("object")):
         try:
             names.append(item.findtext("name").strip())
-            corners = [float(item.find("bndbox").findtext(key)) for key in ("xmin", "ymin", "xmax", "ymax")]
+            sides: Any = [item.find("bndbox").findtext(key) for key in ("xmin", "ymin", "xmax", "ymax")]
+            corners = [float(side) for side in sides]
             difficult.append(int(item.findtext("difficult") or 0) == 1)
         except (AttributeError, TypeError, ValueError):
             raise ValueError(
