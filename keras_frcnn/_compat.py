@@ -1,4 +1,4 @@
-"""The private names of TensorFlow and Keras that the package needs, each with the reason.
+"""Private names of TensorFlow and Keras that the package needs, each with the reason.
 
 `tests/test_compat.py` says what to do when one of them moves.
 """
@@ -14,42 +14,42 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 __all__ = ["Functional", "XSpace", "callbacks_before", "for_xla", "layers_inside", "nodes"]
 
-# Keras has no public name for the class of a functional model, which alone can be cloned layer by layer.
+# Only functional models can be cloned layer by layer, and Keras has no public name for their class.
 Functional = Functional
 
-# The message of a profile's file. TensorFlow writes such files and has no public reader of them.
+# Protobuf message of a profile. TensorFlow writes these files, but has no public reader for them.
 XSpace = xplane_pb2.XSpace  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def for_xla():
-    """Whether the graph that is traced now, or one around it, will be compiled by XLA.
+    """Return whether XLA will compile the graph that is being traced, or a graph around it.
 
-    Public functions tell neither: a layer is traced inside the function that has `jit_compile=True`.
+    No public function tells this: a layer is traced inside the function that has `jit_compile=True`.
     """
     return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 
 def layers_inside(layer):
-    """The layers that a layer tracks, without those inside them.
+    """List the layers that a layer tracks, without the layers inside them.
 
-    Keras has a public list for models alone.
+    Keras has a public list only for models.
     """
     return layer._flatten_layers(include_self=False, recursive=False)
 
 
 def nodes(network):
-    """The calls of layers that a functional model is made of.
+    """List the layer calls that make up a functional model.
 
-    Keras's public face shows tensors, not calls.
+    Keras's public API shows tensors, not calls.
     """
     return list(itertools.chain(*network._nodes_by_depth.values()))
 
 
 def callbacks_before(callback):
-    """The callbacks that stand before one in the list that `fit` was given.
+    """Return the callbacks that come before one in the list given to `fit`.
 
-    Keras tells a callback nothing of its neighbors, but their list calls its `on_train_begin`, which may ask
-    here.
+    A callback cannot see its neighbors through Keras, but their list calls its `on_train_begin`, which may
+    call this function.
     """
     frame = inspect.currentframe()
     while frame is not None:

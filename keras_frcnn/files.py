@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Write files completely or not at all."""
 
 import contextlib
 import json
@@ -8,13 +8,13 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path):
-    """Write a file beside its place and move it there at the end of the block.
+    """Write a temporary file and move it to `path` at the end of the block.
 
-    A reader sees the old file or the new one, also after a power failure. Where the block raises, the old
-    file stays and nothing is left beside it. A device or a pipe, such as /dev/stdout, is written directly.
+    A reader sees the old file or the new one, even after a power failure. If the block raises, the old file
+    stays and the temporary one is removed. A device or a pipe, such as /dev/stdout, is written directly.
 
     Args:
-        path: file to write; one of this name is replaced.
+        path: file to write; an existing one is replaced.
 
     Yields:
         pathlib.Path to write to, in the same folder and with the same suffix.
@@ -41,7 +41,7 @@ def write_text(path, text):
     """Write a text file in UTF-8.
 
     Args:
-        path: file to write; one of this name is replaced.
+        path: file to write; an existing one is replaced.
         text: str.
     """
     with replacing(path) as partial:
@@ -52,16 +52,16 @@ def write_json(path, value):
     """Write a JSON file, indented by two spaces.
 
     Args:
-        path: file to write; one of this name is replaced.
-        value: what `json.dumps` takes.
+        path: file to write; an existing one is replaced.
+        value: object that `json.dumps` accepts.
     """
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def _flush(path):
-    """Wait until a file, or the names in a folder, are on the disk."""
+    """Wait until a file, or the entries of a folder, are on disk."""
     if os.name == "nt" and path.is_dir():
-        return  # Windows opens no folders; it keeps their names by itself
+        return  # Windows cannot open folders; it saves their entries by itself
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)

@@ -1,6 +1,6 @@
-"""The losses of Fast and Faster R-CNN, and others that may take their place in the head. All is float32.
+"""Losses of Fast and Faster R-CNN, and alternatives for the head. Everything is float32.
 
-Letters: B images, S sampled anchors or RoIs an image, K classes.
+Letters: B images, S sampled anchors or RoIs per image, K classes.
 """
 
 import keras
@@ -10,7 +10,7 @@ from keras_frcnn import boxes as box_ops
 
 
 def smooth_l1(difference, beta=1.0):
-    """Smooth L1 of Fast R-CNN, equation 3, with the point where the parabola meets the line as an argument.
+    """Smooth L1 (Fast R-CNN, equation 3); `beta` is the point where the parabola meets the line.
 
     Args:
         difference: float32, predicted minus target deltas.
@@ -26,21 +26,21 @@ def smooth_l1(difference, beta=1.0):
 
 
 def rpn_loss(objectness, deltas, targets, positive, valid, beta=1.0 / 9.0, locations=None):
-    """The two terms of Faster R-CNN, equation 1, over sampled anchors, without λ.
+    """Compute the two loss terms of Faster R-CNN, equation 1, over sampled anchors, without λ.
 
     Args:
-        objectness: float32 `[B, S]`, logits; a two-way softmax enters as the difference of its logits.
+        objectness: float32 `[B, S]`, logits; the difference of the logits if they are a two-way softmax's.
         deltas: float32 `[B, S, 4]`, predicted.
         targets: float32 `[B, S, 4]`.
         positive: bool `[B, S]`.
         valid: bool `[B, S]`.
-        beta: of the smooth L1.
-        locations: int scalar, what divides the box loss: N_reg of the paper, the places of the sliding window
-            in all images. By default the sampled anchors, N_cls, divide it too (py-faster-rcnn).
+        beta: see `smooth_l1`.
+        locations: int scalar, divisor of the box loss: N_reg of the paper, the number of sliding-window
+            positions in all images. By default it is N_cls, the sampled anchors (py-faster-rcnn).
 
     Returns:
-        Two float32 scalars, class loss and box loss. Neither divides by the number of positive anchors, so
-        that an image with one small object weighs as much as a crowded one.
+        Two float32 scalars, class loss and box loss. Neither is divided by the number of positive anchors,
+        so that an image with one small object weighs as much as a crowded one.
     """
     sampled = tf.maximum(tf.reduce_sum(tf.cast(valid, tf.float32)), 1.0)
     cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(positive, tf.float32), objectness)
@@ -60,7 +60,7 @@ class CrossEntropy:
 
         Args:
             class_logits: float32 `[B, S, K + 1]`, background first.
-            columns: int32 `[B, S]`, the right ones of them.
+            columns: int32 `[B, S]`, the correct column for each RoI.
 
         Returns:
             float32 `[B, S]`.
@@ -73,10 +73,10 @@ class CrossEntropy:
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class Focal:
-    """Focal loss (Lin et al., 2017, equation 4) over the softmax: what is right already counts less.
+    """Focal loss (Lin et al., 2017, equation 4) over the softmax: RoIs classified well count less.
 
     Args:
-        gamma: how much less, from 0, which is the cross entropy; 2 in the paper.
+        gamma: strength of this effect, at least 0; 0 is the cross entropy, 2 is used in the paper.
     """
 
     def __init__(self, gamma=2.0):
@@ -85,7 +85,7 @@ class Focal:
     def __call__(self, class_logits, columns):
         """Loss of each RoI; see `CrossEntropy`."""
         cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(columns, class_logits)
-        # 1 − exp(−x) without the cancellation near 0.
+        # expm1 avoids the cancellation of 1 − exp(−x) near 0.
         return tf.pow(-tf.math.expm1(-cross_entropy), self.gamma) * cross_entropy
 
     def get_config(self):
@@ -104,13 +104,13 @@ class SmoothL1:
         self.beta = float(beta)
 
     def __call__(self, deltas, sample, coder, deviation=None):
-        """Loss of each RoI, meaningful where it is positive.
+        """Loss of each RoI, meaningful only for positive RoIs.
 
         Args:
             deltas: float32 `[B, S, 4]`, predicted for the class of each RoI.
             sample: `RoISample`.
             coder: `BoxCoder` of the deltas.
-            deviation: float32 `[B, S, 4]`, by which differences of deltas are divided; None is 1.
+            deviation: float32 `[B, S, 4]`, divisor of the differences of deltas; None is 1.
 
         Returns:
             float32 `[B, S]`.
@@ -141,16 +141,16 @@ BOX_LOSSES = {"smooth_l1": SmoothL1, "giou": GIoU}
 
 
 def detection_loss(class_logits, deltas, sample, coder, class_loss, box_loss=None, deviation=None):
-    """The multi-task loss of Fast R-CNN (equation 1) over sampled RoIs: L_cls and [u ≥ 1] L_loc, without λ.
+    """Compute the terms L_cls and [u ≥ 1] L_loc of Fast R-CNN (equation 1) over sampled RoIs, without λ.
 
     Args:
         class_logits: float32 `[B, S, K + 1]`, background first.
-        deltas: float32 `[B, S, K, 4]`, one box a class, or `[B, S, 1, 4]`, class-agnostic.
+        deltas: float32 `[B, S, K, 4]`, one box per class, or `[B, S, 1, 4]`, class-agnostic.
         sample: `RoISample`.
         coder: `BoxCoder` of the deltas.
-        class_loss: such as `CrossEntropy`.
-        box_loss: such as `SmoothL1`; None where boxes are not learned.
-        deviation: float32 `[K, 4]` or `[1, 4]`, by which differences of deltas are divided in each class.
+        class_loss: loss object, such as `CrossEntropy`.
+        box_loss: loss object, such as `SmoothL1`; None if boxes are not learned.
+        deviation: float32 `[K, 4]` or `[1, 4]`, divisor of the differences of deltas in each class.
 
     Returns:
         Two float32 scalars, class loss and box loss, both divided by the number of sampled RoIs. The second

@@ -18,17 +18,18 @@ class Conversion:
     """Build a detector from a weights file, save it, and report what became of every tensor."""
 
     library: tyro.conf.Positional[Literal["torchvision"]]
-    """Where the file is from."""
+    """Library that the weights come from."""
     name: tyro.conf.Positional[Literal[*BACKBONES]]  # pyright: ignore[reportInvalidTypeForm]
-    """The model there."""
+    """Name of the model in this library."""
     file: tyro.conf.Positional[Path]
-    """Its state dict: .safetensors or .npz; or .pth, which needs torch."""
+    """State dict of the model: .safetensors, .npz, or .pth, which needs torch."""
     output: tyro.conf.Positional[Path]
     """The .keras file to write."""
     class_names: tuple[str, ...] | None = None
     """Names of the classes, without background; by default the 90 of COCO."""
     batch_norm_epsilon: float | None = None
-    """Of batch normalisation; by default 0 for the published fasterrcnn_resnet50_fpn, else 1e-5."""
+    """Epsilon of batch normalization; by default 0 for the published fasterrcnn_resnet50_fpn, otherwise
+    1e-5."""
 
 
 @in_one_sentence

@@ -22,11 +22,11 @@ class Evaluation:
     data: tyro.conf.UseAppendAction[tuple[str, ...]]
     """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined."""
     proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
-    """Folder of proposals, for a model that works on external ones; by default it runs selective search."""
+    """Folder of proposals, for a model with external proposals; by default it runs selective search."""
     tta: bool = False
-    """Look at each image at several scales and mirrored, and merge the answers."""
+    """Test-time augmentation: merge the detections from several scales and mirrored images."""
     json: Path | None = None
-    """File that gets the scores, as fractions of 1."""
+    """File to write the scores to, as fractions of 1."""
 
 
 @in_one_sentence

@@ -21,11 +21,11 @@ class Prediction:
     model: Path
     """A .keras file, or the folder of a SavedModel."""
     output: Path = Path("predictions")
-    """Folder that gets the pictures."""
+    """Folder to write the pictures to."""
     score_threshold: float = 0.5
-    """Detections below are neither drawn nor counted, 0 to 1."""
+    """Detections with a lower score are neither drawn nor counted, 0 to 1."""
     json: Path | None = None
-    """File that gets all detections, those below the threshold too."""
+    """File to write all detections to, including those below the threshold."""
 
 
 @in_one_sentence

@@ -25,20 +25,20 @@ class Profile:
     model: Path | None = None
     """A .keras file."""
     backbone: str | None = None
-    """In place of --model: a new detector on this network, with random weights."""
+    """Instead of --model: a new detector on this backbone, with random weights."""
     data: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined. By default
     shapes@train."""
     image_size: tuple[int, int] | None = None
-    """With --backbone: short side and limit of the long side, pixels; by default the network's."""
+    """With --backbone: short side and limit of the long side, pixels; by default the backbone's."""
     batch_size: int = 2
-    """Images a training step."""
+    """Images per training step."""
     steps: int = 10
-    """Steps that are timed, after two that are not; of these, five at most are traced."""
+    """Steps to time, after two warm-up steps; the trace has at most five steps."""
     output: Path | None = None
-    """Folder that gets the traces; by default a new one under runs/."""
+    """Folder for the traces; by default a new one under runs/."""
     json: Path | None = None
-    """File that gets the figures, in seconds."""
+    """File to write the figures to, in seconds."""
 
 
 @in_one_sentence

@@ -28,15 +28,15 @@ class Proposals:
     data: tyro.conf.UseAppendAction[tuple[str, ...]]
     """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined."""
     output: Path
-    """Folder that gets the proposals and their recall. Where a run was stopped, the next one goes on."""
+    """Folder for the proposals and their recall. A new run continues an interrupted one."""
     mode: Literal["fast", "quality"] = "fast"
-    """Setting of selective search; quality takes four times as long and finds more."""
+    """Mode of selective search; quality takes four times as long and finds more."""
     model: Path | None = None
-    """A .keras file of a model with an RPN, whose proposals are written instead."""
+    """A .keras file of a model with an RPN, which makes the proposals instead."""
     top: int = 2000
-    """At most so many proposals an image."""
+    """Maximum number of proposals per image."""
     workers: int = os.cpu_count() or 1
-    """Images that selective search works on at a time."""
+    """Number of images that selective search processes in parallel."""
 
 
 @in_one_sentence

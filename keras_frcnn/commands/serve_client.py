@@ -23,17 +23,17 @@ class Request:
     """http://HOST:8501/v1/models/NAME for REST, grpc://HOST:8500/NAME for gRPC; both may end in
     /versions/NUMBER or /labels/LABEL."""
     labels: Path | None = None
-    """labels.txt of the export, for the names of the classes; without it they are numbers."""
+    """labels.txt of the export, with the class names; by default classes are numbered."""
     output: Path = Path("predictions")
-    """Folder that gets the pictures."""
+    """Folder to write the pictures to."""
     score_threshold: float = 0.5
-    """Detections below are neither drawn nor counted, 0 to 1."""
+    """Detections with a lower score are neither drawn nor counted, 0 to 1."""
     batch_size: int = 1
-    """Images a request."""
+    """Images per request."""
     timeout: float = 30.0
-    """Seconds to wait for an answer."""
+    """Seconds to wait for a response."""
     json: Path | None = None
-    """File that gets all detections, those below the threshold too."""
+    """File to write all detections to, including those below the threshold."""
 
 
 @in_one_sentence

@@ -50,22 +50,22 @@ class Run(recipes.Recipe):
     val: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Validation set, likewise."""
     proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
-    """Folder of proposals for both sets, for the models that work on external ones."""
+    """Folder of proposals for both sets, for models with external proposals."""
     val_proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
-    """Folder of proposals for --val alone; needed where both sets count their images from 1."""
+    """Folder of proposals for --val only; needed if both sets number their images from 1."""
     schedule: Literal["joint", "alternating"] = "joint"
-    """Of faster_rcnn: approximate joint training, or the paper's four steps."""
+    """For faster_rcnn: approximate joint training, or the paper's four alternating steps."""
     init: Path | None = None
-    """A .keras file to begin with: its architecture, and its weights but for the rows of new classes."""
+    """A .keras file to start from: its architecture, and its weights except the rows of new classes."""
     output: Path | None = None
     """Run folder; by default a new one under runs/."""
     export: Path | None = None
-    """Folder that gets the SavedModel, as its next numbered version."""
+    """Folder for the SavedModel, which becomes its next numbered version."""
     recipe: str | None = None
-    """Recipe of the package to start from: shapes, small_objects, vgg16_voc07, vgg16_voc0712, vgg16_coco,
+    """Built-in recipe to start from: shapes, small_objects, vgg16_voc07, vgg16_voc0712, vgg16_coco,
     fast_rcnn_vgg16_voc07, zf_voc07, resnet50_fpn_coco or resnet50_fpn_1x."""
     config: Path | None = None
-    """YAML file of recipe fields, over the recipe."""
+    """YAML file of recipe fields, which override the recipe."""
 
 
 @in_one_sentence

@@ -1,15 +1,15 @@
-"""Arguments of a constructor as attributes of the model."""
+"""Constructor arguments as attributes of the model."""
 
 from typing import Any
 
 
 class ArgumentView:
-    """Read-only view of an argument in a detector's `arguments`, as an attribute of its class.
+    """Read-only attribute that shows an entry of a detector's `arguments`.
 
     Args:
-        name: str, of the argument; by default that of the attribute.
+        name: str, name of the argument; by default that of the attribute.
         read: function from the argument's value to the attribute's.
-        default: value of the attribute where the constructor has no such argument.
+        default: value of the attribute if the constructor has no such argument.
 
     Raises:
         AttributeError: the attribute is set.

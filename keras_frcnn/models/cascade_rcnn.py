@@ -33,21 +33,23 @@ class CascadeRCNNArguments(
     AnswerArguments,
     total=False,
 ):
-    """The numbers of Cascade R-CNN."""
+    """Arguments of Cascade R-CNN."""
 
     cascade_ious: Annotated[
         tuple[float, ...],
         (0.5, 0.6, 0.7),
-        "for each stage the IoU with an object from which an RoI is foreground, 0 to 1; section 4.",
+        "for each stage, the minimum IoU of a foreground RoI with an object, 0 to 1; section 4.",
     ]
     cascade_coder_weights: Annotated[
         tuple[tuple[float, float, float, float], ...],
         ((10.0, 10.0, 5.0, 5.0), (20.0, 20.0, 10.0, 10.0), (30.0, 30.0, 15.0, 15.0)),
-        "for each stage the weights of its box coder: later stages move boxes less; mmdetection's "
+        "for each stage, the weights of its box coder; later stages move boxes less; mmdetection's "
         "`target_stds`.",
     ]
     cascade_loss_weights: Annotated[
-        tuple[float, ...], (1.0, 0.5, 0.25), "for each stage its share of the loss, from 0; mmdetection."
+        tuple[float, ...],
+        (1.0, 0.5, 0.25),
+        "for each stage, the weight of its loss, at least 0; mmdetection.",
     ]
 
 
@@ -56,10 +58,10 @@ class CascadeRCNNArguments(
 class CascadeRCNN(ProposingDetector):
     """Cascade R-CNN (Cai and Vasconcelos, 2018): each stage refines the boxes that the next one trains on.
 
-    A head that learns from RoIs of IoU 0.5 is not strict enough for good boxes, and one that asks for 0.7
-    finds too few of them among the proposals. So each stage hands its boxes, which are alike for all classes,
-    to the next one, which asks for more. At test the scores of the stages are averaged, as in mmdetection and
-    detectron2; the boxes are those of the last.
+    A head trained on RoIs of IoU 0.5 is not strict enough for good boxes, but too few proposals reach an IoU
+    of 0.7. So each stage passes its class-agnostic boxes to the next one, which requires a higher IoU. At
+    test time the scores of the stages are averaged, as in mmdetection and detectron2; the boxes come from the
+    last stage.
 
     Args:
         class_names, backbone, backbone_weights: see `FasterRCNN`.
@@ -119,7 +121,7 @@ class CascadeRCNN(ProposingDetector):
         )
 
     def pool(self, features, rois, training=False):
-        """What the heads see of RoIs `[B, R, 4]`: `[B, R, P, P, C]`."""
+        """Pool RoIs `[B, R, 4]` for the heads: `[B, R, P, P, C]`."""
         return self.roi_pooling(features[: self.backbone_info.pooled_levels], rois)
 
     def infer(self, x, training=False):
@@ -150,7 +152,7 @@ class CascadeRCNN(ProposingDetector):
             for name, loss in stage.losses_of(sample, class_logits, deltas).items():
                 losses[name] += weight * loss
             boxes = box_ops.clip(stage.coder.decode(deltas[:, :, 0], sample.rois), image_shapes)
-            # The next stage learns from these boxes; no gradient flows through their coordinates.
+            # The next stage trains on these boxes; no gradient flows through their coordinates.
             rois = tf.stop_gradient(boxes)
             is_box = sample.valid & box_ops.is_box(rois)
         return losses, {"proposal_recall": recall(proposals.boxes, proposals.is_box, y)}

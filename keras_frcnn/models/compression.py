@@ -2,22 +2,22 @@
 
 
 def compress(model, ranks=(1024, 256)):
-    """A detector whose fully connected layers are each two thinner ones (Fast R-CNN, section 3.1).
+    """Replace each fully connected layer of a detector with two thinner ones (Fast R-CNN, section 3.1).
 
-    A layer W (u × v) becomes Σ Vᵀ of t rows without bias, then U with the bias: t (u + v) multiply-adds in
-    place of u v.
+    A layer W (u × v) becomes Σ Vᵀ with t rows and no bias, then U with the bias: t (u + v) multiply-adds
+    instead of u v.
 
     Args:
-        model: detector with a head of fully connected layers; it is not changed.
-        ranks: t of fc6, fc7 …; the paper's are 1024 and 256. None or 0 leaves a layer whole; a rank that
-            would not save anything does too.
+        model: detector with fully connected layers in its head; it is not changed.
+        ranks: t of fc6, fc7 …; 1024 and 256 in the paper. A layer stays whole if its rank is None or 0, or
+            would save nothing.
 
     Returns:
-        A model of the same class, which saves, loads and exports as the first.
+        A model of the same class, which saves, loads and exports like the original.
 
     Raises:
-        ValueError: the head has no fully connected layers, other ranks are given than it has layers, or it
-            is compressed already.
+        ValueError: the head has no fully connected layers, their number differs from that of `ranks`, or
+            they are compressed already.
 
     Example:
         >>> small = compress(keras.saving.load_model("vgg16.keras"))

@@ -1,23 +1,23 @@
-"""A signature and a docstring for a constructor out of the tables of `arguments.py`."""
+"""Build the signature and docstring of a constructor from the tables in `arguments.py`."""
 
 import inspect
 import textwrap
 
 from keras_frcnn.models.defaults import BACKBONES, Open, entries
 
-# Where the docstring of a class takes up the arguments of its group.
+# This line of a class's docstring is replaced with the arguments of its group.
 PLACE = "        **arguments: "
 WIDTH = 110
 
 
 def takes(group):
-    """Class decorator: the constructor's `**arguments` are those of a group.
+    """Class decorator that lists a group's arguments in the signature and docstring of the constructor.
 
-    `help`, completion and `inspect.signature` show each argument as if it were written out; types are checked
-    by `Unpack[group]`.
+    `help`, completion and `inspect.signature` show each argument as if it were written out; type checkers use
+    `Unpack[group]`.
 
     Args:
-        group: TypedDict whose values are annotated with a default and a description.
+        group: TypedDict whose fields are annotated with a default and a description.
     """
 
     def decorate(cls):
@@ -48,7 +48,7 @@ def takes(group):
 
 
 def _lines(group):
-    """The arguments as lines of a docstring."""
+    """Format the arguments as lines of a docstring."""
     for name, entry in entries(group).items():
         text = f"{name} ({_type(entry.type)}): {entry.description} {_default(entry.default)}"
         yield textwrap.fill(text, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 12)

@@ -1,4 +1,4 @@
-"""Reading the tables of `arguments.py`: what an argument is where a constructor leaves it open."""
+"""Read the tables in `arguments.py`, and resolve the arguments that a caller leaves open."""
 
 import functools
 import typing
@@ -8,19 +8,18 @@ from types import MappingProxyType
 from keras_frcnn import images
 from keras_frcnn.backbones import Backbone
 
-# Stands in a table where each backbone says for itself.
+# Marks a default in the tables that each backbone defines.
 BACKBONES = "the backbone's"
 
 
 class Open(typing.NamedTuple):
-    """The default of an argument that is None in the signature, which the backbone's own default overrides.
+    """Default of an argument that is None in the signature; the backbone's own default overrides it.
 
-    The two lines of recipes part by the kind of features: one map (py-faster-rcnn) or a pyramid
-    (torchvision).
+    The default depends on the features: one map (as in py-faster-rcnn) or a pyramid (as in torchvision).
 
     Args:
-        one_map: value over one feature map.
-        pyramid: value over a pyramid.
+        one_map: value with one feature map.
+        pyramid: value with a pyramid.
     """
 
     one_map: typing.Any
@@ -28,12 +27,12 @@ class Open(typing.NamedTuple):
 
 
 def alike(value):
-    """The `Open` of an argument that both lines of recipes have alike."""
+    """Return an `Open` with the same default for one map and for a pyramid."""
     return Open(value, value)
 
 
 class Entry(typing.NamedTuple):
-    """One argument: its type, its default (perhaps `Open`) and what it is."""
+    """One argument: its type, its default (perhaps `Open`) and its description."""
 
     type: typing.Any
     default: typing.Any
@@ -42,25 +41,25 @@ class Entry(typing.NamedTuple):
 
 @functools.cache
 def entries(group: type) -> dict[str, Entry]:
-    """The arguments of a group, a TypedDict of `arguments.py`, by name."""
+    """Map the names of a group, a TypedDict of `arguments.py`, to its arguments."""
     hints = typing.get_type_hints(group, include_extras=True)
     return {name: Entry(*typing.get_args(hint)) for name, hint in hints.items()}
 
 
 def resolve(group: type, given: Mapping, backbone: Backbone, own: Mapping = MappingProxyType({})) -> Mapping:
-    """Give each argument of a constructor its value.
+    """Resolve the value of each argument of a constructor.
 
     Args:
         group: TypedDict of the constructor.
-        given: dict of the arguments that the caller gave; one that is None takes its default.
-        backbone: `Backbone`, whose defaults come before those of the tables.
-        own: dict of defaults that the method works out, which come before those of the tables too.
+        given: dict of the arguments that the caller gave; None stands for the default.
+        backbone: `Backbone`, whose defaults override those of the tables.
+        own: dict of defaults that the method computes, which override those of the tables too.
 
     Returns:
         Read-only mapping from every name of the group to its value.
 
     Raises:
-        ValueError: a value that all methods refuse.
+        ValueError: a value is invalid for all methods.
     """
     # Weights loaded after construction count as pretrained too.
     pretrained = (given.get("weights_source") or backbone.source) not in ("none", "as given")

@@ -1,4 +1,4 @@
-"""The answers of a detector: in Keras's words (`call`), for images as they are (`detect`), for a server.
+"""Detections from a detector: with Keras (`call`), for raw images (`detect`), for a server (`export`).
 
 Letters: B images, H height, W width, N detections, P proposals, K classes.
 """
@@ -14,23 +14,23 @@ from keras_frcnn.models import batches
 from keras_frcnn.models.argument_view import ArgumentView
 from keras_frcnn.models.resizing import Resizing
 
-# The functions behind `export`, by format; each takes the model, a path and settings. The room `export` puts
-# its own here when it is imported, because it stands above this one.
+# The functions behind `export`, by format; each takes the model, a path and settings. The package `export`
+# registers its own here on import, because `models` must not import it.
 EXPORTERS = {}
 
 
 class DetectionModel(keras.Model):
-    """Base of `Detector`: whatever images come in, detections go out.
+    """Base of `Detector`: from images to detections.
 
     Attributes:
-        class_names: tuple of the names of the K classes; their order gives the labels 0…K−1.
-        resizing: `Resizing`, how images come to the size that the model works at.
-        stride: pixels that the sides of padded images are a multiple of.
+        class_names: tuple of the names of the K classes; their order defines the labels 0…K−1.
+        resizing: `Resizing`, which resizes images to the size that the model works at.
+        stride: the sides of padded images are a multiple of it, pixels.
         image_size: `(short side, limit of the long side)` that `detect` and the export resize to, pixels.
-        resize_rounding: how its sides are rounded, see `images.resized_shape`.
-        canvas: whether every image is letterboxed into one square, so that a batch of any images is one pass.
-        max_detections: rows of the answer (N).
-        needs_proposals: whether the batches need proposals from outside.
+        resize_rounding: rounding of the sides, see `images.resized_shape`.
+        canvas: whether every image is letterboxed into one square, so that any batch takes one pass.
+        max_detections: rows of the output (N).
+        needs_proposals: whether the batches need external proposals.
     """
 
     class_names: tuple[str, ...]
@@ -45,16 +45,16 @@ class DetectionModel(keras.Model):
 
     @property
     def has_one_size(self):
-        """Whether `detect` knows no other `image_size` than the model's own."""
+        """Whether `detect` accepts no other `image_size` than the model's own."""
         return self.canvas
 
     def infer(self, x, training=False):
-        """Detections of images that share one padded shape; a method of the family says how.
+        """Detect objects in images that share one padded shape; subclasses implement this.
 
         Args:
             x: dict of "images" `[B, H, W, 3]`, RGB 0–255, "image_shapes" int32 `[B, 2]`, height and width
-                within the padding, and what else the batch brought.
-            training: bool, of the layers inside.
+                within the padding, and all other entries of the batch.
+            training: bool, passed to the layers.
 
         Returns:
             dict of "boxes" `[B, N, 4]`, "scores" `[B, N]`, "labels" `[B, N]` and "num_detections" `[B]`,
@@ -65,22 +65,22 @@ class DetectionModel(keras.Model):
     # Keras.
 
     def __call__(self, x, *args, **kwargs):
-        self.check_inputs(x)  # here, because Keras would add its own words to what `call` raises
+        self.check_inputs(x)  # here, because Keras adds its own text to errors from `call`
         return super().__call__(x, *args, **kwargs)
 
     def call(self, x, training=False):
-        """Detections in pixels of the given images, which are not resized.
+        """Detect objects, in pixels of the given images, which are not resized.
 
         Args:
             x: images `[B, H, W, 3]`, RGB, uint8 or float 0–255; or a dict of "images" and "image_shapes" int
-                `[B, 2]`; models on external proposals need the dict, with "proposals" float32 `[B, P, 4]`
+                `[B, 2]`; models with external proposals need the dict, with "proposals" float32 `[B, P, 4]`
                 in pixels, padded with −1.
             training: bool.
 
         Returns:
             dict of "boxes" float32 `[B, N, 4]`, "scores" float32 `[B, N]`, "labels" int32 `[B, N]`, padded
-            with −1, and "num_detections" int32 `[B]`. An image's answer never depends on the others of the
-            batch: images share a pass only where their padded shapes are equal.
+            with −1, and "num_detections" int32 `[B]`. The detections of an image never depend on the
+            rest of the batch: images share a pass only if their padded shapes are equal.
         """
         shapes_known = isinstance(x, dict) and "image_shapes" in x
         x = self.unpack(x)
@@ -114,15 +114,15 @@ class DetectionModel(keras.Model):
         }
 
     def check_inputs(self, x):
-        """Refuse what is no batch for this model, in one sentence."""
+        """Raise a readable error unless `x` is a batch for this model."""
         batches.check_images(x, type(self).__name__)
 
     def unpack(self, x):
-        """A batch for `infer`; see `Resizing.unpack`."""
+        """Make a batch for `infer`; see `Resizing.unpack`."""
         return self.resizing.unpack(x)
 
     def make_predict_function(self, force=False):
-        # `call` groups images by their shapes, which XLA would have to know beforehand.
+        # `call` groups images by their shapes, which XLA would need to know at compile time.
         compiled, self.jit_compile = self.jit_compile, False
         try:
             return super().make_predict_function(force)
@@ -132,22 +132,22 @@ class DetectionModel(keras.Model):
     # Beyond Keras.
 
     def detect(self, image, proposals=None, *, image_size=None):
-        """Detect objects in images as they are: any size, answered in their own pixels.
+        """Detect objects in images of any size, in pixels of the images as given.
 
         Args:
             image: path, or array `[H, W, 3]` RGB 0–255; or a list of these.
-            proposals: of models on external proposals: array `[P, 4]` xyxy, pixels, or a list of these; by
+            proposals: for models with external proposals: array `[P, 4]` xyxy, pixels, or a list of these; by
                 default those of selective search.
-            image_size: `(short side, limit of the long side)` in place of the model's own, pixels.
+            image_size: `(short side, limit of the long side)` instead of the model's own, pixels.
 
         Returns:
             dict of arrays "boxes" float32 `[N, 4]` (pixels), "scores" float32 `[N]` (0–1, best first) and
-            "labels" int32 `[N]` (0…K−1), without padding; a list of such for a list.
+            "labels" int32 `[N]` (0…K−1), without padding; a list of dicts for a list.
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: a file is no image, the model makes its own proposals or they are no `[P, 4]`, or it
-                has sizes of its own.
+            ValueError: a file is not an image, proposals are given to a model that makes its own or are not
+                `[P, 4]`, or `image_size` is given to a model with fixed sizes.
         """
         if isinstance(image, list):
             return detect_each(self, image, proposals, image_size)
@@ -159,11 +159,11 @@ class DetectionModel(keras.Model):
         return {name: answer[name][0, :count].numpy() for name in ("boxes", "scores", "labels")}
 
     def further_inputs(self, image, proposals):
-        """What `detect_batch` takes after the images and their size.
+        """Make the arguments of `detect_batch` after the images and their size.
 
         Args:
             image: array `[H, W, 3]`.
-            proposals: as of `detect`.
+            proposals: see `detect`.
 
         Returns:
             tuple of tensors.
@@ -173,7 +173,7 @@ class DetectionModel(keras.Model):
         return ()
 
     def size_tensor(self, image_size):
-        """An `image_size` of `detect`, or the model's own, as int32 `[2]`."""
+        """Convert an `image_size`, by default the model's own, to int32 `[2]`."""
         if image_size is not None and self.has_one_size:
             raise ValueError(
                 "A model with canvas=True or pyramid_sides has sizes of its own; leave image_size out."
@@ -186,11 +186,11 @@ class DetectionModel(keras.Model):
         return tf.TensorSpec([None, None, None, 3], tf.float32), tf.TensorSpec([2], tf.int32)
 
     def detect_batch(self, images, image_size=None):
-        """Resize images of one shape, detect, and answer in their own pixels; runs in a graph.
+        """Detect objects in images of one shape, in pixels of the images as given; runs in a graph.
 
         Args:
             images: `[B, H, W, 3]`, RGB, uint8 or float 0–255.
-            image_size: int32 `[2]` in place of the model's own; `canvas` knows only its own.
+            image_size: int32 `[2]` instead of the model's own; not with `canvas`.
 
         Returns:
             dict as from `call`.
@@ -200,20 +200,20 @@ class DetectionModel(keras.Model):
 
     @cached_property
     def _detect_function(self):
-        # AutoGraph would read the source files when first called, which may have changed since the import.
+        # AutoGraph would read the source files on the first call; they may have changed since the import.
         return tf.function(
             self.detect_batch, input_signature=list(self.detect_signature), autograph=False, jit_compile=False
         )
 
     def export(self, path, **settings):
-        """Write a SavedModel for TF-Serving; the same as `keras_frcnn.export.saved_model(self, path)`.
+        """Write a SavedModel for TF-Serving; equals `keras_frcnn.export.saved_model(self, path)`.
 
         Args:
-            path: folder to make, such as "saved_models/cells/1".
+            path: folder to create, such as "saved_models/cells/1".
             settings: see `keras_frcnn.export.saved_model`.
 
         Raises:
-            ValueError: a setting cannot be met, or `format`, which Keras has, is among them.
+            ValueError: a setting cannot be met, or `format`, an argument of Keras, is given.
         """
         if "format" in settings:
             raise ValueError("A detector is exported as a SavedModel with signatures; leave format out.")

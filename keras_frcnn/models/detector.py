@@ -1,4 +1,4 @@
-"""What every detector of the family shares: its backbone, fit, evaluate, save.
+"""Base class of all detectors: backbone, fit, evaluate, save.
 
 Letters: B images, M ground-truth boxes, K classes.
 """
@@ -16,30 +16,30 @@ from keras_frcnn.models.loading_report import loading_report
 from keras_frcnn.models.resizing import Resizing
 from keras_frcnn.models.saved_detector import SavedDetector
 
-# Arguments by position, which no group of `arguments.py` holds.
+# Positional arguments, which belong to no group in `arguments.py`.
 POSITIONAL = ("class_names", "backbone", "backbone_weights")
 
 
 class Detector(SavedDetector):
-    """Base of the models: a subclass makes its layers and stages, and gives `infer` and `training_losses`.
+    """Base of the models: a subclass builds layers and stages, and defines `infer` and `training_losses`.
 
     Args:
-        class_names: names of the K classes, without background; their order gives the labels 0…K−1.
+        class_names: names of the K classes, without background; their order defines the labels 0…K−1.
         backbone, backbone_weights: see `FasterRCNN`.
-        arguments: dict of the other arguments of the constructor, those of `keras.Model` too.
-        log_names: names of the losses and other figures that `training_losses` gives, for the logs.
+        arguments: dict of the other constructor arguments, including those of `keras.Model`.
+        log_names: names of the losses and other figures that `training_losses` returns, for the logs.
 
     Attributes:
-        arguments: read-only mapping from every argument of the constructor to its value.
-        backbone: `keras.Model`, the network that makes the features.
-        backbone_info: `Backbone`, which holds its strides, stages and defaults.
+        arguments: read-only mapping from every constructor argument to its value.
+        backbone: `keras.Model`, the network that computes the features.
+        backbone_info: `Backbone`, with its strides, stages and defaults.
     """
 
-    argument_group: type  # TypedDict of `arguments.py`, which the decorator `takes` sets
-    head_names = ("head",)  # attributes that are a `DetectionHead`
-    has_stages = False  # whether `finish_training` has work to do
-    only_proposals = False  # whether `detect` answers with regions that may hold anything
-    score_name = "val_voc_ap50"  # the log that says which epoch is best
+    argument_group: type  # TypedDict of `arguments.py`, set by the decorator `takes`
+    head_names = ("head",)  # attributes that hold a `DetectionHead`
+    has_stages = False  # whether `finish_training` does anything
+    only_proposals = False  # whether detections are proposals, without classes
+    score_name = "val_voc_ap50"  # the log that decides which epoch is best
 
     def __init__(self, class_names, backbone, backbone_weights, arguments, log_names):
         known = entries(self.argument_group)
@@ -49,8 +49,8 @@ class Detector(SavedDetector):
         self.class_names = _checked_class_names(class_names)
         self.restored = False
         self.weight_origins = {}
-        self.built = True  # the constructor of a subclass makes and builds every part
-        self.jit_compile = False  # also without `compile`: "auto" would take XLA on the first GPU
+        self.built = True  # the constructor of a subclass builds every part
+        self.jit_compile = False  # even without `compile`, because Keras's "auto" would use XLA on a GPU
         self.sampling_seeds = keras.random.SeedGenerator(name="sampling_seeds")
         self._figures = [keras.metrics.Mean(name=name) for name in ("loss", *log_names)]
         if isinstance(backbone, dict):
@@ -60,7 +60,7 @@ class Detector(SavedDetector):
         with self.dtype_scope():
             info = self.backbone_info = self.checked_backbone(backbones.get(backbone, backbone_weights))
         if isinstance(backbone_weights, dict):
-            backbone_weights = info.source  # the arrays would stay in memory
+            backbone_weights = info.source  # otherwise the arrays stay in memory
         positional = (self.class_names, backbone, backbone_weights)
         values = resolve(self.argument_group, arguments, info, self.own_defaults(info, arguments))
         self.arguments = MappingProxyType({**dict(zip(POSITIONAL, positional)), **values})
@@ -74,71 +74,71 @@ class Detector(SavedDetector):
         self.backbone = info.network
 
     def dtype_scope(self):
-        """A `with` block in which layers are made with the dtype policy of the model."""
+        """Context manager in which new layers get the dtype policy of the model."""
         return backbones.dtype_policy(self.dtype_policy)
 
     @property
     def detection_heads(self):
-        """The `DetectionHead`s, a list; none of an RPN."""
+        """List of the `DetectionHead`s; empty for an RPN."""
         return [getattr(self, name) for name in self.head_names]
 
     def finish_assembly(self):
-        """Connect the stages and remember what trains by the arguments; a constructor's last line."""
+        """Connect the stages and record the trainable flags; a constructor calls it last."""
         self.connect_stages()
         self.remember_flags()
 
-    # What a method gives, besides `infer`.
+    # Subclasses implement these, besides `infer`.
 
     def checked_backbone(self, backbone):
-        """A `Backbone` as the method uses it; it raises ValueError where it cannot."""
+        """Return the `Backbone` as the method uses it; raise ValueError if it cannot use it."""
         return backbone
 
     def own_defaults(self, backbone, arguments):
-        """Defaults that the method works out from a `Backbone` and the arguments given: a dict."""
+        """Compute a dict of defaults from a `Backbone` and the given arguments."""
         return {}
 
     def freeze_backbone(self, backbone):
-        """Stop what of a `Backbone` does not train."""
+        """Freeze the parts of a `Backbone` that do not train."""
         backbone.freeze(self.arguments["frozen_stages"], self.arguments["frozen_batch_norm"])
 
     def connect_stages(self):
-        """Make the stages around the layers; called again when an export has replaced layers."""
+        """Create the stages around the layers; an export that replaces layers calls it again."""
 
     def training_losses(self, x, y, training):
-        """The training forward and its losses.
+        """Run the forward pass of training and compute its losses.
 
         Args:
             x: batch as in `call`.
             y: dict of "boxes" `[B, M, 4]`, "labels" `[B, M]`, "ignore" `[B, M]`.
-            training: bool; false leaves out dropout and draws the same minibatch every time.
+            training: bool; false disables dropout and samples the same minibatch every time.
 
         Returns:
             Two dicts: the terms of the loss, float32 scalars; and figures for the logs, each a pair of a
-            float32 scalar and the weight that it has in the mean of an epoch.
+            float32 scalar and its weight in the mean over an epoch.
         """
         raise NotImplementedError
 
-    # What a method does before and after `fit`; most do nothing.
+    # Hooks before and after `fit`; most methods leave them empty.
 
     def prepare_training(self, dataset, flip=0.5):
-        """Measure what training needs to know about the training set.
+        """Measure statistics of the training set that training needs.
 
         Args:
-            dataset: `DetectionDataset`, the one that `fit` gets batches of.
-            flip: probability of mirroring an image, the one that `batches` has.
+            dataset: `DetectionDataset` that `fit` gets its batches from.
+            flip: probability of mirroring an image, as given to `batches`.
         """
 
     def finish_training(self, dataset, folder, progress=lambda done, total: None):
-        """Go through the stages after `fit`.
+        """Run the stages of training after `fit`.
 
         Args:
-            dataset: `DetectionDataset`, the one that `fit` had.
-            folder: path where the stages keep files.
+            dataset: `DetectionDataset` that `fit` trained on.
+            folder: path where the stages keep their files.
             progress: function that is called after each image with the number done and the total.
         """
 
     def features(self, images, image_shapes, training):
-        """Feature maps of images, a list from fine to coarse."""
+        """Compute the feature maps of images, a list from fine to coarse."""
         features = self.backbone(self.pixels(images, image_shapes), training=training)
         return list(features) if isinstance(features, (list, tuple)) else [features]
 
@@ -162,11 +162,11 @@ class Detector(SavedDetector):
             optimizer: any Keras optimizer; by default SGD with rate 0.01, momentum 0.9, global clip norm 10.
             loss, loss_weights, metrics, weighted_metrics: refused; a detector has its own.
             run_eagerly, steps_per_execution, auto_scale_loss: as in `keras.Model.compile`.
-            jit_compile: whether XLA compiles the steps of `fit`, anew for each shape of a batch;
+            jit_compile: whether XLA compiles the steps of `fit`, once for each shape of a batch;
                 see `keras_frcnn.kernels`.
 
         Raises:
-            ValueError: a loss or metrics are given.
+            ValueError: a loss or metric is given.
         """
         if loss is not None or loss_weights is not None:
             raise ValueError(
@@ -221,7 +221,7 @@ class Detector(SavedDetector):
         return list(self._figures)
 
     def _loss_and_logs(self, data, training):
-        """The loss with the layers' own, such as weight decay; and the logs as pairs of value and weight."""
+        """Return the loss, with the layers' losses such as weight decay, and the logs as (value, weight)."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         self.check_inputs(x)
         batches.check_targets(y, sample_weight)
@@ -236,28 +236,28 @@ class Detector(SavedDetector):
         return {figure.name: figure.result() for figure in self._figures}
 
     def sampling_seed(self, training):
-        """Seed `[2]` of one random draw: new each time in training, always the same otherwise."""
+        """Return a seed `[2]` for one random draw: new each time in training, otherwise always the same."""
         return tf.cast(self.sampling_seeds.next(), tf.int32) if training else tf.zeros([2], tf.int32)
 
     # Beyond Keras.
 
     def note_origin(self, weights, source):
-        """Keep where weights came from, for `loading_report`.
+        """Record the source of weights for `loading_report`.
 
         Args:
             weights: list of `keras.Variable` of this model.
-            source: name of a file, or another word for it.
+            source: name of a file, or another name for the source.
         """
         self.weight_origins |= {id(weight): source for weight in weights}
 
     def loading_report(self):
-        """Table of the parts, for a look before training.
+        """Format a table of the model's parts, to check before training.
 
         Returns:
             str of several lines: for each stage of the backbone and each further part the number of tensors,
-            parameters and trainable parameters, and where the weights came from: "imagenet", the name of a
-            weights or model file, "as given" (a network of one's own), "saved model" or "new"; then how
-            pixels are normalised.
+            parameters and trainable parameters, and the source of the weights: "imagenet", the name of a
+            weights or model file, "as given" (a custom network), "saved model" or "new"; then the
+            normalization of the pixels.
         """
         return loading_report(self, self.backbone_info)
 

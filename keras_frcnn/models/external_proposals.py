@@ -1,4 +1,4 @@
-"""What detectors share whose proposals come from outside: Fast R-CNN, SPPnet, R-CNN.
+"""Base class of the detectors with external proposals: Fast R-CNN, SPPnet, R-CNN.
 
 Letters: B images, P proposals, L scales of an image pyramid.
 """
@@ -16,25 +16,25 @@ from keras_frcnn.sampling import recall
 
 
 class PyramidArguments(TypedDict, total=False):
-    """An image pyramid at test."""
+    """An image pyramid at test time."""
 
     pyramid_sides: Annotated[
         tuple,
         (),
-        "short sides of an image pyramid at test, such as (480, 576, 688, 864, 1200): each RoI is "
-        "pooled from the scale where its area is nearest to 224² (Fast R-CNN, section 5.2); none for "
-        "one scale.",
+        "short sides of an image pyramid at test time, such as (480, 576, 688, 864, 1200): each RoI is "
+        "pooled from the scale at which its area is nearest to 224² (Fast R-CNN, section 5.2). Empty: a "
+        "single scale.",
     ]
     pyramid_limit: Annotated[
-        int, 2000, "limit of the long side in the pyramid, pixels; Fast R-CNN, section 5.2."
+        int, 2000, "limit of the long side in the pyramid, in pixels; Fast R-CNN, section 5.2."
     ]
 
 
 class ExternalProposals(Detector):
-    """Base of the methods whose batches and answers need proposals: `x["proposals"]` float32 `[B, P, 4]`,
-    pixels, padded with −1.
+    """Base of the methods that need external proposals: `x["proposals"]` float32 `[B, P, 4]`, pixels, padded
+    with −1.
 
-    The arguments may have `pyramid_sides` and `pyramid_limit`, an image pyramid at test.
+    The arguments may include `pyramid_sides` and `pyramid_limit`, for an image pyramid at test time.
 
     Attributes:
         regions: `RegionStage`.
@@ -45,11 +45,11 @@ class ExternalProposals(Detector):
     needs_proposals = True
 
     def maps_to_pool(self, images, image_shapes, training):
-        """What RoIs are pooled from; the features, but for R-CNN."""
+        """Compute the maps that RoIs are pooled from: the features, except in R-CNN."""
         return self.features(images, image_shapes, training)
 
     def pool(self, features, rois, training=False):
-        """What the head sees of RoIs `[B, R, 4]`: `[B, R, …]`."""
+        """Pool RoIs `[B, R, 4]` for the head: `[B, R, …]`."""
         return self.roi_pooling(features[: self.backbone_info.pooled_levels], rois)
 
     def infer(self, x, training=False):
@@ -78,11 +78,11 @@ class ExternalProposals(Detector):
         return {**x, "proposals": tf.cast(x["proposals"], tf.float32)}
 
     def detect_batch(self, images, image_size=None, proposals=None):
-        """Resize images of one shape, detect, and answer in their own pixels; runs in a graph.
+        """Detect objects in images of one shape, in pixels of the images as given; runs in a graph.
 
         Args:
             images: `[B, H, W, 3]`, RGB, uint8 or float 0–255.
-            image_size: int32 `[2]` in place of the model's own.
+            image_size: int32 `[2]` instead of the model's own.
             proposals: float32 `[B, P, 4]`, pixels of these images, padded with −1.
 
         Returns:
@@ -90,11 +90,11 @@ class ExternalProposals(Detector):
         """
         pooled = self.pool_regions(images, image_size, proposals)
         originals = tf.tile(tf.shape(images)[None, 1:3], [tf.shape(images)[0], 1])
-        # Deltas are relative to the proposal, so that they hold in the pixels of the original too.
+        # Deltas are relative to the proposal, so they also hold in pixels of the original.
         return self.regions.classify(pooled, proposals, box_ops.is_box(proposals), originals)
 
     def pool_regions(self, images, image_size, proposals):
-        """What the head sees of proposals `[B, P, …]`; arguments as of `detect_batch`."""
+        """Pool proposals for the head: `[B, P, …]`; for the arguments see `detect_batch`."""
         if self.arguments.get("pyramid_sides"):
             return self._pool_from_pyramid(images, proposals)
         x, originals = self.resizing.prepare_batch(images, image_size)
@@ -103,7 +103,7 @@ class ExternalProposals(Detector):
         return self.pool(self.maps_to_pool(x["images"], x["image_shapes"], False), rois)
 
     def _pool_from_pyramid(self, images, proposals):
-        """Pool each RoI from the scale where its area is nearest to 224² (Fast R-CNN, section 5.2)."""
+        """Pool each RoI from the scale at which its area is nearest to 224² (Fast R-CNN, section 5.2)."""
         batch, count = tf.shape(proposals)[0], tf.shape(proposals)[1]
         features, boxes = [], []
         for side in self.arguments["pyramid_sides"]:
@@ -122,7 +122,7 @@ class ExternalProposals(Detector):
         return self.canvas or bool(self.arguments.get("pyramid_sides"))
 
     def check_pyramid(self):
-        """Refuse an image pyramid where there cannot be one."""
+        """Raise a readable error if the model cannot use an image pyramid."""
         if self.arguments["pyramid_sides"] and (self.canvas or self.backbone_info.pyramid):
             raise ValueError("An image pyramid needs a backbone of one feature map and canvas=False.")
 

@@ -31,26 +31,28 @@ class FastRCNNArguments(
     AnswerArguments,
     total=False,
 ):
-    """The numbers of Fast R-CNN."""
+    """Arguments of Fast R-CNN."""
 
     head_negative_iou: Annotated[
         tuple[float, float],
         (0.1, 0.5),
-        "`(low, high)` of background, 0 to 1; section 2.3, which leaves out what is below 0.1 and above 0.",
+        "`(low, high)`, IoU range of background RoIs, 0 to 1; section 2.3, which leaves out RoIs below 0.1.",
     ]
-    head_batch_size: Annotated[int | None, 64, "RoIs an image, from 1; section 2.3: 128 of 2 images a batch."]
-    head_beta: Annotated[float | None, 1.0, "of the smooth L1, from 0; equation 3."]
+    head_batch_size: Annotated[
+        int | None, 64, "RoIs sampled per image, at least 1; section 2.3: 128 from a batch of 2 images."
+    ]
+    head_beta: Annotated[float | None, 1.0, "β of the smooth L1, at least 0; equation 3."]
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 @takes(FastRCNNArguments)
 class FastRCNN(ExternalProposals):
-    """Fast R-CNN (Girshick, 2015): one pass of the network an image, RoI pooling of proposals made elsewhere.
+    """Fast R-CNN (Girshick, 2015): one network pass per image, with RoI pooling of external proposals.
 
-    Deltas are normalized by their mean and deviation in each class, which `prepare_training` takes from the
-    training set; files hold weights with both folded in, so that a saved model answers in plain deltas. The
-    depths of section 4.5 are, with VGG16, `frozen_stages` 5 (fine-tune fc6 and above), 2 (conv3_1 and above,
-    the paper's choice) and 1 (conv2_1 and above).
+    Deltas are normalized by their mean and deviation in each class, which `prepare_training` measures on the
+    training set; files hold weights with both folded in, so a saved model predicts plain deltas. With VGG16,
+    the depths of section 4.5 are `frozen_stages` 5 (fine-tune fc6 and above), 2 (conv3_1 and above, the
+    paper's choice) and 1 (conv2_1 and above).
 
     Args:
         class_names, backbone, backbone_weights: see `FasterRCNN`.
@@ -88,11 +90,11 @@ class FastRCNN(ExternalProposals):
         self.regions = RegionStage.of(self.pool, self.head, self.arguments)
 
     def prepare_training(self, dataset, flip=0.5):
-        """Normalize deltas by what they are in a training set; call it before `fit`.
+        """Normalize deltas by their statistics in a training set; call this before `fit`.
 
         Args:
             dataset: `DetectionDataset` with proposals.
-            flip: probability of mirroring a training image, the one that `batches` has.
+            flip: probability of mirroring a training image, as given to `batches`.
         """
         statistics = box_statistics(
             dataset, self.arguments["head_positive_iou"], self.arguments["class_agnostic"], flip

@@ -34,17 +34,17 @@ class FasterRCNNArguments(
     AnswerArguments,
     total=False,
 ):
-    """The numbers of Faster R-CNN."""
+    """Arguments of Faster R-CNN."""
 
     head_background_box: Annotated[
         bool | None,
         alike(False),
-        "whether the box layer has outputs for the background too, which nothing reads; torchvision's has.",
+        "whether the box layer has outputs for the background too, as in torchvision; nothing reads them.",
     ]
     head_coder_weights: Annotated[
         tuple[float, float, float, float],
         (10.0, 10.0, 5.0, 5.0),
-        "of the box coder; these are py-faster-rcnn's normalized deltas.",
+        "weights of the box coder; the default matches py-faster-rcnn's normalized deltas.",
     ]
 
 
@@ -53,14 +53,14 @@ class FasterRCNNArguments(
 class FasterRCNN(ProposingDetector):
     """Faster R-CNN (Ren et al., 2015), over one feature map or a pyramid, trained approximately jointly.
 
-    The constructor is the recipe. An argument left at None takes the default of the backbone, else that of
-    py-faster-rcnn (one feature map) or of torchvision (pyramid); `model.arguments` tells which it was.
+    The constructor is the recipe. An argument left at None takes the default of the backbone, otherwise that
+    of py-faster-rcnn (one feature map) or of torchvision (pyramid); `model.arguments` holds the result.
 
     Args:
         class_names (list[str]): names of the K classes, without background.
         backbone (str or keras.Model): a name of `keras_frcnn.backbones.NETWORKS`, or a network with named
             levels.
-        backbone_weights (str): "imagenet", "none" or a weights file; acts at construction only.
+        backbone_weights (str): "imagenet", "none" or a weights file; only used at construction.
         **arguments: the groups in `models/arguments.py`.
 
     Call arguments, returns: see `Detector.call`.
@@ -102,7 +102,7 @@ class FasterRCNN(ProposingDetector):
         )
 
     def pool(self, features, rois, training=False):
-        """What the head sees of RoIs `[B, R, 4]`: `[B, R, P, P, C]`."""
+        """Pool RoIs `[B, R, 4]` for the head: `[B, R, P, P, C]`."""
         return self.roi_pooling(features[: self.backbone_info.pooled_levels], rois)
 
     def infer(self, x, training=False):

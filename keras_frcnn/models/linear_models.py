@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-# Negatives enter at or above the margin and leave when well below it (R-CNN's released code).
+# Negatives enter if their margin is above HARD and leave if it is below EASY (R-CNN's released code).
 HARD, EASY = -1.0001, -1.2
-# New negatives after which the SVM is trained again.
+# The SVM is trained again after this many new negatives.
 NEW_NEGATIVES = 2000
 POSITIVE_WEIGHT = 2.0
 BIAS_SCALE = 10.0
@@ -20,13 +20,13 @@ BLOCK = 2048
 
 
 class HardNegativeSVM:
-    """A linear SVM on more negatives than fit into memory, by one pass of hard-negative mining.
+    """Linear SVM on more negatives than fit into memory, with one pass of hard-negative mining.
 
     Args:
         positives: float32 `[N, D]`.
         scale: factor on all features while training.
-        c: of the SVM.
-        seed: of the solver.
+        c: cost parameter of the SVM.
+        seed: random seed of the solver.
     """
 
     def __init__(self, positives, scale, c, seed=0):
@@ -35,7 +35,7 @@ class HardNegativeSVM:
         self._kept, self._new, self._model = positives[:0], [], None
 
     def add(self, negatives):
-        """Take in the negatives `[N, D]` of one image, as far as they are hard."""
+        """Add the hard ones among the negatives `[N, D]` of an image."""
         if not len(self.positives):
             return
         negatives = negatives * self.scale
@@ -46,9 +46,9 @@ class HardNegativeSVM:
             self._train()
 
     def solve(self):
-        """Weights float32 `[D]` and offset: the margin of a feature x is x · weights + offset.
+        """Return weights float32 `[D]` and offset: the margin of a feature x is x · weights + offset.
 
-        Without positives the margin is −10 everywhere, so that the class is never found.
+        Without positives the margin is −10 everywhere, so the class is never detected.
 
         Raises:
             ValueError: scikit-learn is not installed.
@@ -66,10 +66,11 @@ class HardNegativeSVM:
 
 
 class Ridge:
-    """Least squares with an L2 penalty, the offset left free, on examples that come in parts.
+    """Least squares with an L2 penalty and a free offset, on examples that arrive in parts.
 
-    Raw examples are kept while they are few compared with the features, and only their products `[D, D]`,
-    float64, afterwards: 5 GB for the 7 × 7 × 512 features of VGG16, and as much again while the system is solved.
+    Raw examples are kept while they are few compared with the features; after that only their products
+    `[D, D]`, float64: 5 GB for the 7 × 7 × 512 features of VGG16, and as much again while the system is
+    solved.
 
     Args:
         penalty: λ.
@@ -81,7 +82,7 @@ class Ridge:
         self._sums = None
 
     def add(self, features, targets):
-        """Take in examples: `[N, D]` and `[N, T]`."""
+        """Add examples: `[N, D]` and `[N, T]`."""
         self._parts.append((features.astype(np.float64), targets.astype(np.float64)))
         self._waiting += len(features)
         self._count += len(features)
@@ -89,12 +90,12 @@ class Ridge:
             self._sum_up()
 
     def solve(self):
-        """Weights float32 `[D, T]` and offset float32 `[T]`."""
+        """Return weights float32 `[D, T]` and offset float32 `[T]`."""
         if self._sums is None:
             x, y = (np.concatenate(parts) for parts in zip(*self._parts))
             centre, mean = x.mean(0), y.mean(0)
             x, y = x - centre, y - mean
-            # The smaller one of two equal systems.
+            # Solve the smaller of two equivalent systems.
             weights = x.T @ np.linalg.solve(x @ x.T + self.penalty * np.eye(len(x)), y)
         else:
             self._sum_up()
@@ -119,7 +120,7 @@ class Ridge:
         of_x += x.sum(0)
         of_y += y.sum(0)
         products += x.T @ y
-        # In place and by parts, for the sum of two such matrices would be a third.
+        # Add in place and by blocks; a plain sum would need a third matrix of this size.
         for rows in _blocks(x.shape[1]):
             squares[rows] += x[:, rows].T @ x
 
@@ -129,7 +130,7 @@ def _blocks(size):
 
 
 def svm_class():
-    """The solver.
+    """Return the solver class.
 
     Raises:
         ValueError: scikit-learn is not installed.
@@ -150,7 +151,7 @@ def _fit(positives, negatives, c, seed):
         C=c,
         loss="hinge",
         class_weight={1: POSITIVE_WEIGHT, 0: 1.0},
-        intercept_scaling=BIAS_SCALE,
+        intercept_scaling=BIAS_SCALE,  # pyright: ignore[reportArgumentType]
         max_iter=5000,
         random_state=seed,
     )

@@ -1,4 +1,4 @@
-"""The first stage of Faster R-CNN: proposals, and the loss of the network that makes them.
+"""The first stage of Faster R-CNN: proposals, and the loss of the region proposal network.
 
 Letters: B images, A anchors, S sampled anchors, R proposals, M ground-truth boxes.
 """
@@ -15,14 +15,14 @@ BOX_NORMALIZERS = ("sampled", "locations")
 
 
 class Proposals(typing.NamedTuple):
-    """What the first stage answers.
+    """Output of the first stage.
 
     Attributes:
         boxes: float32 `[B, R, 4]`, pixels, best first; no gradient reaches them.
         scores: float32 `[B, R]`, 0–1.
         is_box: bool `[B, R]`, false where a row is padding.
         count: int32 `[B]`.
-        answer: dict that `RegionProposalNetwork` gave.
+        answer: dict from `RegionProposalNetwork`.
     """
 
     boxes: tf.Tensor
@@ -33,11 +33,11 @@ class Proposals(typing.NamedTuple):
 
 
 def region_proposal_network(backbone, arguments):
-    """The network over the maps of a backbone, built.
+    """Create and build the region proposal network for the feature maps of a backbone.
 
     Args:
         backbone: `Backbone`.
-        arguments: mapping with those of `ProposalArguments`.
+        arguments: mapping with the entries of `ProposalArguments`.
 
     Returns:
         `RegionProposalNetwork`.
@@ -67,18 +67,18 @@ def region_proposal_network(backbone, arguments):
 
 
 class ProposalStage:
-    """Anchors, objectness and boxes, the best of them as proposals, and the loss over a minibatch of anchors
-    (Faster R-CNN, section 3.1).
+    """Proposals from anchors, objectness and deltas, and the loss over a minibatch of anchors (Faster R-CNN,
+    section 3.1).
 
     Args:
         rpn: `RegionProposalNetwork`.
         targets: `AnchorTargets`.
-        beta: of the smooth L1.
+        beta: β of the smooth L1.
         box_loss_weight: λ.
-        box_normalizer: "sampled" or "locations", what divides the box loss.
+        box_normalizer: divisor of the box loss, "sampled" or "locations".
 
     Raises:
-        ValueError: there is no such normalizer.
+        ValueError: the normalizer is unknown.
     """
 
     def __init__(self, rpn, targets, beta, box_loss_weight, box_normalizer):
@@ -95,7 +95,7 @@ class ProposalStage:
 
     @classmethod
     def of(cls, rpn, arguments):
-        """The stage around a network, by the arguments of a constructor (`ProposalArguments`)."""
+        """Create the stage for a network from constructor arguments (`ProposalArguments`)."""
         targets = AnchorTargets(
             rpn.coder,
             arguments["rpn_positive_iou"],
@@ -118,7 +118,7 @@ class ProposalStage:
         Args:
             features: list of feature maps.
             image_shapes: int32 `[B, 2]`, height and width that boxes are clipped to, pixels.
-            training: bool, whether there are as many as in training.
+            training: bool, whether to return as many proposals as in training.
 
         Returns:
             `Proposals`.
@@ -129,15 +129,15 @@ class ProposalStage:
         return Proposals(boxes, answer["scores"], is_box, count, answer)
 
     def losses(self, proposals, features, image_shapes, y, seed, training):
-        """The two terms of the loss over a minibatch of anchors.
+        """Compute the two terms of the loss over a minibatch of anchors.
 
         Args:
             proposals: `Proposals` of these features.
             features: list of feature maps.
             image_shapes: int32 `[B, 2]`.
             y: dict of "boxes" `[B, M, 4]`, "labels" `[B, M]`, "ignore" `[B, M]`.
-            seed: int `[2]` of the draw.
-            training: bool; false takes the network's answers as they are, without the way back.
+            seed: int `[2]`, seed of the sampling.
+            training: bool; false reuses the outputs of the network, without gradients.
 
         Returns:
             dict of "rpn_class_loss" and "rpn_box_loss", float32 scalars.
@@ -164,7 +164,7 @@ class ProposalStage:
         return {"rpn_class_loss": class_loss, "rpn_box_loss": self.box_loss_weight * box_loss}
 
     def _locations(self, objectness):
-        """The divisor of the box loss in place of the sampled anchors: the cells of all maps and images."""
+        """Return the cells of all maps and images, or None if the sampled anchors divide the box loss."""
         if self.box_normalizer == "sampled":
             return None
         batch, anchors = tf.unstack(tf.shape(objectness))

@@ -1,10 +1,9 @@
-"""Detectors that make their own proposals can also answer with these alone.
+"""Base class of the detectors with a region proposal network, which can return its proposals.
 
 Letters: B images, R proposals.
 """
 
 import functools
-from functools import cached_property
 
 import tensorflow as tf
 
@@ -28,30 +27,34 @@ class ProposingDetector(Detector):
 
     earlier = {"rpn_min_size_first": False}
 
+    def __init__(self, class_names, backbone, backbone_weights, arguments, log_names):
+        super().__init__(class_names, backbone, backbone_weights, arguments, log_names)
+        self._propose_functions = {}
+
     def propose(self, image, top=None, training=False):
-        """Where objects may be, whatever they are.
+        """Propose regions that may hold an object of any class.
 
         Args:
             image: path, or array `[H, W, 3]` RGB 0–255.
-            top: at most so many; by default all that the network gives.
-            training: whether it gives as many as in training, or as at test.
+            top: maximum number of proposals; by default all that the network returns.
+            training: whether the network returns as many as in training, rather than as at test time.
 
         Returns:
             dict of arrays "boxes" float32 `[R, 4]`, pixels of the image as given, and "scores" float32 `[R]`
             (0–1, best first).
         """
         image = tf.constant(image_ops.as_image(image)[None], tf.float32)
-        answer = self._propose_functions[training](image)
+        answer = self._propose_function(training)(image)
         count = int(answer["count"][0])
         count = count if top is None else min(count, top)
         return {name: answer[name][0, :count].numpy() for name in ("boxes", "scores")}
 
     def propose_batch(self, images, training=False):
-        """Proposals in pixels of images of one shape; runs in a graph.
+        """Propose regions in images of one shape, in their own pixels; runs in a graph.
 
         Args:
-            images: as of `Detector.detect_batch`.
-            training: bool, as many as in training.
+            images: see `Detector.detect_batch`.
+            training: bool, see `propose`.
 
         Returns:
             dict of "boxes" float32 `[B, R, 4]`, best first, "scores" `[B, R]` and "count" int32 `[B]`.
@@ -62,15 +65,13 @@ class ProposingDetector(Detector):
         boxes = box_ops.rescale(proposals.boxes, x["image_shapes"], originals)
         return {"boxes": boxes, "scores": proposals.scores, "count": proposals.count}
 
-    @cached_property
-    def _propose_functions(self):
-        signature = [tf.TensorSpec([None, None, None, 3], tf.float32)]
-        return {
-            phase: tf.function(
-                functools.partial(self.propose_batch, training=phase),
-                input_signature=signature,
+    def _propose_function(self, training):
+        """Return the traced `propose_batch`, created on first use."""
+        if training not in self._propose_functions:
+            self._propose_functions[training] = tf.function(
+                functools.partial(self.propose_batch, training=training),
+                input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)],
                 autograph=False,
                 jit_compile=False,
             )
-            for phase in (False, True)
-        }
+        return self._propose_functions[training]

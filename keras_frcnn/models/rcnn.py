@@ -1,6 +1,6 @@
 """R-CNN.
 
-Letters: B images, R regions of an image, S pixels along a side of a warped region, K classes.
+Letters: B images, R regions per image, S pixels along each side of a warped region, K classes.
 """
 
 from typing import Annotated, Unpack
@@ -22,7 +22,7 @@ from keras_frcnn.models.defaults import alike
 from keras_frcnn.models.region_stage import detection_head
 from keras_frcnn.models.staged_training import StageArguments, StagedTraining
 
-# Pixels along a side of what networks are pretrained with.
+# Side of the images that networks are pretrained on, pixels.
 PRETRAINED_SIDE = 224
 
 
@@ -35,22 +35,26 @@ class RCNNArguments(
     AnswerArguments,
     total=False,
 ):
-    """The numbers of R-CNN."""
+    """Arguments of R-CNN."""
 
     warp_size: Annotated[
         int | None,
         alike("the largest up to 224 that the backbone can take"),
-        "S, pixels along a side of a warped region: a multiple of the stride times `pool_size`.",
+        "S, side of a warped region in pixels: a multiple of the stride times `pool_size`.",
     ]
     context: Annotated[
         int,
         16,
-        "pixels of the warped region on each side that show what is around the proposal, from 0; "
-        "appendix A. What lies outside the image is the mean pixel.",
+        "border of the warped region that shows the surroundings of the proposal, in pixels, at least 0; "
+        "appendix A. Outside the image it shows the mean pixel.",
     ]
-    region_batch: Annotated[int, 64, "regions that go through the network at once at test, from 1."]
-    pool_size: Annotated[int | None, alike(7), "bins along a side of what enters the head, from 1."]
-    head_batch_size: Annotated[int | None, 64, "regions an image, from 1; 128 of 2 images a batch."]
+    region_batch: Annotated[
+        int, 64, "regions that pass through the network at once at test time, at least 1."
+    ]
+    pool_size: Annotated[int | None, alike(7), "bins along each side of the head's input, at least 1."]
+    head_batch_size: Annotated[
+        int | None, 64, "regions sampled per image, at least 1; 128 from a batch of 2 images."
+    ]
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
@@ -58,12 +62,12 @@ class RCNNArguments(
 class RCNN(StagedTraining):
     """R-CNN (Girshick et al., 2014): each proposal is warped to one size and goes through the whole network.
 
-    `fit` fine-tunes the network on warped regions; `finish_training` makes the classifiers and the box
+    `fit` fine-tunes the network on warped regions; `finish_training` fits the classifiers and the box
     regressors. Regions are warped from the image at `image_size`.
 
     Args:
         class_names, backbone_weights: see `FasterRCNN`.
-        backbone (str or keras.Model): of one feature map.
+        backbone (str or keras.Model): network with one feature map.
         **arguments: the groups in `models/arguments.py`.
 
     Call arguments, returns: see `Detector.call`; the dict needs "proposals".
@@ -77,7 +81,7 @@ class RCNN(StagedTraining):
         info, values = self.backbone_info, self.arguments
         self.shrink = _shrink(info, values)
         with self.dtype_scope():
-            # Pixels are features of stride 1: warping is RoIAlign with one sample a bin.
+            # Pixels are features of stride 1, so warping is RoIAlign with one sample per bin.
             self.warp = RoIAlign(values["warp_size"], strides=(1,), samples=1, name="warp")
             self.warp.build((None, None, None, 3), (None, None, 4))
             shape = (values["pool_size"], values["pool_size"], info.channels)
@@ -98,7 +102,7 @@ class RCNN(StagedTraining):
         return {"warp_size": max(1, PRETRAINED_SIDE // smallest) * smallest}
 
     def maps_to_pool(self, images, image_shapes, training):
-        """The normalized images themselves, from which regions are cut."""
+        """Return the normalized images, from which regions are cut."""
         return [self.pixels(images, image_shapes)]
 
     def pool(self, features, rois, training=False):
@@ -134,10 +138,10 @@ class RCNN(StagedTraining):
 
 
 def _shrink(backbone, arguments):
-    """Cells along a side that one bin pools.
+    """Compute the number of cells along each side that one bin pools.
 
     Raises:
-        ValueError: the warped region has no room for its context, or its cells are no multiple of the bins.
+        ValueError: the warped region has no room for its context, or its cells do not divide into bins.
     """
     size, context, smallest = (
         arguments["warp_size"],

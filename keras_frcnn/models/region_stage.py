@@ -1,6 +1,6 @@
-"""The second stage: pool RoIs from the features, and tell what is in them, and where.
+"""The second stage: pool RoIs from the features, classify them and refine their boxes.
 
-Letters: B images, R proposals, S sampled RoIs, P bins a side, C channels, K classes, M ground-truth boxes.
+Letters: B images, R proposals, S sampled RoIs, P bins per side, C channels, K classes, M ground-truth boxes.
 """
 
 import functools
@@ -18,17 +18,17 @@ POOLINGS = {"roi_pooling": RoIPooling, "roi_align": RoIAlign, "exact": ExactRoIP
 
 
 def roi_pooling(backbone, arguments):
-    """The layer that pools RoIs from the maps of a backbone, built.
+    """Create and build the layer that pools RoIs from the maps of a backbone.
 
     Args:
         backbone: `Backbone`.
-        arguments: mapping with those of `PoolingArguments`.
+        arguments: mapping with the entries of `PoolingArguments`.
 
     Returns:
-        One of `POOLINGS`.
+        An instance of one of `POOLINGS`.
 
     Raises:
-        ValueError: there is no such pooling.
+        ValueError: the pooling is unknown.
     """
     name = arguments["pooling"]
     if name not in POOLINGS:
@@ -43,14 +43,14 @@ def roi_pooling(backbone, arguments):
 
 
 def detection_head(backbone, arguments, class_count, roi_shape, name="head", **further):
-    """The head over pooled RoIs, built, with the fully connected layers that pretrained weights bring.
+    """Create and build the head over pooled RoIs; load its pretrained fully connected layers, if any.
 
     Args:
         backbone: `Backbone`.
-        arguments: mapping with those of `HeadArguments`.
+        arguments: mapping with the entries of `HeadArguments`.
         class_count: K.
         roi_shape: shape of one pooled RoI.
-        name: of the layer.
+        name: name of the layer.
         **further: arguments of `DetectionHead`.
 
     Returns:
@@ -70,7 +70,7 @@ def detection_head(backbone, arguments, class_count, roi_shape, name="head", **f
     head.build((None, None, *roi_shape))
     for norm in head.norms:
         norm.trainable = not arguments["frozen_batch_norm"]
-    # Read only where they may fit, because they are large.
+    # Read the weights only if they may fit, because they are large.
     fits = tuple(arguments["head_units"]) == backbone.defaults.get("head_units")
     if fits and not arguments["head_ranks"]:
         head.load_dense(backbone.fc, backbone.source)
@@ -78,16 +78,16 @@ def detection_head(backbone, arguments, class_count, roi_shape, name="head", **f
 
 
 def loss_named(loss, table, argument, **details):
-    """A loss by name or as it is.
+    """Get a loss from its name, or return it as it is.
 
     Args:
-        loss: name in `table`, an object like those, or the configuration of one.
+        loss: name in `table`, a loss object, or the configuration of one.
         table: `CLASS_LOSSES` or `BOX_LOSSES`.
-        argument: what messages call the argument.
-        **details: arguments of a loss that is given by name and takes them.
+        argument: name of the argument in messages.
+        **details: arguments for a loss that is given by name and accepts them.
 
     Raises:
-        ValueError: there is no loss of this name.
+        ValueError: the name is unknown.
     """
     if isinstance(loss, dict):
         return keras.saving.deserialize_keras_object(loss)
@@ -104,13 +104,13 @@ class RegionStage:
     """Pooling, head, loss over a minibatch of RoIs, and detections (Fast R-CNN, section 2).
 
     Args:
-        pool: function from the feature maps, RoIs `[B, R, 4]` and `training` to what the head sees of them.
+        pool: function from the feature maps, RoIs `[B, R, 4]` and `training` to the input of the head.
         head: `DetectionHead`.
         targets: `ProposalTargets`.
-        class_loss: such as `losses.CrossEntropy`.
-        box_loss: such as `losses.SmoothL1`; None where boxes are learned elsewhere.
+        class_loss: loss object, such as `losses.CrossEntropy`.
+        box_loss: loss object, such as `losses.SmoothL1`; None if boxes are learned elsewhere.
         box_loss_weight: λ.
-        postprocess: function from probabilities, boxes, whether they are any, and shapes of the images to
+        postprocess: function from probabilities, boxes, a mask of valid rows, and shapes of the images to
             detections.
         probabilities: function from class logits to scores `[B, R, K + 1]`, background first.
     """
@@ -137,15 +137,15 @@ class RegionStage:
 
     @classmethod
     def of(cls, pool, head, arguments, coder_weights=(1.0, 1.0, 1.0, 1.0), learns_boxes=True, **further):
-        """The stage around a head, by the arguments of a constructor.
+        """Create the stage for a head from constructor arguments.
 
         Args:
-            pool, head: as of the class.
-            arguments: mapping with those of `HeadArguments` and `AnswerArguments`, and of `BoxHeadArguments`
-                where the head learns boxes.
-            coder_weights: of the `BoxCoder`.
+            pool, head: see the class.
+            arguments: mapping with the entries of `HeadArguments` and `AnswerArguments`, and of
+                `BoxHeadArguments` if the head learns boxes.
+            coder_weights: weights of the `BoxCoder`.
             learns_boxes: whether `fit` learns boxes.
-            **further: arguments of the class.
+            **further: further arguments of the class.
         """
         targets = ProposalTargets(
             BoxCoder(coder_weights),
@@ -180,33 +180,33 @@ class RegionStage:
         return self.targets.coder
 
     def losses(self, features, proposals, is_box, y, seed, training):
-        """The terms of the multi-task loss over a minibatch of RoIs.
+        """Compute the terms of the multi-task loss over a minibatch of RoIs.
 
         Args:
             features: list of feature maps.
             proposals: float32 `[B, R, 4]`, pixels; no gradient reaches them.
             is_box: bool `[B, R]`, false where a row is padding.
             y: dict of "boxes" `[B, M, 4]`, "labels" `[B, M]`, "ignore" `[B, M]`.
-            seed: int `[2]` of the draw.
-            training: bool; false leaves out dropout.
+            seed: int `[2]`, seed of the sampling.
+            training: bool; false disables dropout.
 
         Returns:
-            dict of "class_loss" and, where `fit` learns boxes, "box_loss", float32 scalars.
+            dict of "class_loss" and, if `fit` learns boxes, "box_loss", float32 scalars.
         """
         sample = self.sample(proposals, is_box, y, seed)
         return self.losses_of(sample, *self.ask(features, sample.rois, training))
 
     def sample(self, proposals, is_box, y, seed):
-        """Draw a minibatch of RoIs: `RoISample`; arguments as of `losses`."""
+        """Sample a minibatch of RoIs, a `RoISample`; for the arguments see `losses`."""
         with tf.name_scope("targets"):
             return self.targets(proposals, is_box, y, seed)
 
     def ask(self, features, rois, training=False):
-        """Class logits `[B, R, K + 1]` and deltas `[B, R, K or 1, 4]` of RoIs `[B, R, 4]`."""
+        """Predict class logits `[B, R, K + 1]` and deltas `[B, R, K or 1, 4]` for RoIs `[B, R, 4]`."""
         return self.head(self.pool(features, rois, training), training=training)
 
     def losses_of(self, sample, class_logits, deltas):
-        """The terms of the loss out of the head's answers to a `RoISample`; returns as of `losses`."""
+        """Compute the loss terms from the head's outputs for a `RoISample`; returns the same as `losses`."""
         with tf.name_scope("losses"):
             class_loss, box_loss = detection_loss(
                 class_logits, deltas, sample, self.coder, self.class_loss, self.box_loss, self.head.deviation
@@ -216,12 +216,12 @@ class RegionStage:
         return {"class_loss": class_loss, "box_loss": self.box_loss_weight * box_loss}
 
     def detect(self, features, proposals, is_box, image_shapes, training=False):
-        """Detections among proposals.
+        """Detect objects among proposals.
 
         Args:
-            features, proposals, is_box: as of `losses`.
+            features, proposals, is_box: see `losses`.
             image_shapes: int32 `[B, 2]`, height and width that boxes are clipped to, pixels.
-            training: bool, of the layers inside.
+            training: bool, passed to the layers.
 
         Returns:
             dict as from `Detector.infer`.
@@ -230,7 +230,7 @@ class RegionStage:
         return self.classify(pooled, proposals, is_box, image_shapes, training)
 
     def classify(self, pooled, proposals, is_box, image_shapes, training=False):
-        """Detections out of pooled RoIs `[B, R, P, P, C]`; further arguments and returns as of `detect`."""
+        """Detect objects in pooled RoIs `[B, R, P, P, C]`; for the rest see `detect`."""
         class_logits, deltas = self.head(pooled, training=training)
         with tf.name_scope("post_processing"):
             boxes = self.coder.decode(deltas, proposals[:, :, None])

@@ -1,4 +1,4 @@
-"""From images as they are to the size that a detector works at, and back.
+"""Resize images to the size that a detector works at, and map its boxes back.
 
 Letters: B images, H height, W width, N detections.
 """
@@ -10,11 +10,11 @@ from keras_frcnn import images as image_ops
 
 
 class Resizing:
-    """Resize images, letterbox them where there is a canvas, and carry boxes back.
+    """Resize images, letterbox them if there is a canvas, and map boxes back.
 
     Args:
         image_size: `(short side, limit of the long side)`, pixels.
-        rounding: of the sides, see `images.resized_shape`.
+        rounding: rounding of the sides, see `images.resized_shape`.
         canvas: whether every image is letterboxed into one square.
     """
 
@@ -25,7 +25,7 @@ class Resizing:
 
     @property
     def canvas_side(self):
-        """Side of the square that `canvas` letterboxes into, pixels."""
+        """Side of the square canvas, pixels."""
         return image_ops.canvas_side(self.image_size)
 
     def prepare(self, images, image_size=None):
@@ -33,7 +33,7 @@ class Resizing:
 
         Args:
             images: `[H, W, 3]` or `[B, H, W, 3]`, RGB, uint8 or float 0–255.
-            image_size: int32 `[2]` in place of the detector's own.
+            image_size: int32 `[2]` instead of the detector's own.
 
         Returns:
             float32 images of the same rank, and int32 `[2]`, their height and width within the padding.
@@ -47,11 +47,11 @@ class Resizing:
         return pixels, image_shape
 
     def prepare_batch(self, images, image_size=None):
-        """Make a batch of images of one shape.
+        """Make a batch from images of one shape.
 
         Args:
             images: `[B, H, W, 3]`, RGB, uint8 or float 0–255.
-            image_size: as of `prepare`.
+            image_size: see `prepare`.
 
         Returns:
             dict for `Detector.infer`, and int32 `[B, 2]`, height and width of the images as given.
@@ -63,7 +63,7 @@ class Resizing:
 
     @staticmethod
     def restore(answer, image_shapes, originals):
-        """Carry detections from prepared images back to the original ones.
+        """Map detections from prepared images back to the original ones.
 
         Args:
             answer: dict as from `Detector.call`.
@@ -71,20 +71,20 @@ class Resizing:
             originals: int32 `[B, 2]`, height and width before it.
 
         Returns:
-            `answer` with its boxes in pixels of the originals.
+            `answer` with its boxes in pixels of the original images.
         """
         boxes = box_ops.rescale(answer["boxes"], image_shapes, originals)
         filled = (answer["labels"] >= 0)[:, :, None]
         return {**answer, "boxes": tf.where(filled, boxes, -1.0)}
 
     def unpack(self, x):
-        """Make a batch for `Detector.infer` out of what `call` takes.
+        """Make a batch for `Detector.infer` from the input of `call`.
 
         Args:
-            x: images `[B, H, W, 3]`, or a dict of "images", perhaps "image_shapes" `[B, 2]`, and more.
+            x: images `[B, H, W, 3]`, or a dict of "images", optionally "image_shapes" `[B, 2]`, and more.
 
         Returns:
-            dict with "image_shapes" int32 `[B, 2]`; with a canvas, its images lie in the one square.
+            dict with "image_shapes" int32 `[B, 2]`; with a canvas, the images are padded to the square.
         """
         x = dict(x) if isinstance(x, dict) else {"images": x}
         images = x["images"] = tf.convert_to_tensor(x["images"])

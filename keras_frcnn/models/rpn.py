@@ -1,4 +1,4 @@
-"""The region proposal network as a model of its own.
+"""The region proposal network as a model.
 
 Letters: B images, R proposals.
 """
@@ -17,7 +17,7 @@ from keras_frcnn.sampling import recall
 
 
 class RPNArguments(ImageArguments, FreezingArguments, ProposalArguments, total=False):
-    """The numbers of the RPN alone."""
+    """Arguments of the RPN."""
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
@@ -25,14 +25,14 @@ class RPNArguments(ImageArguments, FreezingArguments, ProposalArguments, total=F
 class RPN(ProposingDetector):
     """Region proposal network (Faster R-CNN, section 3.1), trained and used without a detection head.
 
-    Its one class is "object": whatever the labels of the ground truth, they count as that. `propose` gives
-    proposals; `call` and `detect` give the same as detections.
+    Its only class is "object"; the labels of the ground truth are ignored. `propose` returns proposals;
+    `call` and `detect` return the same boxes as detections.
 
     Args:
         backbone, backbone_weights: see `FasterRCNN`.
         **arguments: the groups in `models/arguments.py`.
 
-    Call arguments, returns: see `Detector.call`; as many rows as proposals.
+    Call arguments, returns: see `Detector.call`; the output has as many rows as proposals.
 
     Example:
         >>> model = RPN(backbone="tiny_fpn", image_size=(128, 128))
@@ -76,5 +76,5 @@ class RPN(ProposingDetector):
 
     def get_config(self):
         config = super().get_config()
-        del config["class_names"]  # no argument
+        del config["class_names"]  # not an argument
         return config

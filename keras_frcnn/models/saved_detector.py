@@ -1,6 +1,6 @@
-"""What a file of a detector holds, besides the weights that every Keras file has.
+"""Saving and loading of a detector: arguments, trainable flags and random states.
 
-Letters: G generators of random numbers.
+Letters: G random generators.
 """
 
 from collections.abc import Mapping
@@ -12,17 +12,17 @@ import numpy as np
 from keras_frcnn.models.detection import DetectionModel
 from keras_frcnn.trainable_flags import set_trainable_flags, trainable_flags
 
-# In a weights file, among the model's own variables: the states of all random generators, int64 `[G, 2]`.
+# Name in a weights file, among the model's own variables: states of all random generators, int64 `[G, 2]`.
 RANDOM_STATE = "random_state"
 
 
 class SavedDetector(DetectionModel):
-    """Base of `Detector`: every argument, what is frozen, and the states of random generators.
+    """Base of `Detector`, which saves its arguments, trainable flags and the states of random generators.
 
     Attributes:
-        arguments: read-only mapping from every argument of the constructor to its value.
+        arguments: read-only mapping from every constructor argument to its value.
         restored: whether the weights come from a file.
-        earlier: what the method did before there was an argument for it, where the default is another.
+        earlier: values of arguments that old files lack, if the old behavior differs from the default.
     """
 
     arguments: Mapping
@@ -30,10 +30,10 @@ class SavedDetector(DetectionModel):
     earlier: dict = {}
 
     def remember_flags(self):
-        """Remember what trains by the arguments alone; a constructor's last act."""
+        """Record the trainable flags that follow from the arguments; a constructor calls it last."""
         flags = trainable_flags(self)
         if isinstance(self.arguments["backbone"], keras.Model):
-            flags = {}  # the config of a network of one's own does not tell what is frozen deep inside
+            flags = {}  # the config of a custom network omits the flags of nested layers
         self._flags_by_arguments = MappingProxyType(flags)
 
     def get_config(self):
@@ -52,9 +52,9 @@ class SavedDetector(DetectionModel):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        # A file from before there was an argument answers as it did then.
+        # A file that is older than an argument keeps its old behavior.
         arguments = {**cls.earlier, **config}
-        # Not an argument: what was frozen or thawed after construction.
+        # Not an argument: flags that changed after construction.
         flags = arguments.pop("trainable_flags", {})
         model = super().from_config(arguments, custom_objects)
         set_trainable_flags(model, flags)
@@ -80,18 +80,18 @@ class SavedDetector(DetectionModel):
     def load_own_variables(self, store):
         self.restored = True
         super().load_own_variables({name: store[name] for name in store.keys() if name != RANDOM_STATE})
-        # Files of version 0.1.0 have none; those of a model without dropout have that of the sampling alone.
+        # Files of version 0.1.0 have no states; without dropout, a file has only that of the sampling.
         if RANDOM_STATE in store.keys():
             for state, value in zip(self._random_states(), store[RANDOM_STATE]):
                 state.assign(value)
 
     def _random_states(self):
-        """The states of all generators of random numbers: that of the sampling, of dropout …"""
+        """List the states of all random generators: of sampling, dropout …"""
         weights = {id(weight) for weight in self.weights}
         return [variable for variable in self.variables if id(variable) not in weights]
 
 
 def _serialized(value):
-    """An argument for a config: networks and losses of one's own as dicts."""
+    """Convert an argument for the config: custom networks and losses become dicts."""
     plain = value is None or isinstance(value, (bool, int, float, str, tuple, list, dict))
     return value if plain else keras.saving.serialize_keras_object(value)

@@ -31,45 +31,49 @@ class SPPNetArguments(
     AnswerArguments,
     total=False,
 ):
-    """The numbers of SPPnet."""
+    """Arguments of SPPnet."""
 
     pool_levels: Annotated[
-        tuple, (1, 2, 3, 6), "bins along a side in each level of the pyramid; section 4.1."
+        tuple, (1, 2, 3, 6), "bins along each side, for each level of the pooling pyramid; section 4.1."
     ]
     pool_corners: Annotated[
         str,
         "centers",
-        'which cells belong to a region, "centers" (appendix A) or "inclusive" (Caffe\'s RoI pooling); '
+        'which cells belong to a region: "centers" (appendix A) or "inclusive" (Caffe\'s RoI pooling); '
         "see `SpatialPyramidPooling`.",
     ]
     pool_offset: Annotated[
         float | None,
         alike(0.5),
-        'of "centers", see `SpatialPyramidPooling`; 1/32 of zf, which pads as in the paper: its cells '
-        "see around the middle of their first pixel.",
+        'with "centers", see `SpatialPyramidPooling`; 1/32 for zf, which pads as in the paper: each '
+        "receptive field is centered on the middle of the first pixel of its cell.",
     ]
     head_negative_iou: Annotated[
-        tuple[float, float], (0.1, 0.5), "`(low, high)` of background, 0 to 1; section 4.2."
+        tuple[float, float], (0.1, 0.5), "`(low, high)`, IoU range of background RoIs, 0 to 1; section 4.2."
     ]
-    head_batch_size: Annotated[int | None, 64, "RoIs an image, from 1; 128 of 2 images a batch."]
+    head_batch_size: Annotated[
+        int | None, 64, "RoIs sampled per image, at least 1; 128 from a batch of 2 images."
+    ]
     box_positive_iou: Annotated[
-        float, 0.5, "boxes are regressed from regions with at least this IoU, 0 to 1; the authors' SPP_net."
+        float,
+        0.5,
+        "minimum IoU of the regions that the box regression trains on, 0 to 1; the authors' SPP_net.",
     ]
-    box_ridge: Annotated[float, 4000.0, "λ of that regression, above 0; the authors' SPP_net."]
+    box_ridge: Annotated[float, 4000.0, "λ of the box regression, above 0; the authors' SPP_net."]
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 @takes(SPPNetArguments)
 class SPPNet(StagedTraining):
-    """SPPnet (He et al., 2014): one pass an image, spatial pyramid pooling, training in stages.
+    """SPPnet (He et al., 2014): one pass per image, spatial pyramid pooling, training in stages.
 
     The convolutions never train, because the paper's pyramid passes no gradient on. `fit` fine-tunes the
-    fully connected layers; `finish_training` makes the classifiers and the box regressors. Published weights
-    of fully connected layers do not fit the pyramid's 50 bins, so these layers begin new.
+    fully connected layers; `finish_training` fits the classifiers and the box regressors. Published weights
+    of fully connected layers do not fit the pyramid's 50 bins, so these layers start with new weights.
 
     Args:
         class_names, backbone_weights: see `FasterRCNN`.
-        backbone (str or keras.Model): of one feature map.
+        backbone (str or keras.Model): network with one feature map.
         **arguments: the groups in `models/arguments.py`.
 
     Call arguments, returns: see `Detector.call`; the dict needs "proposals".
@@ -107,7 +111,7 @@ class SPPNet(StagedTraining):
         self.finish_assembly()
 
     def checked_backbone(self, backbone):
-        # The pyramid makes vectors, which the head that a ResNet brings cannot take.
+        # Drop a ResNet's head, which cannot take the vectors that the pyramid makes.
         return dataclasses.replace(super().checked_backbone(backbone), head=None)
 
     def freeze_backbone(self, backbone):

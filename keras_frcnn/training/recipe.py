@@ -34,9 +34,9 @@ class Recipe:
     """How to train a detector; the defaults fine-tune a pretrained network on hundreds of images or more."""
 
     model: Literal["faster_rcnn", "cascade_rcnn", "fast_rcnn", "rpn", "sppnet", "rcnn"] = "faster_rcnn"
-    """The method."""
+    """Detection method."""
     backbone: str = "mobilenet_v2_fpn"
-    """Network of the features: vgg16, zf, resnet50, resnet50_fpn, resnet50_fpn_v2, mobilenet_v2,
+    """Network that computes the features: vgg16, zf, resnet50, resnet50_fpn, resnet50_fpn_v2, mobilenet_v2,
     mobilenet_v2_fpn, mobilenet_v3_large_fpn, mobilenet_v3_large_320_fpn or tiny_fpn."""
     backbone_weights: str = "imagenet"
     """imagenet, none, or a file: .weights.h5, or a state dict of torchvision for its networks."""
@@ -47,59 +47,59 @@ class Recipe:
     epochs: int = 12
     """Passes over the training set."""
     steps: int = 0
-    """Updates of the weights; above 0 they decide how long training lasts, in place of epochs."""
+    """Weight updates; above 0, they set the length of training instead of epochs."""
     batch_size: int = 4
-    """Images a batch."""
+    """Images per batch."""
     accumulate: int = 1
-    """Batches whose mean gradient makes one update, Caffe's iter_size."""
+    """Batches whose mean gradient makes one update; Caffe's iter_size."""
     learning_rate: float = 0.0005
-    """Peak rate."""
+    """Peak learning rate."""
     rate_schedule: Literal["cosine", "steps"] = "cosine"
-    """After the warm-up: along a cosine down to zero, or constant but for a drop at each of rate_steps."""
+    """Rate after the warm-up: a cosine down to zero, or constant with a drop at each of rate_steps."""
     rate_steps: tuple[int, ...] = ()
     """Updates after which the rate drops."""
     rate_factor: float = 0.1
-    """What a drop multiplies the rate with."""
+    """Factor by which each drop multiplies the rate."""
     alternating_steps: tuple[int, ...] = ()
-    """Updates of each of the four steps of --schedule alternating; by default those of the recipe."""
+    """Updates in each of the four steps of --schedule alternating; by default those of the recipe."""
     alternating_rate_steps: tuple[int, ...] = ()
-    """Updates after which the rate drops in each of these, in place of rate_steps."""
+    """Updates after which the rate drops in each of these steps, instead of rate_steps."""
     alternating_rpn: Literal["new", "first"] = "new"
-    """What the RPN of the third of them begins with: new layers, or those of the RPN of the first."""
+    """Start of the RPN in the third of these steps: new layers, or those of the RPN in the first step."""
     warmup_steps: int = 200
     """Updates over which the rate rises to its peak; at most a tenth of all."""
     warmup_factor: float = 0.01
-    """Fraction of the peak that the rate rises from."""
+    """Fraction of the peak rate at which the warm-up starts."""
     optimizer: Literal["sgd", "adamw", "caffe"] = "adamw"
-    """AdamW, SGD, or SGD as Caffe has it: weight decay in the gradient, rules of its own for biases."""
+    """AdamW, SGD, or Caffe's SGD: weight decay in the gradient and separate rules for biases."""
     momentum: float = 0.9
-    """Of SGD."""
+    """Momentum of SGD."""
     weight_decay: float = 0.0001
-    """Decoupled weight decay, biases and batch normalisation left out; of caffe, L2 in the gradient."""
+    """Decoupled weight decay, without biases and batch normalization; with caffe, L2 in the gradient."""
     bias_rate: float = 2.0
-    """Rate of biases over that of weights, of caffe."""
+    """With caffe: learning rate of biases divided by that of weights."""
     bias_decay: bool = True
-    """Whether weight decay takes in the biases, of caffe."""
+    """With caffe: apply weight decay to biases too."""
     clip_norm: float = 10.0
-    """Global norm that gradients are clipped to; 0 for no clipping."""
+    """Global norm to clip gradients to; 0 for no clipping."""
     flip: float = 0.5
     """Probability of mirroring a training image."""
     short_sides: tuple[int, ...] = ()
-    """Short sides to choose from in training; by default the image pyramid's or the one of image_size."""
+    """Short sides to choose from in training; by default those of the image pyramid or image_size."""
     photometric: float = 0.0
-    """Probability of distorting the colours of a training image."""
+    """Probability of distorting the colors of a training image."""
     crop: float = 0.0
-    """Probability of cutting a training image to a window that keeps an object."""
+    """Probability of cropping a training image to a window that keeps an object."""
     scale_jitter: tuple[float, ...] = ()
-    """Range of a random factor on the size of a training image, such as 0.1 2.0; by default none."""
+    """Range of a random scale factor for training images, such as 0.1 2.0; by default none."""
     cache: Literal["auto", "always", "never"] = "auto"
-    """Whether decoded images stay in memory; by default where they fit into a quarter of what is free."""
+    """Keep decoded images in memory; auto: if they fit into a quarter of the free memory."""
     mixed_precision: Literal["none", "float16", "bfloat16"] = "none"
     """Compute dtype; box arithmetic and losses stay float32."""
     seed: int = 0
-    """Of the initial weights, the order of the images, augmentation and sampling."""
+    """Random seed of the initial weights, the order of the images, augmentation and sampling."""
     detector: Annotated[dict[str, Any], tyro.conf.Suppress] = dataclasses.field(default_factory=dict)
-    """Further arguments of the model's constructor; in YAML only."""
+    """Further arguments of the model's constructor; only in YAML."""
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "accumulate", "learning_rate", "rate_factor"):
