@@ -40,7 +40,7 @@ def rpn_loss(objectness, deltas, targets, positive, valid, beta=1.0 / 9.0, locat
 
     Returns:
         Two float32 scalars, class loss and box loss. Neither is divided by the number of positive anchors,
-        so that an image with one small object weighs as much as a crowded one.
+        so that one positive anchor weighs as much in any image.
     """
     sampled = tf.maximum(tf.reduce_sum(tf.cast(valid, tf.float32)), 1.0)
     cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(positive, tf.float32), objectness)
