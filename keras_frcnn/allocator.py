@@ -13,7 +13,7 @@ TRIM_THRESHOLD = 2**31 - 1
 TOP_PAD = 2**26
 
 
-def keep_memory():
+def keep_memory() -> bool:
     """Let the process keep freed memory instead of returning it to the system and requesting it again.
 
     Without AVX-512, TensorFlow allocates with malloc, and glibc returns large freed buffers to the kernel,

@@ -5,6 +5,7 @@ over leading dimensions. Letters: N, M numbers of boxes.
 """
 
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -13,7 +14,7 @@ import tensorflow as tf
 LOG_SCALE_LIMIT = math.log(1000.0 / 16.0)
 
 
-def area(boxes):
+def area(boxes: tf.Tensor) -> tf.Tensor:
     """Areas of boxes.
 
     Args:
@@ -26,7 +27,7 @@ def area(boxes):
     return size[..., 0] * size[..., 1]
 
 
-def intersection(boxes, others):
+def intersection(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
     """Areas that each box shares with each other box.
 
     Args:
@@ -43,7 +44,7 @@ def intersection(boxes, others):
     return width * height
 
 
-def iou(boxes, others):
+def iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
     """Intersection over union of each box with each other box.
 
     Args:
@@ -62,7 +63,7 @@ def iou(boxes, others):
     return tf.math.divide_no_nan(shared, union)
 
 
-def generalized_iou(boxes, others):
+def generalized_iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
     """Generalized IoU of each box with the one beside it (Rezatofighi et al., 2019, algorithm 1).
 
     Args:
@@ -83,7 +84,7 @@ def generalized_iou(boxes, others):
     return tf.math.divide_no_nan(shared, union) - tf.math.divide_no_nan(around - union, around)
 
 
-def clip(boxes, shapes):
+def clip(boxes: tf.Tensor, shapes: tf.Tensor) -> tf.Tensor:
     """Clip boxes to their images.
 
     Args:
@@ -98,7 +99,7 @@ def clip(boxes, shapes):
     return tf.clip_by_value(boxes, 0.0, limits)
 
 
-def at_least(boxes, size):
+def at_least(boxes: tf.Tensor, size: float) -> tf.Tensor:
     """Whether both sides of a box reach a size.
 
     Args:
@@ -111,19 +112,19 @@ def at_least(boxes, size):
     return tf.reduce_all(boxes[..., 2:] - boxes[..., :2] >= size, axis=-1)
 
 
-def flip_horizontally(boxes, width):
+def flip_horizontally(boxes: tf.Tensor, width) -> tf.Tensor:
     """Mirror boxes in an image of the given width (pixels)."""
     x1, y1, x2, y2 = tf.unstack(boxes, axis=-1)
     return tf.stack([width - x2, y1, width - x1, y2], axis=-1)
 
 
-def expand(boxes, factor):
+def expand(boxes: tf.Tensor, factor: float) -> tf.Tensor:
     """Grow boxes `[..., 4]` about their centres by a factor; they may reach outside the image."""
     margin = 0.5 * (factor - 1.0) * (boxes[..., 2:] - boxes[..., :2])
     return tf.concat([boxes[..., :2] - margin, boxes[..., 2:] + margin], axis=-1)
 
 
-def rescale(boxes, old_shapes, new_shapes):
+def rescale(boxes: tf.Tensor, old_shapes: tf.Tensor, new_shapes: tf.Tensor) -> tf.Tensor:
     """Carry boxes along when their images are resized.
 
     Args:
@@ -137,7 +138,7 @@ def rescale(boxes, old_shapes, new_shapes):
     return clip(boxes * tf.gather(ratios, [1, 0, 1, 0], axis=-1)[..., None, :], new_shapes)
 
 
-def yxyx_normalised(boxes, shapes):
+def yxyx_normalised(boxes: tf.Tensor, shapes: tf.Tensor) -> tf.Tensor:
     """Turn `xyxy` pixels into the `ymin, xmin, ymax, xmax` fractions of the TF Object Detection API.
 
     Args:
@@ -152,7 +153,7 @@ def yxyx_normalised(boxes, shapes):
     return tf.stack([y1, x1, y2, x2], axis=-1) / tf.concat([shapes, shapes], axis=-1)
 
 
-def is_box(boxes):
+def is_box(boxes: tf.Tensor) -> tf.Tensor:
     """Which rows `[..., 4]` are boxes with an area, and not padding."""
     return (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
 
@@ -166,11 +167,13 @@ class BoxCoder:
         log_scale_limit: clamp of t_w and t_h before exp; log(1000/16) in torchvision and detectron2.
     """
 
-    def __init__(self, weights=(1.0, 1.0, 1.0, 1.0), log_scale_limit=LOG_SCALE_LIMIT):
+    def __init__(
+        self, weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0), log_scale_limit: float = LOG_SCALE_LIMIT
+    ):
         self.weights = tuple(float(weight) for weight in weights)
         self.log_scale_limit = float(log_scale_limit)
 
-    def encode(self, boxes, references):
+    def encode(self, boxes: tf.Tensor, references: tf.Tensor) -> tf.Tensor:
         """Deltas that move references onto boxes.
 
         Args:
@@ -187,7 +190,7 @@ class BoxCoder:
         shift = (centre - reference_centre) / reference_size
         return tf.concat([shift, tf.math.log(size / reference_size)], axis=-1) * self.weights
 
-    def decode(self, deltas, references):
+    def decode(self, deltas: tf.Tensor, references: tf.Tensor) -> tf.Tensor:
         """Boxes that deltas make of references; the inverse of `encode`.
 
         Args:

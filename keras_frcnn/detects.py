@@ -20,7 +20,7 @@ class Detects(typing.Protocol):
     needs_proposals: bool
     has_one_size: bool
 
-    def detect(self, image, proposals=None, *, image_size=None):
+    def detect(self, image, proposals=None, *, image_size: tuple[int, int] | None = None) -> typing.Any:
         """Detect objects in images of any size; boxes are in pixels of the given image.
 
         Args:

@@ -1,5 +1,6 @@
 """Data sets by name and the pipeline that feeds the models."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from keras_frcnn.data import proposals, readers
@@ -10,7 +11,11 @@ from keras_frcnn.data.records import Record
 __all__ = ["DetectionDataset", "Record", "load", "proposals", "register"]
 
 
-def load(spec, class_names=None, default_split="val"):
+def load(
+    spec: str | Path | Sequence[str | Path],
+    class_names: Sequence[str] | None = None,
+    default_split: str = "val",
+) -> DetectionDataset:
     """Read one or more data sets by name.
 
     Args:

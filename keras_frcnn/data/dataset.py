@@ -1,8 +1,10 @@
 """A set of annotated images."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from keras_frcnn.data import pipeline
 from keras_frcnn.data.sources import Files, Joined
@@ -40,14 +42,14 @@ class DetectionDataset:
     def __repr__(self):
         return f"<{self.name}: {len(self)} images, {len(self.class_names)} classes>"
 
-    def image(self, index):
+    def image(self, index: int) -> np.ndarray:
         """The unchanged image of `records[index]`: NumPy uint8 `[H, W, 3]` RGB, upright.
 
         The array may be read-only, as drawn scenes are: copy it before you draw on it.
         """
         return self.source.image(range(len(self))[index])
 
-    def images(self):
+    def images(self) -> tf.data.Dataset:
         """All images unchanged: a tf.data.Dataset of uint8 `[H, W, 3]` in record order, prefetched."""
         return pipeline.originals(self)
 
@@ -129,7 +131,7 @@ class DetectionDataset:
             repeat,
         )
 
-    def with_proposals(self, proposals, top=2000):
+    def with_proposals(self, proposals, top: int = 2000) -> "DetectionDataset":
         """The same set with proposals, which `batches` then adds to every image.
 
         Args:
@@ -159,7 +161,7 @@ class DetectionDataset:
             self.name, self.class_names, self.records, self.source, self.category_ids, kept
         )
 
-    def with_class_names(self, class_names):
+    def with_class_names(self, class_names) -> "DetectionDataset":
         """The same set with labels that index another list of classes, matched by name.
 
         Args:
@@ -189,7 +191,7 @@ class DetectionDataset:
         return DetectionDataset(self.name, names, records, self.source, self.category_ids, self.proposals)
 
 
-def join(datasets):
+def join(datasets: list[DetectionDataset]) -> DetectionDataset:
     """Join several sets by class name: the names of the first, then those that the others add.
 
     Args:
@@ -209,12 +211,12 @@ def join(datasets):
             f"{without[0].name} has no proposals, but another set that it is joined with has; use "
             "`with_proposals` on all of them or on none."
         )
-    proposals = None if without else [boxes for dataset in datasets for boxes in dataset.proposals]
+    proposals = None if without else [boxes for dataset in datasets for boxes in dataset.proposals or []]
     names = tuple(dict.fromkeys(name for dataset in datasets for name in dataset.class_names))
     records = [record for dataset in datasets for record in dataset.with_class_names(names).records]
     sources = [dataset.source for dataset in datasets]
     if all(isinstance(source, Files) for source in sources):
-        source = Files([path for source in sources for path in source.paths])
+        source: Any = Files([path for source in sources for path in source.paths])
     else:
         source = Joined(sources)
     name = " + ".join(dataset.name for dataset in datasets)

@@ -5,10 +5,13 @@ Letters: N detections of an image, K classes.
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from keras_frcnn.data import DetectionDataset
+from keras_frcnn.detects import Detects
 from keras_frcnn.evaluation import coco, proposal_recall, voc
 
 PROTOCOLS = {
@@ -31,7 +34,11 @@ PROTOCOLS = {
 PER_CLASS = ("voc07_ap50", "voc_ap50", "coco_ap", "coco_ap50", "coco_ap75")
 
 
-def evaluate(detector, dataset, progress=lambda done, total: None):
+def evaluate(
+    detector: Detects,
+    dataset: DetectionDataset,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict:
     """Run a detector over a data set and score it by the rules of VOC and COCO.
 
     Classes are matched by name; detections of classes that the set does not have are left out.
@@ -107,7 +114,7 @@ def score(detections, records, class_names):
     return {**results, "images": len(records), "protocol": dict(PROTOCOLS)}
 
 
-def report(results):
+def report(results: dict) -> str:
     """Format the result of `evaluate`: a table of the classes, then every number with its protocol.
 
     Args:

@@ -6,7 +6,9 @@ Letters: H height, W width, N detections, K classes.
 import contextlib
 import json
 import logging
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -60,7 +62,7 @@ class ServedDetector:
         """The maximum number of detections per image."""
         return self.description["max_detections"]
 
-    def detect(self, image, proposals=None, *, image_size=None):
+    def detect(self, image, proposals=None, *, image_size: tuple[int, int] | None = None) -> Any:
         """Detect objects in images of any size; boxes are in pixels of the given image.
 
         Args:
@@ -100,7 +102,7 @@ class ServedDetector:
         }
 
 
-def load(path):
+def load(path: str | PathLike) -> "ServedDetector":
     """Load a SavedModel that `saved_model` wrote; the same as `ServedDetector(path)`."""
     return ServedDetector(path)
 

@@ -2,10 +2,12 @@
 
 import keras
 
+from keras_frcnn.models import Detector
+
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
-def with_settings(model, precision=None, **settings):
+def with_settings(model: Detector, precision: str | None = None, **settings) -> Detector:
     """Copy a detector with some of its settings changed; None keeps the detector's own.
 
     Args:

@@ -1,9 +1,10 @@
 """The numbered folders that TF-Serving watches."""
 
+from os import PathLike
 from pathlib import Path
 
 
-def versions(folder):
+def versions(folder: str | PathLike) -> dict[int, Path]:
     """Return a dict from version number to folder of a model; other names, such as "1_old", do not count."""
     return {
         int(entry.name): entry
@@ -12,7 +13,7 @@ def versions(folder):
     }
 
 
-def next_version(folder):
+def next_version(folder: str | PathLike) -> Path:
     """Return the folder for the next version of a model: `folder/1`, `folder/2` …, one above the highest.
 
     Args:

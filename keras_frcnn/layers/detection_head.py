@@ -5,6 +5,7 @@ Letters: B images, R RoIs an image, P bins a side, C channels, K classes.
 
 import itertools
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -122,7 +123,7 @@ class DetectionHead(keras.layers.Layer):
             keras.layers.Dense(width, activation="relu", dtype=self.dtype_policy, name=f"{name}_u"),
         ]
 
-    def _predictor(self, units, stddev, name, layer=keras.layers.Dense):
+    def _predictor(self, units, stddev, name, layer: Any = keras.layers.Dense):
         return layer(
             units,
             kernel_initializer=keras.initializers.RandomNormal(stddev=stddev),

@@ -1,5 +1,7 @@
 """A predictor that learns normalised targets."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -21,6 +23,9 @@ class NormalisedDense(keras.layers.Dense):
 
     # What py-faster-rcnn takes for all classes.
     USUAL_DEVIATION = (0.1, 0.1, 0.2, 0.2)
+
+    kernel: Any
+    bias: Any
 
     def build(self, input_shape):
         super().build(input_shape)

@@ -3,6 +3,8 @@
 Letters: B images, L levels, k anchors a cell, A anchors of all levels, S chosen ones, R proposals.
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -82,7 +84,8 @@ class RegionProposalNetwork(keras.layers.Layer):
         self.box_conv = self._conv(4 * k, 1, 0.01, "box_conv")
 
     def _conv(self, filters, kernel_size, stddev, name, activation=None):
-        return keras.layers.Conv2D(
+        layer: Any = keras.layers.Conv2D  # Keras's annotation allows initializers by name alone
+        return layer(
             filters,
             kernel_size,
             padding="same",

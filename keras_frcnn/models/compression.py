@@ -1,7 +1,12 @@
 """Truncated SVD of a detector's fully connected layers."""
 
+from collections.abc import Sequence
+from typing import Any
 
-def compress(model, ranks=(1024, 256)):
+from keras_frcnn.models.detector import Detector
+
+
+def compress(model: Detector, ranks: Sequence[int | None] = (1024, 256)) -> Detector:
     """Replace each fully connected layer of a detector with two thinner ones (Fast R-CNN, section 3.1).
 
     A layer W (u × v) becomes Σ Vᵀ with t rows and no bias, then U with the bias: t (u + v) multiply-adds
@@ -30,7 +35,7 @@ def compress(model, ranks=(1024, 256)):
         )
     if any(heads[0].ranks):
         raise ValueError("The fully connected layers are factored already; compress the model from before.")
-    shapes = [layer.kernel.shape for layer in heads[0].dense_layers]
+    shapes: Any = [layer.kernel.shape for layer in heads[0].dense_layers]
     if len(ranks) != len(shapes):
         raise ValueError(f"ranks {tuple(ranks)} do not fit the {len(shapes)} layers; give one each.")
     ranks = [

@@ -4,6 +4,8 @@ Letters: B images, H height, W width, N detections, P proposals, K classes.
 """
 
 from functools import cached_property
+from os import PathLike
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -131,7 +133,7 @@ class DetectionModel(keras.Model):
 
     # Beyond Keras.
 
-    def detect(self, image, proposals=None, *, image_size=None):
+    def detect(self, image, proposals=None, *, image_size: tuple[int, int] | None = None) -> Any:
         """Detect objects in images of any size, in pixels of the images as given.
 
         Args:
@@ -205,7 +207,7 @@ class DetectionModel(keras.Model):
             self.detect_batch, input_signature=list(self.detect_signature), autograph=False, jit_compile=False
         )
 
-    def export(self, path, **settings):
+    def export(self, path: str | PathLike, **settings) -> None:
         """Write a SavedModel for TF-Serving; equals `keras_frcnn.export.saved_model(self, path)`.
 
         Args:

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_frcnn import backbones
-from keras_frcnn.layers import PixelNormalization
+from keras_frcnn.layers import DetectionHead, PixelNormalization
 from keras_frcnn.models import batches
 from keras_frcnn.models.defaults import entries, resolve
 from keras_frcnn.models.loading_report import loading_report
@@ -78,7 +78,7 @@ class Detector(SavedDetector):
         return backbones.dtype_policy(self.dtype_policy)
 
     @property
-    def detection_heads(self):
+    def detection_heads(self) -> list[DetectionHead]:
         """List of the `DetectionHead`s; empty for an RPN."""
         return [getattr(self, name) for name in self.head_names]
 
@@ -89,7 +89,7 @@ class Detector(SavedDetector):
 
     # Subclasses implement these, besides `infer`.
 
-    def checked_backbone(self, backbone):
+    def checked_backbone(self, backbone: backbones.Backbone) -> backbones.Backbone:
         """Return the `Backbone` as the method uses it; raise ValueError if it cannot use it."""
         return backbone
 
@@ -137,7 +137,7 @@ class Detector(SavedDetector):
             progress: function that is called after each image with the number done and the total.
         """
 
-    def features(self, images, image_shapes, training):
+    def features(self, images, image_shapes, training) -> list:
         """Compute the feature maps of images, a list from fine to coarse."""
         features = self.backbone(self.pixels(images, image_shapes), training=training)
         return list(features) if isinstance(features, (list, tuple)) else [features]
@@ -250,7 +250,7 @@ class Detector(SavedDetector):
         """
         self.weight_origins |= {id(weight): source for weight in weights}
 
-    def loading_report(self):
+    def loading_report(self) -> str:
         """Format a table of the model's parts, to check before training.
 
         Returns:

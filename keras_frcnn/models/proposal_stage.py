@@ -4,9 +4,11 @@ Letters: B images, A anchors, S sampled anchors, R proposals, M ground-truth box
 """
 
 import typing
+from collections.abc import Mapping
 
 import tensorflow as tf
 
+from keras_frcnn.backbones import Backbone
 from keras_frcnn.layers import AnchorGenerator, RegionProposalNetwork
 from keras_frcnn.losses import rpn_loss
 from keras_frcnn.sampling import AnchorTargets
@@ -32,7 +34,7 @@ class Proposals(typing.NamedTuple):
     answer: dict
 
 
-def region_proposal_network(backbone, arguments):
+def region_proposal_network(backbone: Backbone, arguments: Mapping) -> RegionProposalNetwork:
     """Create and build the region proposal network for the feature maps of a backbone.
 
     Args:
@@ -81,7 +83,14 @@ class ProposalStage:
         ValueError: the normalizer is unknown.
     """
 
-    def __init__(self, rpn, targets, beta, box_loss_weight, box_normalizer):
+    def __init__(
+        self,
+        rpn: RegionProposalNetwork,
+        targets: AnchorTargets,
+        beta: float,
+        box_loss_weight: float,
+        box_normalizer: str,
+    ):
         if box_normalizer not in BOX_NORMALIZERS:
             raise ValueError(
                 f"Unknown rpn_box_normalizer {box_normalizer!r}; use "
@@ -94,7 +103,7 @@ class ProposalStage:
         self.box_normalizer = box_normalizer
 
     @classmethod
-    def of(cls, rpn, arguments):
+    def of(cls, rpn: RegionProposalNetwork, arguments: Mapping) -> "ProposalStage":
         """Create the stage for a network from constructor arguments (`ProposalArguments`)."""
         targets = AnchorTargets(
             rpn.coder,
@@ -112,7 +121,7 @@ class ProposalStage:
             arguments["rpn_box_normalizer"],
         )
 
-    def __call__(self, features, image_shapes, training=False):
+    def __call__(self, features: list, image_shapes, training: bool = False) -> Proposals:
         """Propose boxes.
 
         Args:
@@ -128,7 +137,9 @@ class ProposalStage:
         is_box = tf.sequence_mask(count, tf.shape(boxes)[1])
         return Proposals(boxes, answer["scores"], is_box, count, answer)
 
-    def losses(self, proposals, features, image_shapes, y, seed, training):
+    def losses(
+        self, proposals: Proposals, features: list, image_shapes, y: dict, seed, training: bool
+    ) -> dict:
         """Compute the two terms of the loss over a minibatch of anchors.
 
         Args:

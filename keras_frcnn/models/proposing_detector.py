@@ -5,6 +5,7 @@ Letters: B images, R proposals.
 
 import functools
 
+import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
@@ -31,7 +32,7 @@ class ProposingDetector(Detector):
         super().__init__(class_names, backbone, backbone_weights, arguments, log_names)
         self._propose_functions = {}
 
-    def propose(self, image, top=None, training=False):
+    def propose(self, image, top: int | None = None, training: bool = False) -> dict[str, np.ndarray]:
         """Propose regions that may hold an object of any class.
 
         Args:

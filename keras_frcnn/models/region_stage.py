@@ -4,20 +4,22 @@ Letters: B images, R proposals, S sampled RoIs, P bins per side, C channels, K c
 """
 
 import functools
+from collections.abc import Callable, Mapping
 
 import keras
 import tensorflow as tf
 
+from keras_frcnn.backbones import Backbone
 from keras_frcnn.boxes import BoxCoder
 from keras_frcnn.layers import DetectionHead, ExactRoIPooling, RoIAlign, RoIPooling
 from keras_frcnn.losses import BOX_LOSSES, CLASS_LOSSES, SmoothL1, detection_loss
 from keras_frcnn.ops.nms import postprocess
-from keras_frcnn.sampling import ProposalTargets
+from keras_frcnn.sampling import ProposalTargets, RoISample
 
 POOLINGS = {"roi_pooling": RoIPooling, "roi_align": RoIAlign, "exact": ExactRoIPooling}
 
 
-def roi_pooling(backbone, arguments):
+def roi_pooling(backbone: Backbone, arguments: Mapping):
     """Create and build the layer that pools RoIs from the maps of a backbone.
 
     Args:
@@ -42,7 +44,9 @@ def roi_pooling(backbone, arguments):
     return layer
 
 
-def detection_head(backbone, arguments, class_count, roi_shape, name="head", **further):
+def detection_head(
+    backbone: Backbone, arguments: Mapping, class_count: int, roi_shape: tuple, name: str = "head", **further
+) -> DetectionHead:
     """Create and build the head over pooled RoIs; load its pretrained fully connected layers, if any.
 
     Args:
@@ -117,14 +121,14 @@ class RegionStage:
 
     def __init__(
         self,
-        pool,
-        head,
-        targets,
-        class_loss,
-        box_loss,
-        box_loss_weight,
-        postprocess,
-        probabilities=tf.nn.softmax,
+        pool: Callable,
+        head: DetectionHead,
+        targets: ProposalTargets,
+        class_loss: Callable,
+        box_loss: Callable | None,
+        box_loss_weight: float,
+        postprocess: Callable,
+        probabilities: Callable = tf.nn.softmax,
     ):
         self.pool = pool
         self.head = head
@@ -175,11 +179,11 @@ class RegionStage:
         )
 
     @property
-    def coder(self):
+    def coder(self) -> BoxCoder:
         """`BoxCoder` between RoIs and boxes."""
         return self.targets.coder
 
-    def losses(self, features, proposals, is_box, y, seed, training):
+    def losses(self, features: list, proposals, is_box, y: dict, seed, training: bool) -> dict:
         """Compute the terms of the multi-task loss over a minibatch of RoIs.
 
         Args:
@@ -196,16 +200,16 @@ class RegionStage:
         sample = self.sample(proposals, is_box, y, seed)
         return self.losses_of(sample, *self.ask(features, sample.rois, training))
 
-    def sample(self, proposals, is_box, y, seed):
+    def sample(self, proposals, is_box, y: dict, seed) -> RoISample:
         """Sample a minibatch of RoIs, a `RoISample`; for the arguments see `losses`."""
         with tf.name_scope("targets"):
             return self.targets(proposals, is_box, y, seed)
 
-    def ask(self, features, rois, training=False):
+    def ask(self, features: list, rois, training: bool = False) -> tuple:
         """Predict class logits `[B, R, K + 1]` and deltas `[B, R, K or 1, 4]` for RoIs `[B, R, 4]`."""
         return self.head(self.pool(features, rois, training), training=training)
 
-    def losses_of(self, sample, class_logits, deltas):
+    def losses_of(self, sample: RoISample, class_logits, deltas) -> dict:
         """Compute the loss terms from the head's outputs for a `RoISample`; returns the same as `losses`."""
         with tf.name_scope("losses"):
             class_loss, box_loss = detection_loss(
@@ -215,7 +219,7 @@ class RegionStage:
             return {"class_loss": class_loss}
         return {"class_loss": class_loss, "box_loss": self.box_loss_weight * box_loss}
 
-    def detect(self, features, proposals, is_box, image_shapes, training=False):
+    def detect(self, features: list, proposals, is_box, image_shapes, training: bool = False) -> dict:
         """Detect objects among proposals.
 
         Args:
@@ -229,7 +233,7 @@ class RegionStage:
         pooled = self.pool(features, proposals, training)
         return self.classify(pooled, proposals, is_box, image_shapes, training)
 
-    def classify(self, pooled, proposals, is_box, image_shapes, training=False):
+    def classify(self, pooled, proposals, is_box, image_shapes, training: bool = False) -> dict:
         """Detect objects in pooled RoIs `[B, R, P, P, C]`; for the rest see `detect`."""
         class_logits, deltas = self.head(pooled, training=training)
         with tf.name_scope("post_processing"):

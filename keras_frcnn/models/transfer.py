@@ -1,7 +1,9 @@
 """Start a detector with the weights of another one."""
 
+from keras_frcnn.models.detector import Detector
 
-def transfer(source, target, origin):
+
+def transfer(source: Detector, target: Detector, origin: str) -> list[str]:
     """Copy the weights of a detector that fit another one.
 
     Weights are matched by path, and fit if their shapes are equal. The predictors of classes, and of boxes if

@@ -7,6 +7,7 @@ static shapes. A traced function keeps what it was traced with.
 
 import contextlib
 import contextvars
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -18,7 +19,7 @@ _kind = contextvars.ContextVar("kernels", default="auto")
 
 
 @contextlib.contextmanager
-def use(kind):
+def use(kind: str) -> Iterator[None]:
     """Choose the kernels of everything that runs or is traced within the block.
 
     Args:
@@ -44,13 +45,13 @@ def use(kind):
         _kind.reset(token)
 
 
-def for_xla():
+def for_xla() -> bool:
     """Whether XLA has to be able to compile what is traced now."""
     if _kind.get() == "auto":
         return _compat.for_xla()
     return _kind.get() == "xla"
 
 
-def for_gathers():
+def for_gathers() -> bool:
     """Whether RoIs are better read by gathers than by a sparse matrix: for XLA, and on a GPU."""
     return for_xla() or (_kind.get() == "auto" and bool(tf.config.list_physical_devices("GPU")))

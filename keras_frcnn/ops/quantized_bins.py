@@ -78,8 +78,10 @@ class QuantizedBins:
         # int64 throughout: TensorFlow keeps int32 arithmetic of a GPU on the host.
         shape = tf.shape(feature, out_type=tf.int64)
         x1, y1, x2, y2 = tf.unstack(boxes / float(stride), axis=-1)
-        rows = RULES[rule](*_region(y1, y2, shape[1], corners, offset), pool_size)
-        columns = RULES[rule](*_region(x1, x2, shape[2], corners, offset), pool_size)
+        first, last = _region(y1, y2, shape[1], corners, offset)
+        rows = RULES[rule](first, last, pool_size)
+        first, last = _region(x1, x2, shape[2], corners, offset)
+        columns = RULES[rule](first, last, pool_size)
         rows = tf.clip_by_value(rows, 0, shape[1])
         columns = tf.clip_by_value(columns, 0, shape[2])
         top, bottom = tf.unstack(tf.repeat(rows, pool_size, axis=2), axis=1)

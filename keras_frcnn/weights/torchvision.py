@@ -2,6 +2,8 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 
 import keras
@@ -45,7 +47,13 @@ ARCHITECTURE = (
 OF_CLASSES = "roi_heads.box_predictor.cls_score.bias"
 
 
-def load_torchvision(name, source, class_names=None, batch_norm_epsilon=None, **arguments):
+def load_torchvision(
+    name: str,
+    source: str | PathLike | dict,
+    class_names: Sequence[str] | None = None,
+    batch_norm_epsilon: float | None = None,
+    **arguments,
+) -> FasterRCNN:
     """Build a detector with the weights of one of torchvision's Faster R-CNNs.
 
     Labels are torchvision's minus one, because they leave out the background. The published files have the
@@ -138,7 +146,7 @@ def _check_classes(bias, class_names, origin):
         )
 
 
-def to_torchvision(model):
+def to_torchvision(model: FasterRCNN) -> dict[str, np.ndarray]:
     """Convert a detector to the state dict of torchvision's model of the same name and number of classes.
 
     The state dict has only the weights. If `model.arguments["batch_norm_epsilon"]` is 0, torchvision's model
