@@ -119,7 +119,7 @@ def flip_horizontally(boxes: tf.Tensor, width) -> tf.Tensor:
 
 
 def expand(boxes: tf.Tensor, factor: float) -> tf.Tensor:
-    """Grow boxes `[..., 4]` about their centres by a factor; they may reach outside the image."""
+    """Grow boxes `[..., 4]` about their centers by a factor; they may reach outside the image."""
     margin = 0.5 * (factor - 1.0) * (boxes[..., 2:] - boxes[..., :2])
     return tf.concat([boxes[..., :2] - margin, boxes[..., 2:] + margin], axis=-1)
 
@@ -138,7 +138,7 @@ def rescale(boxes: tf.Tensor, old_shapes: tf.Tensor, new_shapes: tf.Tensor) -> t
     return clip(boxes * tf.gather(ratios, [1, 0, 1, 0], axis=-1)[..., None, :], new_shapes)
 
 
-def yxyx_normalised(boxes: tf.Tensor, shapes: tf.Tensor) -> tf.Tensor:
+def yxyx_normalized(boxes: tf.Tensor, shapes: tf.Tensor) -> tf.Tensor:
     """Turn `xyxy` pixels into the `ymin, xmin, ymax, xmax` fractions of the TF Object Detection API.
 
     Args:
@@ -159,7 +159,7 @@ def is_box(boxes: tf.Tensor) -> tf.Tensor:
 
 
 class BoxCoder:
-    """Box regression targets: the parametrisation (t_x, t_y, t_w, t_h) of R-CNN, appendix C.
+    """Box regression targets: the parametrization (t_x, t_y, t_w, t_h) of R-CNN, appendix C.
 
     Args:
         weights: factors of the four deltas. (1, 1, 1, 1) for the RPN; (10, 10, 5, 5) for the head, which
@@ -184,10 +184,10 @@ class BoxCoder:
             float32 `[..., 4]`. Sides below a thousandth of a pixel count as that, so the result is finite
             even for padding.
         """
-        centre, size = _centre_and_size(boxes)
-        reference_centre, reference_size = _centre_and_size(references)
+        center, size = _center_and_size(boxes)
+        reference_center, reference_size = _center_and_size(references)
         size, reference_size = tf.maximum(size, 1e-3), tf.maximum(reference_size, 1e-3)
-        shift = (centre - reference_centre) / reference_size
+        shift = (center - reference_center) / reference_size
         return tf.concat([shift, tf.math.log(size / reference_size)], axis=-1) * self.weights
 
     def decode(self, deltas: tf.Tensor, references: tf.Tensor) -> tf.Tensor:
@@ -201,12 +201,12 @@ class BoxCoder:
             float32 `[..., 4]`, pixels, not clipped.
         """
         deltas = deltas / self.weights
-        reference_centre, reference_size = _centre_and_size(references)
-        centre = reference_centre + deltas[..., :2] * reference_size
+        reference_center, reference_size = _center_and_size(references)
+        center = reference_center + deltas[..., :2] * reference_size
         size = reference_size * tf.exp(tf.minimum(deltas[..., 2:], self.log_scale_limit))
-        return tf.concat([centre - 0.5 * size, centre + 0.5 * size], axis=-1)
+        return tf.concat([center - 0.5 * size, center + 0.5 * size], axis=-1)
 
 
-def _centre_and_size(boxes):
+def _center_and_size(boxes):
     size = boxes[..., 2:] - boxes[..., :2]
     return boxes[..., :2] + 0.5 * size, size

@@ -45,13 +45,13 @@ def draw(image, detection, class_names, score_threshold=0.5):
     # Draw the best box last, so that it lies on top; place its label first and paint it last.
     chosen = [index for index in np.argsort(scores, kind="stable") if scores[index] >= score_threshold]
     corners = {index: _pixels(detection["boxes"][index], height, width) for index in chosen}
-    colours = {index: PALETTE[int(detection["labels"][index]) % len(PALETTE)] for index in chosen}
+    colors = {index: PALETTE[int(detection["labels"][index]) % len(PALETTE)] for index in chosen}
     for index in chosen:
-        _frame(canvas, corners[index], colours[index], line)
+        _frame(canvas, corners[index], colors[index], line)
     tags, taken = [], []
     for index in reversed(chosen):
         text = f"{class_names[int(detection['labels'][index])]} {scores[index]:.2f}"
-        tag = _tag(text, colours[index], size)[:height, :width]
+        tag = _tag(text, colors[index], size)[:height, :width]
         x, y = _place(tag, corners[index], (height, width), taken)
         tags.append((tag, x, y))
         taken.append((x, y, x + tag.shape[1], y + tag.shape[0]))
@@ -125,16 +125,16 @@ def _pixels(box, height, width):
     return x1, y1, min(max(x2, x1 + 1), width), min(max(y2, y1 + 1), height)
 
 
-def _frame(canvas, corners, colour, line):
+def _frame(canvas, corners, color, line):
     # Use slices: cv2.rectangle rounds the corners of thick lines and centers the lines on the edge.
     x1, y1, x2, y2 = corners
-    canvas[y1 : min(y1 + line, y2), x1:x2] = colour
-    canvas[max(y2 - line, y1) : y2, x1:x2] = colour
-    canvas[y1:y2, x1 : min(x1 + line, x2)] = colour
-    canvas[y1:y2, max(x2 - line, x1) : x2] = colour
+    canvas[y1 : min(y1 + line, y2), x1:x2] = color
+    canvas[max(y2 - line, y1) : y2, x1:x2] = color
+    canvas[y1:y2, x1 : min(x1 + line, x2)] = color
+    canvas[y1:y2, max(x2 - line, x1) : x2] = color
 
 
-def _tag(text, colour, size):
+def _tag(text, color, size):
     """Draw a filled label with capitals `size` pixels high."""
     thickness = max(1, round(size * OVERSAMPLING / 7))
     scale = cv2.getFontScaleFromHeight(FONT, size * OVERSAMPLING, thickness)
@@ -146,8 +146,8 @@ def _tag(text, colour, size):
     cv2.putText(mask, text, origin, FONT, scale, 255, thickness, cv2.LINE_AA)
     shape = mask.shape[1] // OVERSAMPLING, height
     mask = cv2.resize(mask, shape, interpolation=cv2.INTER_AREA)[..., None] / 255.0
-    ink = 0 if colour @ [0.299, 0.587, 0.114] > 140 else 255
-    return np.rint(colour * (1 - mask) + ink * mask).astype(np.uint8)
+    ink = 0 if color @ [0.299, 0.587, 0.114] > 140 else 255
+    return np.rint(color * (1 - mask) + ink * mask).astype(np.uint8)
 
 
 def _place(tag, corners, shape, taken):

@@ -202,7 +202,7 @@ class AnchorTargets:
         return AnchorSample(index, deltas, positive, valid, match)
 
     def _usable(self, anchors, image_shapes):
-        """Anchors centred in the padding see nothing of the image, those across the border only a part."""
+        """Anchors centered in the padding see nothing of the image, those across the border only a part."""
         limits = tf.cast(image_shapes, tf.float32)[:, None, ::-1]
         if self.cross_border:
             low = high = 0.5 * (anchors[:, :2] + anchors[:, 2:])

@@ -75,7 +75,8 @@ def examples():
 
 
 @pytest.mark.parametrize("test", [*examples()])
-def test_docstring_example(test):
+def test_docstring_example(test, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     test.globs |= GIVEN
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     said = []

@@ -218,7 +218,7 @@ ANCHORS = [[0, 0, 20, 20], [90, 90, 100, 100], [-1, 0, 20, 20], [95, 95, 105, 10
 
 @pytest.mark.parametrize("cross_border, expected", [(False, {0, 1}), (True, {0, 1, 2, 3})])
 def test_anchors_at_the_border(cross_border, expected):
-    """The third and fourth cross the border; the last is centred outside."""
+    """The third and fourth cross the border; the last is centered outside."""
     index, _, _, valid, _ = anchor_targets(cross_border, ANCHORS, ground_truth([], []))
     assert set(index[valid]) == expected
 

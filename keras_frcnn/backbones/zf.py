@@ -66,9 +66,9 @@ def zf(weights="none"):
         )
     images = keras.Input((None, None, 3), name="images")
     x = _convolution(images, 1, 96, 7, strides=2)
-    x = _normalise_and_halve(x, 1)
+    x = _normalize_and_halve(x, 1)
     x = _convolution(x, 2, 256, 5, strides=2)
-    x = _normalise_and_halve(x, 2)
+    x = _normalize_and_halve(x, 2)
     x = _convolution(x, 3, 384, 3)
     x = _convolution(x, 4, 384, 3)
     x = _convolution(x, 5, 256, 3)
@@ -111,7 +111,7 @@ def _convolution(x, stage, filters, size, strides=1):
     )(x)
 
 
-def _normalise_and_halve(x, stage):
+def _normalize_and_halve(x, stage):
     x = LocalResponseNormalization(name=f"stage{stage}_norm")(x)
     x = keras.layers.ZeroPadding2D(1, name=f"stage{stage}_pool_pad")(x)
     return keras.layers.MaxPooling2D(3, 2, name=f"stage{stage}_pool")(x)

@@ -51,7 +51,7 @@ def main(arguments=None):
     run.output.parent.mkdir(parents=True, exist_ok=True)
     model.save(run.output)
     print(
-        f"Batch normalisation has epsilon {model.arguments['batch_norm_epsilon']:g}.\n"
+        f"Batch normalization has epsilon {model.arguments['batch_norm_epsilon']:g}.\n"
         f"Next: python -m keras_frcnn predict --model {run.output} IMAGE_OR_FOLDER"
     )
     return model

@@ -183,8 +183,8 @@ def scale_jitter(example, shape, room, factors, seed):
 def _remain(boxes, windows):
     """Whether boxes `[M, 4]` stay objects in windows `[T, 4]`: bool `[T, M]`."""
     windows = tf.cast(windows, tf.float32)
-    centres = 0.5 * (boxes[:, :2] + boxes[:, 2:])
-    inside = (centres >= windows[:, None, :2]) & (centres < windows[:, None, 2:])
+    centers = 0.5 * (boxes[:, :2] + boxes[:, 2:])
+    inside = (centers >= windows[:, None, :2]) & (centers < windows[:, None, 2:])
     visible = box_ops.intersection(windows, boxes) >= MIN_VISIBLE * box_ops.area(boxes)
     return tf.reduce_all(inside, axis=-1) & visible
 

@@ -81,10 +81,10 @@ def plot(curves, path):
 
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot(xscale="log", ylim=(0, 1.02), xlabel="proposals an image", ylabel="recall")
-    for colour, (name, curve) in enumerate(curves.items()):
+    for color, (name, curve) in enumerate(curves.items()):
         for (iou, recall), style in zip(curve["recall"].items(), ("-", "--", "-.", ":")):
             values = np.array(recall, np.float64)
-            axes.plot(curve["counts"], values, f"C{colour}{style}o", label=f"{name}, IoU {iou}", markersize=4)
+            axes.plot(curve["counts"], values, f"C{color}{style}o", label=f"{name}, IoU {iou}", markersize=4)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")

@@ -83,7 +83,7 @@ def model_card(path, description, checksums, data=None, metrics=None, changed=()
         short, long = ", ".join(map(str, description["pyramid_sides"])), description["pyramid_limit"]
     resize = (
         f"The short side becomes {short} pixels, or the long side {long} where it would become longer "
-        "(bilinear, half-pixel centres)."
+        "(bilinear, half-pixel centers)."
     )
     if "pyramid_sides" in description:
         resize += (

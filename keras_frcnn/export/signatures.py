@@ -154,7 +154,7 @@ def _contract(answer, originals):
         originals: int32 `[B, 2]`, height and width of the original images, pixels.
     """
     filled = answer["labels"] >= 0
-    boxes = box_ops.yxyx_normalised(answer["boxes"], originals)
+    boxes = box_ops.yxyx_normalized(answer["boxes"], originals)
     return {
         "detection_boxes": tf.where(filled[:, :, None], boxes, 0.0),
         "detection_scores": tf.where(filled, answer["scores"], 0.0),

@@ -75,10 +75,10 @@ def _decode(contents, max_pixels):
         # Unlike the other decoders, decode_bmp refuses to change the number of channels.
         image = tf.io.decode_bmp(within(contents, headers.bmp_pixels))
 
-        def coloured():
+        def colored():
             return tf.gather(headers.bmp_palette(contents), tf.cast(image[..., 0], tf.int32))
 
-        return tf.cond(tf.shape(image)[-1] == 1, coloured, lambda: image[..., :3])
+        return tf.cond(tf.shape(image)[-1] == 1, colored, lambda: image[..., :3])
 
     formats = {
         headers.JPEG: jpeg,

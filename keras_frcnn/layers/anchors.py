@@ -17,7 +17,7 @@ class AnchorGenerator(keras.layers.Layer):
             paper, `(32, 64, 128, 256, 512)` with FPN.
         strides: pixels between the cells of each level.
         ratios: height over width.
-        offset: where in its cell an anchor is centred, as a fraction of the stride; 0.5 is the middle, 0 the
+        offset: where in its cell an anchor is centered, as a fraction of the stride; 0.5 is the middle, 0 the
             corner (torchvision, detectron2).
         rounding: "none"; "caffe" rounds a 16 px base anchor and scales it up, which gives the nine anchors of
             py-faster-rcnn (as half-open boxes); "torchvision" rounds the finished corners.

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_frcnn.layers.normalised_dense import NormalisedDense
+from keras_frcnn.layers.normalized_dense import NormalizedDense
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
@@ -27,14 +27,14 @@ class DetectionHead(keras.layers.Layer):
         class_agnostic: one box an RoI instead of one for each class.
         ranks: of each fully connected layer in two factors (truncated SVD, section 3.1), None or 0 for a
             layer that stays whole; by default all do.
-        normalised: whether deltas are learned less their mean and over their deviation in each class, which
-            `normalise_boxes` sets; files hold them folded into the weights.
+        normalized: whether deltas are learned less their mean and over their deviation in each class, which
+            `normalize_boxes` sets; files hold them folded into the weights.
         boxes_from: "dense", deltas from the same features as the classes; or "pooled", from what enters the
             first fully connected layer, as R-CNN and SPPnet have it.
         convs: widths of 3×3 convolutions before the fully connected layers; (256, 256, 256, 256) in
             torchvision's v2, none in the papers.
-        batch_norm: whether batch normalisation follows each of them, in place of its bias.
-        epsilon: of that batch normalisation.
+        batch_norm: whether batch normalization follows each of them, in place of its bias.
+        epsilon: of that batch normalization.
         background_box: whether the box layer has a row of outputs for the background too, which nothing
             reads; Caffe's and torchvision's have.
 
@@ -55,7 +55,7 @@ class DetectionHead(keras.layers.Layer):
         network=None,
         class_agnostic=False,
         ranks=None,
-        normalised=False,
+        normalized=False,
         boxes_from="dense",
         convs=(),
         batch_norm=True,
@@ -74,7 +74,7 @@ class DetectionHead(keras.layers.Layer):
         self.ranks = tuple(ranks) if ranks else (None,) * len(self.units)
         if len(self.ranks) != len(self.units):
             raise ValueError(f"ranks {self.ranks} do not fit {len(self.units)} layers; give one each.")
-        self.normalised = bool(normalised)
+        self.normalized = bool(normalized)
         if boxes_from not in ("dense", "pooled"):
             raise ValueError(f"Unknown boxes_from {boxes_from!r}; use 'dense' or 'pooled'.")
         self.boxes_from = boxes_from
@@ -83,7 +83,9 @@ class DetectionHead(keras.layers.Layer):
         self.epsilon = float(epsilon)
         self.background_box = bool(background_box)
         self.convs = [self._convolution(width, f"conv{index}") for index, width in enumerate(self.widths, 1)]
-        self.norms = [self._norm(f"norm{index}") for index in range(1, len(self.convs) + 1) if batch_norm]
+        settings = {"momentum": 0.9, "epsilon": self.epsilon, "dtype": self.dtype_policy}
+        names = [f"norm{index}" for index in range(1, len(self.convs) + 1) if batch_norm]
+        self.norms = [keras.layers.BatchNormalization(**settings, name=name) for name in names]
         # One list of layers for each of fc6, fc7 …: the layer, or its two factors.
         self.dense = []
         if network is None:
@@ -94,7 +96,7 @@ class DetectionHead(keras.layers.Layer):
         self.drop = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy, name="dropout")
         self.box_count = 1 if class_agnostic else self.num_classes
         self.class_dense = self._predictor(self.num_classes + 1, 0.01, "class_predictor")
-        box_predictor = NormalisedDense if normalised else keras.layers.Dense
+        box_predictor = NormalizedDense if normalized else keras.layers.Dense
         # Boxes of a single kind have none for the background.
         self.box_rows = self.box_count + (self.background_box and not self.class_agnostic)
         self.box_dense = self._predictor(4 * self.box_rows, 0.001, "box_predictor", box_predictor)
@@ -108,11 +110,6 @@ class DetectionHead(keras.layers.Layer):
             kernel_initializer="he_normal",
             dtype=self.dtype_policy,
             name=name,
-        )
-
-    def _norm(self, name):
-        return keras.layers.BatchNormalization(
-            momentum=0.9, epsilon=self.epsilon, dtype=self.dtype_policy, name=name
         )
 
     def _fully_connected(self, width, rank, name):
@@ -188,14 +185,14 @@ class DetectionHead(keras.layers.Layer):
 
     @property
     def deviation(self):
-        """Deviation of the deltas, float32 `[K, 4]` or `[1, 4]`; None where they are not normalised."""
-        if not self.normalised:
+        """Deviation of the deltas, float32 `[K, 4]` or `[1, 4]`; None where they are not normalized."""
+        if not self.normalized:
             return None
         return tf.reshape(self.box_dense.deviation, [self.box_count, 4])
 
-    def normalise_boxes(self, mean, deviation):
+    def normalize_boxes(self, mean, deviation):
         """Learn deltas less `mean` and over `deviation`, each float32 `[K, 4]` or `[1, 4]`, from now on."""
-        self.box_dense.normalise(np.ravel(mean), np.ravel(deviation))
+        self.box_dense.normalize(np.ravel(mean), np.ravel(deviation))
 
     @property
     def dense_layers(self):
@@ -208,27 +205,24 @@ class DetectionHead(keras.layers.Layer):
         return [self.class_dense, self.box_dense]
 
     def output_rows(self, class_names):
-        """What the outputs of the predictors belong to.
-
-        Args:
-            class_names: the K names.
+        """Say which class each output of the predictors belongs to.
 
         Returns:
-            list of pairs of a predictor and names of classes, None for the background, in the order of its
-            outputs, which have as many numbers for each. A predictor alike for all classes is left out.
+            list of pairs of a predictor and the names of classes in the order of its outputs, None for the
+            background. A predictor that serves all classes alike is left out.
         """
         classes = list(class_names)
         of_boxes = (self.box_dense, [None] * (self.box_rows - self.box_count) + classes)
         return [(self.class_dense, [None, *classes]), *([] if self.class_agnostic else [of_boxes])]
 
     def copy_from(self, other, delta_weights=(1.0, 1.0, 1.0, 1.0)):
-        """Take the weights of another head.
+        """Take the weights of another head with the same layers.
 
         A fully connected layer in two factors takes the truncated SVD of a whole one (Fast R-CNN, section
-        3.1). Convolutions stay as they are where one head alone has batch normalization after them.
+        3.1). Convolutions keep their weights if only one head has batch normalization after them.
 
         Args:
-            other: `DetectionHead` with the same layers, but for what is said above.
+            other: `DetectionHead`.
             delta_weights: factors from its four deltas to those of this head.
         """
         if self.network is not None:
@@ -243,10 +237,10 @@ class DetectionHead(keras.layers.Layer):
             else:
                 _factor(theirs[0], *mine)
         self.class_dense.set_weights(other.class_dense.get_weights())
-        if self.normalised and other.normalised:
+        if self.normalized and other.normalized:
             self.box_dense.set_weights(other.box_dense.get_weights())
             return
-        kernel, bias = other.box_dense.folded() if other.normalised else other.box_dense.get_weights()
+        kernel, bias = other.box_dense.folded() if other.normalized else other.box_dense.get_weights()
         factors = np.tile(np.float32(delta_weights), self.box_rows)
         self.box_dense.set_weights([kernel * factors, bias * factors])
 
@@ -272,6 +266,11 @@ class DetectionHead(keras.layers.Layer):
         # Float32 whatever the policy, which Keras would not guess.
         return tuple(keras.KerasTensor(shape, "float32") for shape in self.compute_output_shape(pooled.shape))
 
+    @classmethod
+    def from_config(cls, config):
+        renamed = {"normalised": "normalized"}  # the spelling of version 0.1.0
+        return super().from_config({renamed.get(name, name): value for name, value in config.items()})
+
     def get_config(self):
         network = self.network and keras.saving.serialize_keras_object(self.network)
         return {
@@ -282,7 +281,7 @@ class DetectionHead(keras.layers.Layer):
             "network": network,
             "class_agnostic": self.class_agnostic,
             "ranks": self.ranks,
-            "normalised": self.normalised,
+            "normalized": self.normalized,
             "boxes_from": self.boxes_from,
             "convs": self.widths,
             "batch_norm": self.batch_norm,

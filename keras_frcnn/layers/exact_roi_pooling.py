@@ -1,4 +1,4 @@
-"""RoI max pooling with quantised bins.
+"""RoI max pooling with quantized bins.
 
 Letters: B images, R RoIs an image, P bins a side, C channels.
 """
@@ -26,7 +26,7 @@ class ExactRoIPooling(RoILayer):
         pool_size: P, bins along each side of the output.
         strides: pixels between the cells of each level; one for a single map.
         bins: "overlapping" (Caffe, torchvision): bin i of n cells runs from ⌊i·n/P⌋ to ⌈(i+1)·n/P⌉, so
-            neighbours may share cells. "partition" (textbook): bins of ⌊n/P⌋ cells, the remainder in the
+            neighbors may share cells. "partition" (textbook): bins of ⌊n/P⌋ cells, the remainder in the
             last; a region narrower than P repeats cells, bin i being the cell ⌊i·n/P⌋.
         corners: "inclusive" (Caffe, chainer, torchvision): the cell of the last corner belongs to the region;
             "half_open": it does not, as the corners of boxes in this package.

@@ -14,13 +14,13 @@ class FeaturePyramid(keras.layers.Layer):
     Args:
         channels: C of every level of the pyramid; 256 in the paper.
         extra_levels: coarser levels that subsample the last one, for the largest anchors; 1 in the paper.
-        batch_norm: whether batch normalisation follows each convolution, in place of its bias.
-        epsilon: of the batch normalisation.
+        batch_norm: whether batch normalization follows each convolution, in place of its bias.
+        epsilon: of the batch normalization.
 
     Call arguments:
         features: list of L maps `[B, H_l, W_l, C_l]`, fine to coarse, each twice as coarse as the one before
             or of the same size.
-        training: bool, for the batch normalisation.
+        training: bool, for the batch normalization.
 
     Returns:
         list of L + extra_levels maps `[B, H_l, W_l, C]`.
@@ -75,7 +75,7 @@ class FeaturePyramid(keras.layers.Layer):
 
     @property
     def norms(self):
-        """The layers of batch normalisation."""
+        """The layers of batch normalization."""
         return [*self.lateral_norms, *self.output_norms]
 
     def compute_output_shape(self, features_shape):
@@ -96,7 +96,7 @@ class FeaturePyramid(keras.layers.Layer):
 
 
 def _each(convs, norms, features, training):
-    """Each map through its convolution and, where there is any, its normalisation."""
+    """Each map through its convolution and, where there is any, its normalization."""
     features = [conv(feature) for conv, feature in zip(convs, features, strict=True)]
     if not norms:
         return features

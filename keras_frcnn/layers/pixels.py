@@ -9,7 +9,7 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class PixelNormalization(keras.layers.Layer):
-    """Normalise RGB images 0–255, blank what lies outside the image, pad to a multiple of the stride.
+    """Normalize RGB images 0–255, blank what lies outside the image, pad to a multiple of the stride.
 
     Args:
         preprocessing: "caffe" (BGR less the ImageNet mean, 0–255), "torch" (RGB less mean over deviation,
@@ -52,7 +52,7 @@ class PixelNormalization(keras.layers.Layer):
             rows *= tf.tile([1 / deviation for deviation in self.DEVIATION_RGB], [width])
         else:
             rows = rows / 127.5 - 1.0
-        # Padding is zero after normalisation, whatever it was before: how a batch is padded changes nothing.
+        # Padding is zero after normalization, whatever it was before: how a batch is padded changes nothing.
         inside = tf.sequence_mask(image_shapes[:, 0], height)[:, :, None]
         inside &= tf.sequence_mask(3 * image_shapes[:, 1], 3 * width)[:, None]
         pixels = tf.reshape(tf.where(inside, rows, 0.0), [batch, height, width, 3])

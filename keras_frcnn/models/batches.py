@@ -22,7 +22,7 @@ def check_images(x, name):
     if shape.rank is not None and (shape.rank != 4 or shape[-1] not in (3, None)):
         raise ValueError(
             f"{name} wants a batch of RGB images [B, H, W, 3] and got shape {tuple(shape)}; give a single "
-            "image as image[None], a grey one with its channel three times, or a file to detect."
+            "image as image[None], a gray one with its channel three times, or a file to detect."
         )
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
-from keras_frcnn.layers.normalised_dense import NormalisedDense
+from keras_frcnn.layers.normalized_dense import NormalizedDense
 
 # For a class with at most one pair.
-USUAL_DEVIATION = NormalisedDense.USUAL_DEVIATION
+USUAL_DEVIATION = NormalizedDense.USUAL_DEVIATION
 
 
 def box_statistics(dataset, positive_iou=0.5, class_agnostic=False, flip=0.5):

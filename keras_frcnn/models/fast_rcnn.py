@@ -80,7 +80,7 @@ class FastRCNN(ExternalProposals):
                 values,
                 len(self.class_names),
                 self.roi_pooling.roi_shape(info.channels),
-                normalised=True,
+                normalized=True,
                 class_agnostic=values["class_agnostic"],
                 convs=values["head_convs"],
             )
@@ -99,4 +99,4 @@ class FastRCNN(ExternalProposals):
         statistics = box_statistics(
             dataset, self.arguments["head_positive_iou"], self.arguments["class_agnostic"], flip
         )
-        self.head.normalise_boxes(*statistics)
+        self.head.normalize_boxes(*statistics)

@@ -93,19 +93,19 @@ class Ridge:
         """Return weights float32 `[D, T]` and offset float32 `[T]`."""
         if self._sums is None:
             x, y = (np.concatenate(parts) for parts in zip(*self._parts))
-            centre, mean = x.mean(0), y.mean(0)
-            x, y = x - centre, y - mean
+            center, mean = x.mean(0), y.mean(0)
+            x, y = x - center, y - mean
             # Solve the smaller of two equivalent systems.
             weights = x.T @ np.linalg.solve(x @ x.T + self.penalty * np.eye(len(x)), y)
         else:
             self._sum_up()
             of_x, of_y, squares, products = self._sums
-            centre, mean = of_x / self._count, of_y / self._count
-            for rows in _blocks(len(centre)):
-                squares[rows] -= np.outer(centre[rows], of_x)
-            squares.flat[:: len(centre) + 1] += self.penalty
-            weights = np.linalg.solve(squares, products - np.outer(centre, of_y))
-        return weights.astype(np.float32), (mean - centre @ weights).astype(np.float32)
+            center, mean = of_x / self._count, of_y / self._count
+            for rows in _blocks(len(center)):
+                squares[rows] -= np.outer(center[rows], of_x)
+            squares.flat[:: len(center) + 1] += self.penalty
+            weights = np.linalg.solve(squares, products - np.outer(center, of_y))
+        return weights.astype(np.float32), (mean - center @ weights).astype(np.float32)
 
     def _sum_up(self):
         if not self._parts:

@@ -29,7 +29,7 @@ def bilinear_reads(features, y, x, image, level, samples=1):
     starts = tf.cumsum(tf.reduce_prod(shapes, axis=1), exclusive=True)
     height, width = (tf.gather(shapes[:, axis], level) for axis in (1, 2))
     start = tf.gather(starts, level) + tf.cast(image, tf.int64) * height * width
-    rows, columns = _neighbours(y, height), _neighbours(x, width)
+    rows, columns = _neighbors(y, height), _neighbors(x, width)
     rows = [(start[:, None] + row * width[:, None], weight) for row, weight in rows]
 
     table = tf.concat([tf.reshape(feature, [-1, feature.shape[-1]]) for feature in features], axis=0)
@@ -38,7 +38,7 @@ def bilinear_reads(features, y, x, image, level, samples=1):
     return _multiplied(table, rows, columns, samples)
 
 
-def _neighbours(position, size):
+def _neighbors(position, size):
     """The two cells that a point lies between, along one axis, each with its weight.
 
     Args:
@@ -74,7 +74,7 @@ def bilinear_crops(feature, y, x, image):
     y, x, image = tf.pad(y, [*missing, [0, 0]]), tf.pad(x, [*missing, [0, 0]]), tf.pad(image, missing)
     batch, height, width = tf.unstack(tf.shape(feature, out_type=tf.int64)[:3])
     start = tf.cast(image, tf.int64)[:, None] * height * width
-    rows, columns = _neighbours(y, height[None]), _neighbours(x, width[None])
+    rows, columns = _neighbors(y, height[None]), _neighbors(x, width[None])
     rows = [(start + row * width, weight) for row, weight in rows]
     by_scattering = kernels.for_gathers()
 

@@ -59,7 +59,7 @@ def test_upright(orientation, order):
     contents = jpeg_with(exif(orientation, order))
     image = images.from_bytes(contents, "test")
     np.testing.assert_array_equal(image, TURNS[orientation](images.from_bytes(jpeg_with(b""), "test")))
-    # OpenCV turns by EXIF too, but decodes with slightly other colours.
+    # OpenCV turns by EXIF too, but decodes with slightly other colors.
     other = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     assert image.shape == other.shape
     assert np.abs(image.astype(int) - other).mean() < 3
@@ -110,14 +110,14 @@ def test_formats():
     alpha = np.concatenate([image, image[..., :1]], -1)
     for suffix in (".png", ".bmp"):
         np.testing.assert_array_equal(images.from_bytes(encode(alpha, suffix), "alpha"), image)
-    grey = image[..., 0]
+    gray = image[..., 0]
     for suffix in (".png", ".bmp"):
         np.testing.assert_array_equal(
-            images.from_bytes(encode(grey, suffix), "grey"), np.repeat(grey[..., None], 3, -1)
+            images.from_bytes(encode(gray, suffix), "gray"), np.repeat(gray[..., None], 3, -1)
         )
     deep = image.astype(np.uint16) * 256 + 77
     np.testing.assert_array_equal(images.from_bytes(encode(deep, ".png"), "deep"), image)
-    jpeg = images.from_bytes(encode(grey, ".jpg"), "grey")
+    jpeg = images.from_bytes(encode(gray, ".jpg"), "gray")
     assert jpeg.shape == (24, 40, 3)
     assert np.ptp(jpeg.astype(int), axis=-1).max() == 0
 
@@ -244,9 +244,9 @@ def half_pixel_bilinear(image, height, width):
     def weights(old, new):
         matrix = np.zeros([new, old])
         for row in range(new):
-            centre = (row + 0.5) * old / new - 0.5
-            low = int(np.floor(centre))
-            for index, weight in ((low, 1 - (centre - low)), (low + 1, centre - low)):
+            center = (row + 0.5) * old / new - 0.5
+            low = int(np.floor(center))
+            for index, weight in ((low, 1 - (center - low)), (low + 1, center - low)):
                 matrix[row, min(max(index, 0), old - 1)] += weight
         return matrix
 
@@ -322,7 +322,7 @@ def test_first_frame_of_a_gif():
 
 @pytest.mark.parametrize("corner", [(0, 0), (7, 5), (100, 50)], ids=["in the corner", "within", "beyond"])
 def test_a_frame_lies_at_its_place_on_the_screen(corner):
-    """The colour behind it is black, the first of the palette too."""
+    """The color behind it is black, the first of the palette too."""
     contents = bytearray(gif(picture()))
     contents[13:16] = bytes(3)
     struct.pack_into("<HH", contents, 6, 90, 60)

@@ -174,7 +174,7 @@ def test_which_parts_learn(name, batch):
 
 def test_same_answers_in_a_fresh_process(image, tmp_path, assert_same):
     models = {name: make(name) for name in KINDS}
-    models["fast"].head.normalise_boxes(np.full([2, 4], 0.05), np.full([2, 4], 0.3))
+    models["fast"].head.normalize_boxes(np.full([2, 4], 0.05), np.full([2, 4], 0.3))
     for name, model in models.items():
         model.save(tmp_path / f"{name}.keras")
     np.save(tmp_path / "image.npy", image)

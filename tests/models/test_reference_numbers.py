@@ -17,7 +17,7 @@ from keras_frcnn.backbones.zf import LocalResponseNormalization
 from keras_frcnn.data import augmentation
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.selective_search import selective_search
-from keras_frcnn.layers.normalised_dense import NormalisedDense
+from keras_frcnn.layers.normalized_dense import NormalizedDense
 from keras_frcnn.layers.roi_layer import RoILayer
 from keras_frcnn.models import linear_models, staged_training
 from keras_frcnn.models.box_statistics import box_statistics
@@ -224,7 +224,7 @@ NO_NUMBERS = {
     *("class_names", "backbone", "backbone_weights", "weights_source", "kwargs"),
     *("preprocessing", "frozen_stages", "frozen_batch_norm", "batch_norm_epsilon"),  # of the backbone
     *("canvas", "region_batch", "seed"),
-    *("sizes", "strides", "anchors", "num_classes", "network", "normalised"),  # given by the model
+    *("sizes", "strides", "anchors", "num_classes", "network", "normalized"),  # given by the model
     *("ranks", "head_ranks"),  # given by `compress`
 }
 
@@ -236,7 +236,7 @@ CONSTANTS = {
     "negatives to train anew": (linear_models.NEW_NEGATIVES, 2000, "R-CNN rcnn_train.m, retrain_limit"),
     "weight of positives": (linear_models.POSITIVE_WEIGHT, 2.0, "R-CNN rcnn_train.m, pos_loss_weight"),
     "scale of the bias": (linear_models.BIAS_SCALE, 10.0, "R-CNN rcnn_train.m, bias_mult"),
-    "deviation of deltas": (NormalisedDense.USUAL_DEVIATION, (0.1, 0.1, 0.2, 0.2), "BBOX_NORMALIZE_STDS"),
+    "deviation of deltas": (NormalizedDense.USUAL_DEVIATION, (0.1, 0.1, 0.2, 0.2), "BBOX_NORMALIZE_STDS"),
     "BGR mean": (
         kf.layers.PixelNormalization.MEAN_BGR,
         (103.939, 116.779, 123.68),

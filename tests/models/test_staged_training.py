@@ -61,7 +61,7 @@ def test_boxes_are_regressed_afterwards(name, dataset, tmp_path):
     deltas = deltas.numpy()[np.arange(near), own]
     moved = model.regions.coder.decode(deltas, boxes).numpy()
     truth = np.repeat(record.boxes, 6, axis=0)
-    # Not far, for regions that quantised bins cannot tell apart are moved alike.
+    # Not far, for regions that quantized bins cannot tell apart are moved alike.
     assert np.abs(moved - truth).mean() < 0.9 * np.abs(boxes - truth).mean()
 
 

@@ -9,7 +9,7 @@ from keras_frcnn.training import CaffeSGD, recipe_files
 
 # The columns: py-faster-rcnn end2end, chainercv, py-faster-rcnn end2end, fast-rcnn, py-faster-rcnn end2end.
 NAMES = ("vgg16_voc07", "vgg16_voc0712", "vgg16_coco", "fast_rcnn_vgg16_voc07", "zf_voc07")
-N_A = object()  # Fast R-CNN has no proposal network, and measures what normalises its boxes
+N_A = object()  # Fast R-CNN has no proposal network, and measures what normalizes its boxes
 
 TRAINING = {
     "model": ["faster_rcnn", "faster_rcnn", "faster_rcnn", "fast_rcnn", "faster_rcnn"],

@@ -12,7 +12,7 @@ from keras_frcnn.weights.torchvision import BACKBONES, TRAINED_WITHOUT_EPSILON
 from keras_frcnn.weights.torchvision_names import OLDER, current_name, detector_tensors
 
 SMALL = "fasterrcnn_mobilenet_v3_large_320_fpn"
-# Parameters without batch normalisation, which is frozen and counts as none: weights' "num_params" there.
+# Parameters without batch normalization, which is frozen and counts as none: weights' "num_params" there.
 PARAMETERS = dict(zip(BACKBONES, (41_755_286, 43_712_278, 19_386_354, 19_386_354)))
 
 

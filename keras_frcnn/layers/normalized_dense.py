@@ -1,4 +1,4 @@
-"""A predictor that learns normalised targets."""
+"""A predictor that learns normalized targets."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
-class NormalisedDense(keras.layers.Dense):
+class NormalizedDense(keras.layers.Dense):
     """A dense layer whose weights live where targets have mean 0 and deviation 1, and whose answer does not.
 
     Fast R-CNN learns deltas so (section 2.3). Files hold the weights of the plain layer with the same answer,
@@ -37,7 +37,7 @@ class NormalisedDense(keras.layers.Dense):
     def call(self, inputs):
         return tf.cast(super().call(inputs), tf.float32) * self.deviation + self.mean
 
-    def normalise(self, mean, deviation):
+    def normalize(self, mean, deviation):
         """Take other statistics; the layer goes on to answer the same.
 
         Args:
@@ -67,3 +67,7 @@ class NormalisedDense(keras.layers.Dense):
         if "kernel" in store.keys():  # files of version 0.1.0 have the folded ones alone
             self.kernel.assign(store["kernel"][...])
             self.bias.assign(store["bias"][...])
+
+
+# Files of version 0.1.0 name the class so.
+keras.saving.get_custom_objects()["keras_frcnn>NormalisedDense"] = NormalizedDense
