@@ -5,7 +5,6 @@ area under the curve. Proposals come from selective search (fast) or from an RPN
 """
 
 import dataclasses
-import itertools
 import json
 import shlex
 import statistics
@@ -202,9 +201,10 @@ class Trainings:
         keras.utils.set_random_seed(SEEDS[0])
         train = kf.data.load(*self._words(BCCD[0])).with_proposals(kf.data.proposals.load(self._search))
         model = keras.saving.load_model(first / "last.keras", compile=False)
-        for layer in (model.backbone, *itertools.chain(*model.head.dense), model.head.class_dense):
+        for layer in (model.backbone, *model.head.dense_layers, model.head.class_dense):
             layer.trainable = False
         model.arguments = {**model.arguments, "box_loss_weight": 1.0}
+        model.connect_stages()
         config = recipe_files.from_yaml((first / "config.yaml").read_text(), "the first run")
         fit.fit(config, model, train, None, folder)
 

@@ -204,7 +204,14 @@ def training_split(model, proposals):
     def regions():
         with tf.GradientTape() as tape:
             tape.watch(features)
-            losses = model.head_losses(features, rois, tf.ones(rois.shape[:2], tf.bool), some_objects(), True)
+            losses = model.regions.losses(
+                features,
+                rois,
+                tf.ones(rois.shape[:2], tf.bool),
+                some_objects(),
+                model.sampling_seed(True),
+                True,
+            )
             loss = tf.add_n(list(losses.values()))
         return tape.gradient(loss, [*model.head.trainable_variables, *([] if frozen else features)])
 

@@ -54,6 +54,7 @@ def test_the_whole_answers_as_its_parts(run, sets, assert_same):
     # The threshold is low enough for a model that has hardly learned.
     for one in (model, fourth):
         one.arguments = {**one.arguments, "score_threshold": 0.0}
+        one.connect_stages()
     assert_same(fourth.detect(image, boxes), model.detect(image))
 
 
