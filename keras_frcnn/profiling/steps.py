@@ -131,14 +131,10 @@ class _Parts:
     """Map an operation's name to a part of the detector, and whether it is in the backward pass."""
 
     def __init__(self, model):
-        layers = {
-            "rpn": model.rpn,
-            "roi_pooling": model.roi_pooling,
-            "head": model.head,
-            "backbone": model.backbone,
-        }
+        layers = [("rpn", model.rpn), ("roi_pooling", model.roi_pooling), ("backbone", model.backbone)]
+        layers += [("head", head) for head in model.detection_heads]
         self.scopes = {part: part for part in SCOPES}
-        self.scopes |= {_plain(layer.name): part for part, layer in layers.items()}
+        self.scopes |= {_plain(layer.name): part for part, layer in layers}
         self.scopes[_plain(model.pixels.name)] = "backbone"
 
     def __call__(self, name):
