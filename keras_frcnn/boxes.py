@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-# Deltas above log(1000/16) would blow a 16 px anchor up beyond 1000 px; all references but
-# Caffe's clamp there.
+# Larger deltas would grow a 16 px anchor beyond 1000 px; every reference except Caffe's clamps here.
 LOG_SCALE_LIMIT = math.log(1000.0 / 16.0)
 
 
@@ -28,7 +27,7 @@ def area(boxes: tf.Tensor) -> tf.Tensor:
 
 
 def intersection(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
-    """Areas that each box shares with each other box.
+    """Intersection area of each box with each of the others.
 
     Args:
         boxes: float32 `[..., N, 4]`, pixels.
@@ -45,7 +44,7 @@ def intersection(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
 
 
 def iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
-    """Intersection over union of each box with each other box.
+    """Intersection over union of each box with each of the others.
 
     Args:
         boxes: float32 `[..., N, 4]`, pixels.
@@ -64,13 +63,13 @@ def iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
 
 
 def generalized_iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
-    """Generalized IoU of each box with the one beside it (Rezatofighi et al., 2019, algorithm 1).
+    """Generalized IoU of corresponding boxes (Rezatofighi et al., 2019, algorithm 1).
 
     Args:
         boxes, others: float32 `[..., 4]`, pixels.
 
     Returns:
-        float32 `[...]` in −1–1: the IoU, less the share of the smallest box around both that neither fills.
+        float32 `[...]` in −1–1: the IoU minus the share of the smallest enclosing box that neither box fills.
 
     Example:
         >>> float(generalized_iou(tf.constant([0.0, 0, 1, 1]), tf.constant([2.0, 0, 3, 1])))  # −1 / 3
@@ -100,7 +99,7 @@ def clip(boxes: tf.Tensor, shapes: tf.Tensor) -> tf.Tensor:
 
 
 def at_least(boxes: tf.Tensor, size: float) -> tf.Tensor:
-    """Whether both sides of a box reach a size.
+    """Whether both sides of a box are at least `size` long.
 
     Args:
         boxes: float32 `[..., 4]`, pixels.
@@ -119,13 +118,13 @@ def flip_horizontally(boxes: tf.Tensor, width) -> tf.Tensor:
 
 
 def expand(boxes: tf.Tensor, factor: float) -> tf.Tensor:
-    """Grow boxes `[..., 4]` about their centers by a factor; they may reach outside the image."""
+    """Grow boxes `[..., 4]` about their centers by a factor; they may extend beyond the image."""
     margin = 0.5 * (factor - 1.0) * (boxes[..., 2:] - boxes[..., :2])
     return tf.concat([boxes[..., :2] - margin, boxes[..., 2:] + margin], axis=-1)
 
 
 def rescale(boxes: tf.Tensor, old_shapes: tf.Tensor, new_shapes: tf.Tensor) -> tf.Tensor:
-    """Carry boxes along when their images are resized.
+    """Rescale boxes together with their resized images.
 
     Args:
         boxes: float32 `[..., N, 4]`, pixels of the old images.
@@ -154,7 +153,7 @@ def yxyx_normalized(boxes: tf.Tensor, shapes: tf.Tensor) -> tf.Tensor:
 
 
 def is_box(boxes: tf.Tensor) -> tf.Tensor:
-    """Which rows `[..., 4]` are boxes with an area, and not padding."""
+    """Whether each row of `[..., 4]` is a box with an area, not padding."""
     return (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
 
 
@@ -181,8 +180,8 @@ class BoxCoder:
             references: float32 `[..., 4]`, anchors or proposals, pixels.
 
         Returns:
-            float32 `[..., 4]`. Sides below a thousandth of a pixel count as that, so the result is finite
-            even for padding.
+            float32 `[..., 4]`. Sides count as at least 0.001 pixels, so the result is finite even for
+            padding.
         """
         center, size = _center_and_size(boxes)
         reference_center, reference_size = _center_and_size(references)
@@ -191,7 +190,7 @@ class BoxCoder:
         return tf.concat([shift, tf.math.log(size / reference_size)], axis=-1) * self.weights
 
     def decode(self, deltas: tf.Tensor, references: tf.Tensor) -> tf.Tensor:
-        """Boxes that deltas make of references; the inverse of `encode`.
+        """Boxes that result from applying deltas to references; the inverse of `encode`.
 
         Args:
             deltas: float32 `[..., 4]`.

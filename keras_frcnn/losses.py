@@ -51,8 +51,19 @@ def rpn_loss(objectness, deltas, targets, positive, valid, beta=1.0 / 9.0, locat
     return class_loss, box_loss
 
 
+class HeadLoss:
+    """Base of the losses of the head: saved with a model by their configuration."""
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
 @keras.saving.register_keras_serializable("keras_frcnn")
-class CrossEntropy:
+class CrossEntropy(HeadLoss):
     """Cross entropy of the softmax over background and classes (Fast R-CNN, section 2.3)."""
 
     def __call__(self, class_logits, columns):
@@ -67,12 +78,9 @@ class CrossEntropy:
         """
         return tf.nn.sparse_softmax_cross_entropy_with_logits(columns, class_logits)
 
-    def get_config(self):
-        return {}
-
 
 @keras.saving.register_keras_serializable("keras_frcnn")
-class Focal:
+class Focal(HeadLoss):
     """Focal loss (Lin et al., 2017, equation 4) over the softmax: RoIs classified well count less.
 
     Args:
@@ -93,7 +101,7 @@ class Focal:
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
-class SmoothL1:
+class SmoothL1(HeadLoss):
     """Smooth L1 of the deltas (Fast R-CNN, equations 2 and 3).
 
     Args:
@@ -125,15 +133,12 @@ class SmoothL1:
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
-class GIoU:
+class GIoU(HeadLoss):
     """1 − generalized IoU of the decoded box and its object (Rezatofighi et al., 2019, algorithm 1)."""
 
     def __call__(self, deltas, sample, coder, deviation=None):
         """Loss of each RoI, 0 to 2; see `SmoothL1`."""
         return 1.0 - box_ops.generalized_iou(coder.decode(deltas, sample.rois), sample.boxes)
-
-    def get_config(self):
-        return {}
 
 
 CLASS_LOSSES = {"cross_entropy": CrossEntropy, "focal": Focal}

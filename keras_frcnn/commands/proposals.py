@@ -100,7 +100,7 @@ def _settle(run, images):
         other = [key for key in {**before, **settings} if before.get(key) != settings.get(key)]
         if other:
             raise ValueError(f"{file} differs from this run in {', '.join(other)}; {remedy}.")
-    elif any(run.output.glob("*.npz")):
+    elif any(run.output.glob("[!.]*.npz")):
         raise ValueError(f"{run.output} has proposals, but no {file.name} that tells of them; {remedy}.")
     else:
         run.output.mkdir(parents=True, exist_ok=True)

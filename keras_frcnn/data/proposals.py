@@ -40,7 +40,7 @@ def load(folder):
         >>> load("proposals/voc07")["000005"].shape
         (1849, 4)
     """
-    paths = sorted(Path(folder).glob("*.npz"))
+    paths = sorted(Path(folder).glob("[!.]*.npz"))
     if not paths:
         raise FileNotFoundError(
             f"There are no proposals in {folder}; write them with `python -m keras_frcnn proposals`."

@@ -1,6 +1,6 @@
-"""The head of Fast R-CNN: what is in an RoI, and where exactly.
+"""The head of Fast R-CNN, which classifies RoIs and refines their boxes.
 
-Letters: B images, R RoIs an image, P bins a side, C channels, K classes.
+Letters: B images, R RoIs per image, P bins per side, C channels, K classes.
 """
 
 import itertools
@@ -21,25 +21,25 @@ class DetectionHead(keras.layers.Layer):
     Args:
         num_classes: K, without background.
         units: widths of the fully connected layers; (4096, 4096) with VGG16, (1024, 1024) with FPN.
-        dropout: rate after each of them; 0.5 with VGG16, 0 otherwise.
-        network: a `keras.Model` `[N, P, P, C]` → `[N, …, D]` in place of the fully connected layers, such as
-            the conv5 stage of a ResNet; what it gives is averaged over space.
-        class_agnostic: one box an RoI instead of one for each class.
-        ranks: of each fully connected layer in two factors (truncated SVD, section 3.1), None or 0 for a
-            layer that stays whole; by default all do.
-        normalized: whether deltas are learned less their mean and over their deviation in each class, which
+        dropout: dropout rate after each of them; 0.5 with VGG16, 0 otherwise.
+        network: a `keras.Model` `[N, P, P, C]` → `[N, …, D]` that replaces the fully connected layers, for
+            example the conv5 stage of a ResNet; its output is averaged over space.
+        class_agnostic: whether to predict one box per RoI instead of one per class.
+        ranks: rank of each fully connected layer that is split into two factors (truncated SVD, section 3.1);
+            None or 0 for a layer that stays whole. By default all do.
+        normalized: whether deltas are normalized by their mean and deviation in each class, which
             `normalize_boxes` sets; files hold them folded into the weights.
-        boxes_from: "dense", deltas from the same features as the classes; or "pooled", from what enters the
-            first fully connected layer, as R-CNN and SPPnet have it.
+        boxes_from: input of the box layer: "dense", the features that the classes use; or "pooled", the input
+            of the first fully connected layer, as in R-CNN and SPPnet.
         convs: widths of 3×3 convolutions before the fully connected layers; (256, 256, 256, 256) in
             torchvision's v2, none in the papers.
-        batch_norm: whether batch normalization follows each of them, in place of its bias.
-        epsilon: of that batch normalization.
-        background_box: whether the box layer has a row of outputs for the background too, which nothing
-            reads; Caffe's and torchvision's have.
+        batch_norm: whether batch normalization follows each convolution, which then has no bias.
+        epsilon: epsilon of the batch normalization.
+        background_box: whether the box layer also has outputs for the background, which are never read;
+            Caffe's and torchvision's do.
 
     Call arguments:
-        pooled: `[B, R, P, P, C]`, or any `[B, R, …]` that is flattened.
+        pooled: `[B, R, P, P, C]`, or any `[B, R, …]`, which is flattened.
         training: bool, for dropout.
 
     Returns:
@@ -86,7 +86,7 @@ class DetectionHead(keras.layers.Layer):
         settings = {"momentum": 0.9, "epsilon": self.epsilon, "dtype": self.dtype_policy}
         names = [f"norm{index}" for index in range(1, len(self.convs) + 1) if batch_norm]
         self.norms = [keras.layers.BatchNormalization(**settings, name=name) for name in names]
-        # One list of layers for each of fc6, fc7 …: the layer, or its two factors.
+        # One list per fully connected layer (fc6, fc7 …): the layer, or its two factors.
         self.dense = []
         if network is None:
             self.dense = [
@@ -97,7 +97,7 @@ class DetectionHead(keras.layers.Layer):
         self.box_count = 1 if class_agnostic else self.num_classes
         self.class_dense = self._predictor(self.num_classes + 1, 0.01, "class_predictor")
         box_predictor = NormalizedDense if normalized else keras.layers.Dense
-        # Boxes of a single kind have none for the background.
+        # Class-agnostic boxes have no row for the background.
         self.box_rows = self.box_count + (self.background_box and not self.class_agnostic)
         self.box_dense = self._predictor(4 * self.box_rows, 0.001, "box_predictor", box_predictor)
 
@@ -159,13 +159,13 @@ class DetectionHead(keras.layers.Layer):
         )
 
     def features(self, pooled, training=False):
-        """What the two predictors see of each RoI.
+        """Compute the inputs of the two predictors.
 
         Args:
-            pooled, training: as of the call.
+            pooled, training: see the call arguments.
 
         Returns:
-            `[B·R, D]`, for the classes, and the same or `[B·R, F]`, for the boxes.
+            `[B·R, D]` for the classes; the same or `[B·R, F]` for the boxes.
         """
         rois = tf.reshape(pooled, [-1, *pooled.shape[2:]])
         if self.network is not None:
@@ -185,18 +185,18 @@ class DetectionHead(keras.layers.Layer):
 
     @property
     def deviation(self):
-        """Deviation of the deltas, float32 `[K, 4]` or `[1, 4]`; None where they are not normalized."""
+        """Deviation of the deltas, float32 `[K, 4]` or `[1, 4]`; None if they are not normalized."""
         if not self.normalized:
             return None
         return tf.reshape(self.box_dense.deviation, [self.box_count, 4])
 
     def normalize_boxes(self, mean, deviation):
-        """Learn deltas less `mean` and over `deviation`, each float32 `[K, 4]` or `[1, 4]`, from now on."""
+        """Set the mean and deviation that normalize deltas, each float32 `[K, 4]` or `[1, 4]`."""
         self.box_dense.normalize(np.ravel(mean), np.ravel(deviation))
 
     @property
     def dense_layers(self):
-        """The fully connected layers fc6, fc7 … in one list, both factors of those that have two."""
+        """The fully connected layers fc6, fc7 … in one list; a factored layer contributes both factors."""
         return list(itertools.chain(*self.dense))
 
     @property
@@ -205,11 +205,11 @@ class DetectionHead(keras.layers.Layer):
         return [self.class_dense, self.box_dense]
 
     def output_rows(self, class_names):
-        """Say which class each output of the predictors belongs to.
+        """Name the class of each output of the predictors.
 
         Returns:
-            list of pairs of a predictor and the names of classes in the order of its outputs, None for the
-            background. A predictor that serves all classes alike is left out.
+            list of pairs: a predictor and the class names in the order of its outputs, None for the
+            background. A class-agnostic predictor is left out.
         """
         classes = list(class_names)
         of_boxes = (self.box_dense, [None] * (self.box_rows - self.box_count) + classes)
@@ -218,12 +218,12 @@ class DetectionHead(keras.layers.Layer):
     def copy_from(self, other, delta_weights=(1.0, 1.0, 1.0, 1.0)):
         """Take the weights of another head with the same layers.
 
-        A fully connected layer in two factors takes the truncated SVD of a whole one (Fast R-CNN, section
-        3.1). Convolutions keep their weights if only one head has batch normalization after them.
+        A factored fully connected layer takes the truncated SVD of a whole one (Fast R-CNN, section 3.1).
+        Convolutions keep their weights if only one of the heads has batch normalization.
 
         Args:
             other: `DetectionHead`.
-            delta_weights: factors from its four deltas to those of this head.
+            delta_weights: factors that turn the four deltas of `other` into those of this head.
         """
         if self.network is not None:
             self.network.set_weights(other.network.get_weights())
@@ -245,7 +245,7 @@ class DetectionHead(keras.layers.Layer):
         self.box_dense.set_weights([kernel * factors, bias * factors])
 
     def load_dense(self, weights, source):
-        """Take pretrained fully connected layers where all of them fit and none is factored.
+        """Load pretrained fully connected layers if all of them fit and no layer is factored.
 
         Args:
             weights: pairs of kernel and bias, NumPy arrays, for fc6, fc7 … in turn.
@@ -263,7 +263,7 @@ class DetectionHead(keras.layers.Layer):
         return (*leading, self.num_classes + 1), (*leading, self.box_count, 4)
 
     def compute_output_spec(self, pooled, training=False):
-        # Float32 whatever the policy, which Keras would not guess.
+        # Outputs are float32 under any policy, which Keras cannot infer.
         return tuple(keras.KerasTensor(shape, "float32") for shape in self.compute_output_shape(pooled.shape))
 
     @classmethod
@@ -293,7 +293,7 @@ class DetectionHead(keras.layers.Layer):
 def _factor(whole, right, left):
     """Fill the two factors of a fully connected layer with its truncated SVD."""
     kernel, bias = whole.get_weights()
-    # Keras has the kernel transposed: x W, so that V stands on the left.
+    # Keras computes x W, the transpose of the paper's W x, so V comes first.
     rows, values, columns = np.linalg.svd(kernel, full_matrices=False)
     rank = right.units
     right.set_weights([rows[:, :rank] * values[:rank]])

@@ -9,19 +9,19 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class NormalizedDense(keras.layers.Dense):
-    """A dense layer whose weights live where targets have mean 0 and deviation 1, and whose answer does not.
+    """A dense layer that learns targets of mean 0 and deviation 1, and returns them in their own units.
 
-    Fast R-CNN learns deltas so (section 2.3). Files hold the weights of the plain layer with the same answer,
-    and beside them the statistics, with which a loaded layer trains on as the saved one would. A new layer
-    has mean 0 and the usual deviation, until it is told others.
+    Fast R-CNN learns deltas this way (section 2.3). Files hold the weights of the plain layer with the same
+    output, and the statistics, so that a loaded layer continues training as the saved one would. A new layer
+    has mean 0 and `USUAL_DEVIATION` until `normalize` sets others.
 
     Args:
         units, kernel_initializer, …: see `keras.layers.Dense`.
 
-    Call arguments, returns: see `keras.layers.Dense`; float32 whatever the policy.
+    Call arguments, returns: see `keras.layers.Dense`; float32 under any policy.
     """
 
-    # What py-faster-rcnn takes for all classes.
+    # The values that py-faster-rcnn uses for all classes.
     USUAL_DEVIATION = (0.1, 0.1, 0.2, 0.2)
 
     kernel: Any
@@ -38,7 +38,7 @@ class NormalizedDense(keras.layers.Dense):
         return tf.cast(super().call(inputs), tf.float32) * self.deviation + self.mean
 
     def normalize(self, mean, deviation):
-        """Take other statistics; the layer goes on to answer the same.
+        """Set new statistics without changing the layer's output.
 
         Args:
             mean, deviation: float32 `[units]`.
@@ -46,7 +46,7 @@ class NormalizedDense(keras.layers.Dense):
         self._take(*self.folded(), mean, deviation)
 
     def folded(self):
-        """Kernel and bias, NumPy arrays, of the plain layer with the same answer."""
+        """Kernel and bias, NumPy arrays, of the plain layer with the same output."""
         mean, deviation = self.mean.numpy(), self.deviation.numpy()
         return self.kernel.numpy() * deviation, self.bias.numpy() * deviation + mean
 
@@ -59,15 +59,15 @@ class NormalizedDense(keras.layers.Dense):
     def save_own_variables(self, store):
         store["0"], store["1"] = self.folded()
         store["2"], store["3"] = self.mean.numpy(), self.deviation.numpy()
-        # Dividing the folded ones gives these but for their last digit, and training is to go on exactly.
+        # Unfolding would lose the last digit; the exact weights let training continue exactly.
         store["kernel"], store["bias"] = self.kernel.numpy(), self.bias.numpy()
 
     def load_own_variables(self, store):
         self._take(*(store[name][...] for name in "0123"))
-        if "kernel" in store.keys():  # files of version 0.1.0 have the folded ones alone
+        if "kernel" in store.keys():  # files of version 0.1.0 have only the folded ones
             self.kernel.assign(store["kernel"][...])
             self.bias.assign(store["bias"][...])
 
 
-# Files of version 0.1.0 name the class so.
+# Files of version 0.1.0 use this class name.
 keras.saving.get_custom_objects()["keras_frcnn>NormalisedDense"] = NormalizedDense

@@ -11,7 +11,7 @@ class RoIAlign(RoISampling):
     """RoIAlign (Mask R-CNN, section 3): the mean of S × S bilinear samples in each of P × P bins.
 
     Arguments, call arguments and returns are those of `RoISampling`. `aligned=True` is detectron2's
-    ROIAlignV2, `aligned=False` what torchvision's Faster R-CNN was trained with.
+    ROIAlignV2; torchvision's Faster R-CNN was trained with `aligned=False`.
 
     Example:
         >>> align = RoIAlign(pool_size=2, strides=(1,))

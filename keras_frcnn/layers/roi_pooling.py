@@ -12,7 +12,7 @@ from keras_frcnn.ops.bilinear_reads import bilinear_crops, bilinear_reads
 class RoIPooling(RoISampling):
     """RoI pooling (Fast R-CNN, section 2.1): the largest of S × S bilinear samples in each of P × P bins.
 
-    Nothing is rounded: bins divide the RoI exactly, where Caffe's layer snaps them to cells. Arguments, call
+    Bins divide the RoI exactly, without rounding; Caffe's layer snaps them to cells. Arguments, call
     arguments and returns are those of `RoISampling`.
 
     Example:

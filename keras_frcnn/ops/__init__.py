@@ -1,1 +1,1 @@
-"""Kernels without state: suppression, reads of feature maps, and which of two sets a graph gets."""
+"""Stateless kernels for suppression and feature reads: TensorFlow's own, or ones that XLA can compile."""

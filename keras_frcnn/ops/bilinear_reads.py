@@ -1,9 +1,9 @@
-"""Bilinear samples of feature maps, and their means, with a gradient that loses nothing.
+"""Bilinear samples of feature maps and their means, with an exact gradient.
 
-TensorFlow's crop_and_resize gives the same samples, but where boxes overlap the threads of its gradient
-overwrite each other's sums: on two cores a few per cent of it are lost. So its gradient is not used.
+TensorFlow's crop_and_resize gives the same samples, but the threads of its gradient overwrite each other's
+sums where boxes overlap: on two cores, a few percent are lost. This module does not use that gradient.
 
-Letters: B images, L maps, H and W their cells, C channels, N grids of Y × X points, S points of a mean.
+Letters: B images, L maps, H and W their cells, C channels, N grids of Y × X points, means of S × S points.
 """
 
 import tensorflow as tf
@@ -12,19 +12,19 @@ from keras_frcnn.ops import kernels
 
 
 def bilinear_reads(features, y, x, image, level, samples=1):
-    """Sample maps at grids of points; the gradient reaches the maps.
+    """Sample maps at grids of points, with a gradient to the maps.
 
     Args:
         features: list of L maps `[B, H, W, C]`.
-        y, x: float32 `[N, Y]` and `[N, X]`, rows and columns of each grid, cells, the middle of the first
-            cell at 0. A point within one cell of the map reads its edge; farther out it is 0.
+        y, x: float32 `[N, Y]` and `[N, X]`, rows and columns of each grid, in cells; the middle of the first
+            cell is at 0. A point within one cell of the map reads its edge; farther out it reads 0.
         image, level: int32 `[N]`, the image and the map of each grid.
-        samples: S; the mean of each S × S points is returned in place of the points.
+        samples: S; each S × S points are replaced by their mean.
 
     Returns:
         float32 `[N, Y / S, X / S, C]`.
     """
-    # int64 throughout: TensorFlow keeps int32 arithmetic of a GPU on the host.
+    # Use int64: TensorFlow places int32 arithmetic on the host even with a GPU.
     shapes = tf.stack([tf.shape(feature, out_type=tf.int64)[:3] for feature in features])
     starts = tf.cumsum(tf.reduce_prod(shapes, axis=1), exclusive=True)
     height, width = (tf.gather(shapes[:, axis], level) for axis in (1, 2))
@@ -39,19 +39,19 @@ def bilinear_reads(features, y, x, image, level, samples=1):
 
 
 def _neighbors(position, size):
-    """The two cells that a point lies between, along one axis, each with its weight.
+    """The two cells around each point along one axis, with their weights.
 
     Args:
         position: float32 `[N, P]`, cells.
         size: int64 `[N]`, cells of the map.
 
     Returns:
-        Two pairs of int64 `[N, P]` and float32 `[N, P]`.
+        Two pairs of cells, int64 `[N, P]`, and weights, float32 `[N, P]`.
     """
     size = size[:, None]
     limit = tf.cast(size, tf.float32)
     inside = (position >= -1.0) & (position <= limit)
-    position = tf.where(inside, tf.clip_by_value(position, 0.0, limit - 1.0), 0.0)  # NaN is no cell either
+    position = tf.where(inside, tf.clip_by_value(position, 0.0, limit - 1.0), 0.0)  # NaN counts as outside
     first = tf.floor(position)
     fraction = position - first
     first, share = tf.cast(first, tf.int64), tf.cast(inside, tf.float32)
@@ -59,16 +59,16 @@ def _neighbors(position, size):
 
 
 def bilinear_crops(feature, y, x, image):
-    """Sample one map at grids of evenly spaced points, by crop_and_resize; XLA cannot compile it.
+    """Sample one map at grids of evenly spaced points with crop_and_resize, which XLA cannot compile.
 
     Args:
         feature: `[B, H, W, C]`.
-        y, x, image: as of `bilinear_reads`.
+        y, x, image: see `bilinear_reads`.
 
     Returns:
-        float32 `[N, Y, X, C]`, as `bilinear_reads` gives them.
+        float32 `[N, Y, X, C]`, equal to those of `bilinear_reads`.
     """
-    # At least one grid: TensorFlow ends the process at a sparse matrix of no rows.
+    # Pad to at least one grid: TensorFlow crashes on a sparse matrix without rows.
     count = tf.shape(image)[0]
     missing = [[0, tf.maximum(1 - count, 0)]]
     y, x, image = tf.pad(y, [*missing, [0, 0]]), tf.pad(x, [*missing, [0, 0]]), tf.pad(image, missing)
@@ -89,7 +89,7 @@ def bilinear_crops(feature, y, x, image):
                 flat = _taken_back(matrix, tf.reshape(upstream, [-1, feature.shape[-1]]))
             return tf.cast(tf.reshape(flat, tf.shape(feature)), feature.dtype)
 
-        # A border that repeats the outermost cells, for beyond the map crop_and_resize knows only zeros.
+        # Repeat the outermost cells as a border: crop_and_resize reads zeros beyond the map.
         padded = tf.pad(tf.cast(feature, tf.float32), [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
         ends = [y[:, 0], x[:, 0], y[:, -1], x[:, -1]]
         last = tf.cast(tf.stack([height, width, height, width]) + 1, tf.float32)
@@ -102,7 +102,7 @@ def bilinear_crops(feature, y, x, image):
 
 
 def _multiplied(table, rows, columns, samples):
-    """The means as a sparse matrix, a row for each mean, times the table; float32, for a CPU."""
+    """Compute the means, float32, as a sparse matrix with one row per mean times the table; fast on a CPU."""
     matrix, shape = _matrix(rows, columns, samples, tf.shape(table, out_type=tf.int64)[0])
 
     @tf.custom_gradient
@@ -117,7 +117,7 @@ def _multiplied(table, rows, columns, samples):
 
 
 def _matrix(rows, columns, samples, cells):
-    """The sparse matrix that makes means of a table of so many cells, and the shape `(Y / S, X / S)`."""
+    """The sparse matrix from a table of `cells` rows to the means, and their shape `(Y / S, X / S)`."""
     (row, row_weight), (column, column_weight) = (_terms(axis, samples) for axis in (rows, columns))
     terms = row[:, :, None, :, None] + column[:, None, :, None, :]
     weights = row_weight[:, :, None, :, None] * column_weight[:, None, :, None, :] / samples**2
@@ -130,27 +130,27 @@ def _matrix(rows, columns, samples, cells):
 
 
 def _taken_back(matrix, upstream):
-    """The gradient of a product with a sparse matrix: the transposed matrix times what comes from above."""
-    # Transposed beforehand, so that threads share out the cells, and no two add to the same.
+    """Gradient of a product with a sparse matrix: the transposed matrix times the upstream gradient."""
+    # Transpose first, so that each thread has its own cells and no two add to the same one.
     transposed = tf.raw_ops.SparseMatrixTranspose(input=matrix, type=tf.float32)
     return tf.raw_ops.SparseMatrixMatMul(a=transposed, b=upstream)
 
 
 def _terms(axis, samples):
-    """The cells and the weights of a bin's points along one axis: two of `[N, Y / S, 2 · S]`."""
+    """Yield the cells and the weights of each bin's points along one axis, both `[N, Y / S, 2 · S]`."""
     for pair in zip(*axis):
         terms = tf.stack(pair, axis=-1)
         yield tf.reshape(terms, [tf.shape(terms)[0], terms.shape[1] // samples, 2 * samples])
 
 
 def _gathered(table, rows, columns, samples):
-    """The means by gathers, in static shapes, which XLA can compile; the table may be of half precision."""
+    """Compute the means with gathers in static shapes, which XLA can compile, also in half precision."""
     points = _weighted_reads(table, *_corners(rows, columns))
     return points if samples == 1 else tf.nn.avg_pool2d(points, samples, samples, "VALID")
 
 
 def _corners(rows, columns):
-    """The four cells `[N, Y, X]` around each point, and their weights `[N, Y, X, 1]`: two lists."""
+    """Lists of the four cells `[N, Y, X]` around each point and of their weights `[N, Y, X, 1]`."""
     pairs = [(row, column) for row in rows for column in columns]
     cells = [row[:, :, None] + column[:, None, :] for (row, _), (column, _) in pairs]
     weights = [(high[:, :, None] * wide[:, None, :])[..., None] for (_, high), (_, wide) in pairs]
@@ -173,8 +173,8 @@ def _weighted_reads(table, cells, weights):
 
 def _scattered(shape, cells, weights, upstream):
     """Σ weight · upstream at each cell of a table of this shape, float32."""
-    # In float32, for half precision loses small terms of a sum over many RoIs; one sum after the
-    # other into the same memory, for all at once would be four times the samples.
+    # Sum in float32: half precision loses small terms over many RoIs. Add one corner at a time into the
+    # same memory: all at once would take four times the memory of the samples.
     total = tf.zeros(shape)
     for cell, weight in zip(cells, weights):
         total = tf.tensor_scatter_nd_add(total, cell[..., None], weight * upstream)

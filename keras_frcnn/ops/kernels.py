@@ -1,8 +1,8 @@
-"""Which kernels a function gets when it is traced: TensorFlow's own, or ones that XLA can compile.
+"""Choose the kernels of a traced function: TensorFlow's own, or ones that XLA can compile.
 
-TensorFlow's products with sparse matrices and combined_non_max_suppression are the fastest on a CPU and have
-no XLA implementation. Where XLA compiles (`jit_compile=True`) the same answers come from gathers and loops of
-static shapes. A traced function keeps what it was traced with.
+TensorFlow's sparse matrix products and combined_non_max_suppression are the fastest on a CPU but have no XLA
+implementation. Under XLA (`jit_compile=True`), gathers and loops of static shapes give the same results. A
+traced function keeps the kernels that it was traced with.
 """
 
 import contextlib
@@ -23,13 +23,13 @@ def use(kind: str) -> Iterator[None]:
     """Choose the kernels of everything that runs or is traced within the block.
 
     Args:
-        kind: "auto", those of XLA while a function with `jit_compile=True` is traced and TensorFlow's own
-            elsewhere, but for the gathers that suit a GPU; "stock", TensorFlow's own, which XLA refuses;
-            "xla", also in plain graphs and eagerly, for example to export a graph without operations that
-            only TensorFlow's CPU has.
+        kind: "auto", XLA's while a function with `jit_compile=True` is traced and TensorFlow's own elsewhere,
+            except that a GPU uses gathers; "stock", TensorFlow's own, which XLA refuses; "xla", XLA's also in
+            plain graphs and eagerly, for example to export a graph without operations that TensorFlow only
+            has on a CPU.
 
     Raises:
-        ValueError: another kind.
+        ValueError: if the kind is unknown.
 
     Example:
         >>> with use("xla"):
@@ -46,12 +46,12 @@ def use(kind: str) -> Iterator[None]:
 
 
 def for_xla() -> bool:
-    """Whether XLA has to be able to compile what is traced now."""
+    """Whether XLA must be able to compile the function that is being traced."""
     if _kind.get() == "auto":
         return _compat.for_xla()
     return _kind.get() == "xla"
 
 
 def for_gathers() -> bool:
-    """Whether RoIs are better read by gathers than by a sparse matrix: for XLA, and on a GPU."""
+    """Whether to read RoIs with gathers instead of a sparse matrix: under XLA and on a GPU."""
     return for_xla() or (_kind.get() == "auto" and bool(tf.config.list_physical_devices("GPU")))

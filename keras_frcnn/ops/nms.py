@@ -1,6 +1,6 @@
 """Non-maximum suppression and the post-processing of a detector's head. Everything is float32.
 
-Letters: B images, N boxes, G groups (classes or pyramid levels), D detections an image.
+Letters: B images, N boxes, G groups (classes or pyramid levels), D detections per image.
 """
 
 import tensorflow as tf
@@ -16,16 +16,16 @@ def grouped_nms(boxes, scores, iou_threshold, score_threshold, max_outputs):
     """Greedy non-maximum suppression within each group, then the best of all groups.
 
     Args:
-        boxes: float32 `[B, N, 4]`, or `[B, N, G, 4]` where each group has boxes of its own, pixels.
-        scores: float32 `[B, N, G]` of any range, logits too; a score at or below the threshold takes no part,
-            nor does NaN.
+        boxes: float32 `[B, N, 4]`, or `[B, N, G, 4]` if each group has its own boxes, pixels.
+        scores: float32 `[B, N, G]` of any range, also logits; NaN and scores at or below the threshold are
+            ignored.
         iou_threshold: a box that overlaps a better one by more than this is dropped.
         score_threshold: scores must exceed it.
-        max_outputs: D, rows of the answer.
+        max_outputs: D, rows of the result.
 
     Returns:
-        boxes: float32 `[B, D, 4]`, best first, 0 in padding rows. Of equal scores the first group's come
-            first, and within a group the first box.
+        boxes: float32 `[B, D, 4]`, best first, 0 in padding rows. Equal scores are ordered by group, then
+            by box.
         scores: float32 `[B, D]`, 0 in padding rows.
         groups: int32 `[B, D]`, 0 in padding rows.
         count: int32 `[B]`, valid rows.
@@ -38,13 +38,13 @@ def grouped_nms(boxes, scores, iou_threshold, score_threshold, max_outputs):
 
 
 def _ranked_nms(boxes, scores, iou_threshold, score_threshold, max_outputs):
-    """`grouped_nms` by TensorFlow's combined operation, the fastest exact kernel on a CPU.
+    """`grouped_nms` with TensorFlow's combined operation, the fastest exact kernel on a CPU.
 
-    The operation fills free rows with score −1, sorts them among the real ones and counts them, and it sorts
-    equal scores in any order. So it gets ranks in place of scores: different numbers in (0, 1], which float32
-    holds exactly for the 2²⁴ best boxes of a batch.
+    The operation fills free rows with score −1, sorts them among the real ones and counts them, and it orders
+    equal scores arbitrarily. We therefore pass ranks instead of scores: distinct numbers in (0, 1], which
+    float32 holds exactly for the 2²⁴ best boxes of a batch.
     """
-    # Groups before boxes, so that equal scores keep the promised order.
+    # Put groups before boxes, so that equal scores keep the documented order.
     by_group = tf.transpose(scores, [0, 2, 1])
     flat = tf.reshape(by_group, [-1])
     places = tf.where(flat > score_threshold)[:, 0]
@@ -52,7 +52,7 @@ def _ranked_nms(boxes, scores, iou_threshold, score_threshold, max_outputs):
     ranks = 1.0 - tf.cast(tf.range(tf.size(order)), tf.float32) / RANKS
     ranks = tf.scatter_nd(tf.gather(places, order)[:, None], ranks, tf.shape(flat, tf.int64))
     ranks = tf.reshape(ranks, tf.shape(by_group))
-    # On a GPU a few hundred kB cross to the host.
+    # On a GPU this copies a few hundred kB to the host.
     kept = tf.image.combined_non_max_suppression(
         boxes,
         tf.transpose(ranks, [0, 2, 1]),
@@ -80,7 +80,7 @@ def postprocess(
     max_detections,
     min_box_size=0.0,
 ):
-    """Turn the head's answer for each RoI into the detections of each image.
+    """Turn the head's output for each RoI into the detections of each image.
 
     Args:
         probabilities: float32 `[B, N, K + 1]`, softmax with background first.
@@ -88,8 +88,8 @@ def postprocess(
         valid: bool `[B, N]`, false for padding proposals.
         image_shapes: `[B, 2]`, height and width that boxes are clipped to, pixels.
         score_threshold: detections score above it.
-        iou_threshold: of the per-class non-maximum suppression.
-        max_detections: D, at most this many an image over all classes.
+        iou_threshold: IoU threshold of the per-class non-maximum suppression.
+        max_detections: D, largest number of detections per image over all classes.
         min_box_size: detections with a shorter side are dropped, pixels; 0.01 in torchvision.
 
     Returns:

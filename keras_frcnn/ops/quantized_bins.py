@@ -1,9 +1,9 @@
-"""Bins of whole cells, and their maxima with the gradient to where each maximum is.
+"""Bins of whole cells and their maxima; the gradient goes to the cell of each maximum.
 
-Every bin is a rectangle, and its maximum the largest of four overlapping windows of 2^p × 2^q cells: four
+Every bin is a rectangle. Its maximum is the largest of four overlapping windows of 2^p × 2^q cells: four
 reads from tables of such windows, more if the bin is huge.
 
-Letters: B images, N RoIs, P bins a side, T = P² bins of an RoI, C channels.
+Letters: B images, N RoIs, P bins per side, T = P² bins of an RoI, C channels.
 """
 
 import functools
@@ -11,12 +11,12 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-SIDES = np.array([1, 2, 4, 8])  # of the windows in tables
-COUNTS = (2, 4)  # how many of them there are, along each axis: a choice
+SIDES = np.array([1, 2, 4, 8])  # sides of the windows in the tables
+COUNTS = (2, 4)  # numbers of these sides to choose from
 
 
 def _overlapping(start, end, count):
-    """First and past-the-last cell of bins of the cells `start` to `end`: int64 `[N, 2, count]`."""
+    """First and past-the-last cell of "overlapping" bins of the cells `start` to `end`: int64 `[N, 2, count]`."""
     start, index = start[:, None], tf.range(count, dtype=tf.int64)
     size = tf.maximum(end[:, None] - start + 1, 1)
     first = index * size // count
@@ -25,7 +25,7 @@ def _overlapping(start, end, count):
 
 
 def _partition(start, end, count):
-    """First and past-the-last cell of bins of the cells `start` to `end`: int64 `[N, 2, count]`."""
+    """First and past-the-last cell of "partition" bins of the cells `start` to `end`: int64 `[N, 2, count]`."""
     start, index = start[:, None], tf.range(count, dtype=tf.int64)
     size = tf.maximum(end[:, None] - start + 1, 1)
     first = tf.where(size < count, index * size // count, index * (size // count))
@@ -50,7 +50,7 @@ def _region(low, high, count, corners, offset):
         return _round(low), _round(high) - 1
     first = tf.cast(tf.floor(low - offset), tf.int64) + 1
     last = tf.cast(tf.math.ceil(high - offset), tf.int64) - 1
-    # A region between two centers gets one of their cells.
+    # A region that lies between two centers gets the cell of one of them.
     middle = (first + last) // 2
     return tuple(
         tf.clip_by_value(tf.where(first > last, middle, edge), 0, count - 1) for edge in (first, last)
@@ -61,7 +61,7 @@ class QuantizedBins:
     """The bins of RoIs on one map.
 
     Args:
-        feature: `[B, H, W, C]`; its shape matters.
+        feature: `[B, H, W, C]`; only its shape is used.
         boxes: float32 `[N, 4]`, pixels.
         image: int32 `[N]`, the image of each box.
         stride: pixels between the cells of the map.
@@ -69,13 +69,13 @@ class QuantizedBins:
         rule: "overlapping" or "partition", see `ExactRoIPooling`.
         corners: "inclusive" or "half_open", see `ExactRoIPooling`; or "centers", see
             `SpatialPyramidPooling`.
-        offset: of "centers", see `SpatialPyramidPooling`.
+        offset: for "centers", see `SpatialPyramidPooling`.
     """
 
     def __init__(
         self, feature, boxes, image, stride, pool_size, rule="overlapping", corners="inclusive", offset=0.5
     ):
-        # int64 throughout: TensorFlow keeps int32 arithmetic of a GPU on the host.
+        # Use int64: TensorFlow places int32 arithmetic on the host even with a GPU.
         shape = tf.shape(feature, out_type=tf.int64)
         x1, y1, x2, y2 = tf.unstack(boxes / float(stride), axis=-1)
         first, last = _region(y1, y2, shape[1], corners, offset)
@@ -101,7 +101,7 @@ class QuantizedBins:
         Returns:
             `[N, P, P, C]`, `cells.dtype.min` where a bin has no cells.
         """
-        # Larger windows want more tables, smaller ones more reads: take what touches the fewest cells.
+        # Larger windows need more tables, smaller ones more reads; take the plan that touches the fewest cells.
         plans = [self._plan(count) for count in COUNTS]
         total, bins = tf.shape(cells, out_type=tf.int64)[0], tf.size(self.corner, out_type=tf.int64)
         costs = [count**2 * total + down * across * bins for count, (*_, down, across) in zip(COUNTS, plans)]
@@ -112,7 +112,7 @@ class QuantizedBins:
         return tf.reshape(best, [-1, self.pool_size, self.pool_size, cells.shape[-1]])
 
     def _plan(self, count):
-        """With windows of `count` sides: the table and window of each bin, and how many cover the largest."""
+        """Table and window of each bin, out of `count` sides, and how many windows cover the largest bin."""
         p, q = (
             tf.reduce_sum(tf.cast(size[..., None] >= SIDES[1:count], tf.int64), axis=-1)
             for size in (self.height, self.width)
@@ -134,8 +134,8 @@ class QuantizedBins:
         def read_next(index, best):
             y = tf.minimum(index // across * high, self.height - high)
             x = tf.minimum(index % across * wide, self.width - wide)
-            # Not place + y · row + x, which Grappler makes an AddN and then, where memory is short, a
-            # temporary variable that the next call of the loop finds still there.
+            # Avoid place + y · row + x: Grappler turns it into an AddN and, when memory is short, into a
+            # temporary variable that still exists at the next call of the loop.
             cell = tf.reduce_sum(tf.stack([place, y * self.row, x]), axis=0)
             return index + 1, tf.maximum(best, tf.gather(tables, cell))
 
@@ -143,10 +143,10 @@ class QuantizedBins:
         return tf.while_loop(lambda index, _: index < down * across, read_next, state)[1]
 
     def _tables(self, cells, count):
-        """Maxima of windows: a list of `count` heights × `count` widths, widths changing fastest.
+        """Maxima of windows: a list for `count` heights × `count` widths, the width changing fastest.
 
-        Cells stand in one line, `row` of them in a row of the map; a window has the number of its first cell.
-        One that leaves the map holds nonsense and is never read. So slices need neither copies nor padding.
+        Cells form one line, `row` of them in a row of the map; a window has the number of its first cell.
+        Windows that leave the map hold garbage and are never read, so slices need neither copies nor padding.
         """
         line = [cells]
         for side in SIDES[: count - 1]:
@@ -159,7 +159,7 @@ class QuantizedBins:
 
 
 def maxima(feature, search):
-    """Maxima of bins; the gradient goes to the first largest cell of each, in row-major order.
+    """Maxima of bins; the gradient goes to the first of the largest cells in row-major order.
 
     Args:
         feature: `[B, H, W, C]`, floats.
@@ -178,7 +178,7 @@ def maxima(feature, search):
             keys = search(_keys(cells))
             cell = tf.bitwise.bitwise_and(-keys, 2**32 - 1)
             place = cell * cells.shape[-1] + tf.range(cells.shape[-1], dtype=tf.int64)
-            # In float32, for half precision loses small terms of a sum over many RoIs.
+            # Sum in float32: half precision loses small terms over many RoIs.
             terms = tf.where(keys == keys.dtype.min, 0.0, tf.cast(upstream, tf.float32))
             total = tf.math.unsorted_segment_sum(terms, place, tf.size(cells, out_type=tf.int64))
             return tf.cast(tf.reshape(total, tf.shape(cells)), cells.dtype)
@@ -189,7 +189,7 @@ def maxima(feature, search):
 
 
 def _round(x):
-    """Nearest whole number as int64, halves away from zero as C does; tf.round takes them to even numbers."""
+    """Round to int64, halves away from zero as in C; tf.round rounds halves to even numbers."""
     size = tf.abs(x)
     whole = tf.floor(size)
     nearest = tf.where(size - whole < 0.5, whole, whole + 1.0)
@@ -197,20 +197,20 @@ def _round(x):
 
 
 def _keys(cells):
-    """Numbers that are ordered like the values and, among equal ones, from the last cell to the first.
+    """Keys that are ordered like the values; among equal values, earlier cells have larger keys.
 
     Args:
         cells: `[B·H·W, C]`, floats.
 
     Returns:
-        int64 `[B·H·W, C]`: the value in the upper 32 bits, from which the number of its cell is taken.
+        int64 `[B·H·W, C]`: the value in the upper 32 bits, minus the number of its cell.
     """
     bits = tf.cast(tf.bitcast(tf.cast(cells, tf.float32), tf.int32), tf.int64)
-    # A float is a sign and a magnitude; as integers they have the same order.
+    # The bits of a float are sign and magnitude; turn them into integers of the same order.
     order = tf.where(bits < 0, -(2**31) - bits, bits)
     return order * 2**32 - tf.range(tf.shape(order, out_type=tf.int64)[0])[:, None]
 
 
 def _widen(table, distance):
-    """Join each window with the one so many cells behind it."""
+    """Join each window with the one `distance` cells after it."""
     return tf.maximum(table[:-distance], table[distance:])

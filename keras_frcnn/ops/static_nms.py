@@ -1,6 +1,6 @@
 """Non-maximum suppression in static shapes, which XLA can compile.
 
-Letters: B images, N boxes, G groups, M = B·G groups of all images, D boxes that a group keeps, T boxes of a
+Letters: B images, N boxes, G groups, M = B·G groups of all images, D boxes that a group keeps, T boxes per
 tile.
 """
 
@@ -11,10 +11,10 @@ LOWEST = -float("inf")
 
 
 def static_nms(boxes, scores, iou_threshold, score_threshold, max_outputs):
-    """The same as `nms.grouped_nms`, arguments and returns too; equal scores of two groups keep their order.
+    """`nms.grouped_nms` in static shapes, with the same arguments, returns and order of equal scores.
 
-    Boxes are taken tile by tile, best first, until every group is full or empty. At any time T boxes of each
-    group are compared with the D that it keeps and with each other, which bounds the memory.
+    Boxes are processed tile by tile, best first, until every group is full or exhausted. Each step compares
+    T boxes of a group with the D that it keeps and with each other, which bounds the memory.
     """
     batch, groups = tf.shape(scores)[0], tf.shape(scores)[2]
     boxes, scores = _sorted(boxes, scores, score_threshold)
@@ -31,9 +31,9 @@ def static_nms(boxes, scores, iou_threshold, score_threshold, max_outputs):
 
 
 def _sorted(boxes, scores, score_threshold):
-    """Boxes `[M, N', 4]` and scores `[M, N']` of each group, best first; N' is whole tiles, at least one.
+    """Boxes `[M, N', 4]` and scores `[M, N']` of each group, best first; N' fills whole tiles, at least one.
 
-    What takes no part scores −∞, NaN too: XLA would sort it before all numbers.
+    Ignored boxes score −∞, also those with NaN, which XLA would sort before all numbers.
     """
     batch, count, groups = tf.unstack(tf.shape(scores))
     padded = tf.maximum(-(-count // TILE), 1) * TILE
@@ -49,9 +49,9 @@ def _sorted(boxes, scores, score_threshold):
 
 
 def _suppressed(boxes, scores, iou_threshold, max_outputs):
-    """Boxes `[M, 4, D]`, scores `[M, D]` and count `[M]` of what each group keeps, out of sorted ones."""
+    """Suppress sorted boxes: the boxes `[M, 4, D]`, scores `[M, D]` and count `[M]` that each group keeps."""
     groups = tf.shape(scores)[0]
-    # Coordinates first: XLA then compares with whole vectors of boxes.
+    # Put coordinates first, so that XLA compares whole vectors of boxes.
     boxes = tf.transpose(tf.reshape(boxes, [groups, -1, TILE, 4]), [0, 1, 3, 2])
     scores = tf.reshape(scores, [groups, -1, TILE])
     tiles = tf.shape(scores)[1]
@@ -66,7 +66,7 @@ def _suppressed(boxes, scores, iou_threshold, max_outputs):
         filled = slots < count[:, None]
         beaten = tf.reduce_any(filled[:, :, None] & (_iou(kept, own) > iou_threshold), axis=1)
         remaining = _undominated(own, (own_scores > LOWEST) & ~beaten, iou_threshold)
-        # A free slot takes the remaining box that has as many before it as the slot has free ones.
+        # The k-th free slot takes the k-th remaining box.
         passed = tf.cumsum(tf.cast(remaining, tf.int32), axis=1)
         place = slots - count[:, None]
         source = tf.reduce_sum(tf.cast(passed[:, :, None] <= place[:, None, :], tf.int32), axis=1)
@@ -89,7 +89,7 @@ def _undominated(boxes, alive, iou_threshold):
         alive: bool `[M, T]`, the boxes that take part.
 
     Returns:
-        bool `[M, T]`, the boxes that no better one of these overlaps.
+        bool `[M, T]`, the boxes that no better remaining box overlaps.
     """
     better = tf.range(TILE)[:, None] < tf.range(TILE)
     beats = better & (_iou(boxes, boxes) > iou_threshold)
@@ -97,13 +97,13 @@ def _undominated(boxes, alive, iou_threshold):
     def again(_, remaining):
         return remaining, alive & ~tf.reduce_any(beats & remaining[:, :, None], axis=1)
 
-    # Any guess becomes right from the best box on, one more with each round; usually a few rounds do.
+    # Iterate to a fixed point; each round settles at least one more box, in score order.
     guesses = again(None, alive)
     return tf.while_loop(lambda last, remaining: tf.reduce_any(last != remaining), again, guesses)[1]
 
 
 def _iou(boxes, others):
-    """As `boxes.iou`, of corners first: `[M, 4, N]` and `[M, 4, N']` give `[M, N, N']`."""
+    """`boxes.iou` with coordinates first: `[M, 4, N]` and `[M, 4, N']` give `[M, N, N']`."""
     x1, y1, x2, y2 = tf.unstack(boxes[:, :, :, None], axis=1)
     u1, v1, u2, v2 = tf.unstack(others[:, :, None, :], axis=1)
     width = tf.maximum(tf.minimum(x2, u2) - tf.maximum(x1, u1), 0.0)
