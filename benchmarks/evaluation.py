@@ -15,13 +15,12 @@ import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 if __name__ == "__main__" and hasattr(os, "sched_setaffinity"):
     # Before any library counts the cores.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 import numpy as np
-from report import Report, summary
+from measures.report import Report, summary
 
 from keras_frcnn.data.records import Record
 from keras_frcnn.evaluation import coco

@@ -18,11 +18,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import scaling
-from agreement import FEWEST, FEWEST_AGAIN, agreeing, found_again
-from report import Report, summary
-from sides import Sides
-from worker import KEPT, SideFailed
+from measures import scaling
+from measures.agreement import FEWEST, FEWEST_AGAIN, agreeing, found_again
+from measures.report import Report, summary
+from sides.turns import Sides
+from sides.worker import KEPT, SideFailed
 
 MODELS = ("resnet50_fpn", "resnet50_fpn_v2", "mobilenet_v3_large_fpn", "mobilenet_v3_large_320_fpn")
 SIZE = (600, 800)
@@ -155,7 +155,7 @@ def draw_weights(options, sides, folder):
     if options.model not in MODELS:
         return None
     drawn = sides.peer(
-        "weights", "peers.py", "weights", model=options.model, file=str(folder / "image.npz"), state=file
+        "weights", "peers", "weights", model=options.model, file=str(folder / "image.npz"), state=file
     )
     if drawn is None:
         sides.skipped[EAGER] = sides.skipped.pop("weights")
@@ -189,12 +189,12 @@ def start(options, sides, files, image):
         "OpenVINO": {"subject": "openvino", "path": path, "precision": precision},
     }
     if wanted(options, "ONNX Runtime") or wanted(options, "OpenVINO"):
-        if sides.peer("graph", "peers.py", "graph", **reference, file=str(image), path=path):
+        if sides.peer("graph", "peers", "graph", **reference, file=str(image), path=path):
             sides.drop("graph")
     # Each as a user finds it, and once more with what keep_memory sets.
     for name, way in itertools.product(filter(functools.partial(wanted, options), PEERS[precision]), WAYS):
         full = f"{name} {way}{precision}"
-        if sides.peer(full, "peers.py", environment=WAYS[way], **makers[name], file=str(image)):
+        if sides.peer(full, "peers", environment=WAYS[way], **makers[name], file=str(image)):
             names.append(full)
     return names
 

@@ -11,16 +11,14 @@ memory. CPU time is that of all threads. With --backbone also the share of a tra
 import argparse
 import math
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import tensorflow as tf
-from report import Report, summary
+from measures.report import Report, summary
 
 import keras_frcnn as kf
 from keras_frcnn import profiling

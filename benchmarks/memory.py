@@ -13,9 +13,9 @@ from pathlib import Path
 
 import inference
 import training
-from report import Report
-from sides import Sides
-from worker import SideFailed
+from measures.report import Report
+from sides.turns import Sides
+from sides.worker import SideFailed
 
 
 def main(arguments=None):

@@ -16,9 +16,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from report import Report, summary
-from sides import Sides
-from worker import SideFailed
+from measures.report import Report, summary
+from sides.turns import Sides
+from sides.worker import SideFailed
 
 OURS, PEER = "keras_frcnn", "torchvision.ops"
 MAP, STRIDE, ROIS, BINS = (1, 50, 68, 256), 16, 1000, 7
@@ -49,8 +49,8 @@ def main(arguments=None):
         report = Report("Single operations, float32", {"rounds": options.rounds})
         inputs = {"file": str(Path(folder) / "inputs.npz"), "bins": BINS, "stride": STRIDE}
         write_inputs(inputs["file"])
-        sides.ours(OURS, "operations", script="our_operations.py", **inputs, proposals=PROPOSALS)
-        sides.peer(PEER, "peer_operations.py", "operations", **inputs, proposals=PROPOSALS)
+        sides.ours(OURS, "operations", script="our_operations", **inputs, proposals=PROPOSALS)
+        sides.peer(PEER, "peer_operations", "operations", **inputs, proposals=PROPOSALS)
         report.skipped(sides)
         report.say("versions", sides.versions(), ", ".join(f"{k} {v}" for k, v in sides.versions().items()))
         try:

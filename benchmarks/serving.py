@@ -23,7 +23,7 @@ import tensorflow as tf
 
 import keras_frcnn as kf
 from keras_frcnn import images
-from keras_frcnn.data import shapes
+from keras_frcnn.data.readers import shapes
 from keras_frcnn.export.folding import fold_batch_norm
 from keras_frcnn.export.settings import with_settings
 
@@ -85,7 +85,7 @@ def mixed_shapes(contents, count):
 def latency(model, serve, contents, seconds):
     """Median milliseconds of the whole, of decoding and of the bare model, taken in turns."""
     decode = tf.function(images.decode, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
-    prepared, _ = model.prepare(decode(contents))
+    prepared, _ = model.resizing.prepare(decode(contents))
     folded = with_settings(model)
     fold_batch_norm(folded, model)
     specs = [tf.TensorSpec([None, None, None, 3], tf.float32)]

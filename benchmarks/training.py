@@ -16,7 +16,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import scaling
 from inference import (
     EAGER,
     FORMATS,
@@ -30,9 +29,10 @@ from inference import (
     rows,
     wanted,
 )
-from report import Report, summary
-from sides import Sides
-from worker import KEPT, SideFailed
+from measures import scaling
+from measures.report import Report, summary
+from sides.turns import Sides
+from sides.worker import KEPT, SideFailed
 
 LOSSES = ("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss")
 IMAGES = 2
@@ -116,9 +116,7 @@ def start(options, sides, folder, state):
     started = [
         name
         for name, environment in environments.items()
-        if sides.peer(
-            name, "peers.py", "training", environment=environment, **shared, precision=peer_precision
-        )
+        if sides.peer(name, "peers", "training", environment=environment, **shared, precision=peer_precision)
     ]
     return [names[0], *started]
 

@@ -5,18 +5,20 @@ import os
 # Set before TensorFlow is imported, or its notes on the processor and its plans stand between the results.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from keras_frcnn import boxes, callbacks, data, evaluation, export, kernels, layers, models, weights
+from keras_frcnn import boxes, callbacks, data, evaluation, export, layers, losses, models, weights
 from keras_frcnn.allocator import keep_memory
-from keras_frcnn.models import RCNN, RPN, FasterRCNN, FastRCNN, SPPNet
-
-__version__ = "0.1.0"
+from keras_frcnn.models import RCNN, RPN, CascadeRCNN, FasterRCNN, FastRCNN, SPPNet
+from keras_frcnn.ops import kernels
+from keras_frcnn.version import __version__
 
 __all__ = [
     "RCNN",
     "RPN",
+    "CascadeRCNN",
     "FastRCNN",
     "FasterRCNN",
     "SPPNet",
+    "__version__",
     "boxes",
     "callbacks",
     "data",
@@ -25,6 +27,7 @@ __all__ = [
     "keep_memory",
     "kernels",
     "layers",
+    "losses",
     "models",
     "weights",
 ]

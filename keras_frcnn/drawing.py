@@ -1,4 +1,4 @@
-"""Pictures of what a detector finds.
+"""Draw detections on images.
 
 Letters: H height and W width of an image, N detections, K classes.
 """
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
-# Apart from each other in hue and in brightness, and visible on photographs; more classes begin anew.
+# The colors differ in hue and brightness and show up on photographs; with more classes they repeat.
 PALETTE = np.array(
     [
         *([230, 57, 70], [29, 140, 248], [255, 183, 3], [46, 175, 80], [155, 93, 229], [251, 111, 36]),
@@ -24,13 +24,13 @@ MARGIN = 8
 
 
 def draw(image, detection, class_names, score_threshold=0.5):
-    """Draw detections on an image: boxes in the colour of their class, each with name and score.
+    """Draw detections on an image: boxes in the color of their class, each with name and score.
 
     Args:
         image: uint8 `[H, W, 3]` RGB; it is not changed.
-        detection: dict of "boxes" `[N, 4]` xyxy pixels, "scores" `[N]` and "labels" `[N]`, as `detect` gives.
+        detection: dict of "boxes" `[N, 4]` xyxy pixels, "scores" `[N]` and "labels" `[N]`, from `detect`.
         class_names: names of the K classes.
-        score_threshold: detections below are left out.
+        score_threshold: detections with a lower score are left out.
 
     Returns:
         uint8 `[H, W, 3]` RGB.
@@ -42,16 +42,16 @@ def draw(image, detection, class_names, score_threshold=0.5):
     height, width = canvas.shape[:2]
     line, size = max(1, round(0.0025 * (height + width))), max(8, round(0.011 * (height + width)))
     scores = np.asarray(detection["scores"])
-    # The best one last, so that it lies on top; its label is placed first and painted last.
+    # Draw the best box last, so that it lies on top; place its label first and paint it last.
     chosen = [index for index in np.argsort(scores, kind="stable") if scores[index] >= score_threshold]
     corners = {index: _pixels(detection["boxes"][index], height, width) for index in chosen}
-    colours = {index: PALETTE[int(detection["labels"][index]) % len(PALETTE)] for index in chosen}
+    colors = {index: PALETTE[int(detection["labels"][index]) % len(PALETTE)] for index in chosen}
     for index in chosen:
-        _frame(canvas, corners[index], colours[index], line)
+        _frame(canvas, corners[index], colors[index], line)
     tags, taken = [], []
     for index in reversed(chosen):
         text = f"{class_names[int(detection['labels'][index])]} {scores[index]:.2f}"
-        tag = _tag(text, colours[index], size)[:height, :width]
+        tag = _tag(text, colors[index], size)[:height, :width]
         x, y = _place(tag, corners[index], (height, width), taken)
         tags.append((tag, x, y))
         taken.append((x, y, x + tag.shape[1], y + tag.shape[0]))
@@ -61,15 +61,15 @@ def draw(image, detection, class_names, score_threshold=0.5):
 
 
 def draw_grid(detector, dataset, path, images=8, columns=4, score_threshold=0.5):
-    """Write a picture of a detector's answers to some images of a data set, spread evenly over it.
+    """Write a grid of images from a data set, evenly spaced, with a detector's detections.
 
     Args:
-        detector: any `detects.Detects`; one that `needs_proposals` gets those of the set.
-        dataset: `DetectionDataset`; images without objects are passed over where there are enough others.
+        detector: any `detects.Detects`; a detector that `needs_proposals` gets the proposals of the set.
+        dataset: `DetectionDataset`; images without objects are skipped if there are enough others.
         path: PNG file to write.
-        images: how many.
-        columns: cells in a row.
-        score_threshold: detections below are left out.
+        images: number of images.
+        columns: number of cells in a row.
+        score_threshold: detections with a lower score are left out.
     """
     with_objects = [index for index, record in enumerate(dataset.records) if len(record.labels)]
     candidates = with_objects if len(with_objects) >= images else range(len(dataset))
@@ -93,7 +93,7 @@ def draw_grid(detector, dataset, path, images=8, columns=4, score_threshold=0.5)
 
 
 def write(path, image):
-    """Write an image in the format that the file name ends in.
+    """Write an image in the format of the file name's suffix.
 
     Args:
         path: file to write, such as "cells.png".
@@ -104,7 +104,7 @@ def write(path, image):
 
 
 def _cell(detector, image, proposals, cell, score_threshold):
-    # Scaled before drawing, so that lines and text are as crisp in a small image as in a large one.
+    # Scale before drawing, so that lines and text are as crisp in a small image as in a large one.
     height, width = image.shape[:2]
     scale = min(cell[0] / height, cell[1] / width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -125,17 +125,17 @@ def _pixels(box, height, width):
     return x1, y1, min(max(x2, x1 + 1), width), min(max(y2, y1 + 1), height)
 
 
-def _frame(canvas, corners, colour, line):
-    # Plain slices: cv2.rectangle rounds the corners of thick lines and centres them on the edge.
+def _frame(canvas, corners, color, line):
+    # Use slices: cv2.rectangle rounds the corners of thick lines and centers the lines on the edge.
     x1, y1, x2, y2 = corners
-    canvas[y1 : min(y1 + line, y2), x1:x2] = colour
-    canvas[max(y2 - line, y1) : y2, x1:x2] = colour
-    canvas[y1:y2, x1 : min(x1 + line, x2)] = colour
-    canvas[y1:y2, max(x2 - line, x1) : x2] = colour
+    canvas[y1 : min(y1 + line, y2), x1:x2] = color
+    canvas[max(y2 - line, y1) : y2, x1:x2] = color
+    canvas[y1:y2, x1 : min(x1 + line, x2)] = color
+    canvas[y1:y2, max(x2 - line, x1) : x2] = color
 
 
-def _tag(text, colour, size):
-    """A filled label whose capitals are `size` pixels high."""
+def _tag(text, color, size):
+    """Draw a filled label with capitals `size` pixels high."""
     thickness = max(1, round(size * OVERSAMPLING / 7))
     scale = cv2.getFontScaleFromHeight(FONT, size * OVERSAMPLING, thickness)
     (width, _), below = cv2.getTextSize(text, FONT, scale, thickness)
@@ -146,12 +146,12 @@ def _tag(text, colour, size):
     cv2.putText(mask, text, origin, FONT, scale, 255, thickness, cv2.LINE_AA)
     shape = mask.shape[1] // OVERSAMPLING, height
     mask = cv2.resize(mask, shape, interpolation=cv2.INTER_AREA)[..., None] / 255.0
-    ink = 0 if colour @ [0.299, 0.587, 0.114] > 140 else 255
-    return np.rint(colour * (1 - mask) + ink * mask).astype(np.uint8)
+    ink = 0 if color @ [0.299, 0.587, 0.114] > 140 else 255
+    return np.rint(color * (1 - mask) + ink * mask).astype(np.uint8)
 
 
 def _place(tag, corners, shape, taken):
-    """Where the label goes: above the box, below or inside it, the first place where no other label lies."""
+    """Place a label above, below or inside its box, at the first place free of other labels."""
     height, width = tag.shape[:2]
     x1, y1, x2, y2 = corners
     places = [

@@ -1,7 +1,9 @@
-"""Which boxes are positive, which negative, and which of them a minibatch holds.
+"""Match boxes with ground truth, and sample minibatches of positives and negatives.
 
 Letters: B images, N candidates (anchors or proposals), M ground-truth boxes, S sampled candidates.
 """
+
+import typing
 
 import tensorflow as tf
 
@@ -9,20 +11,20 @@ from keras_frcnn import boxes as box_ops
 
 POSITIVE, NEGATIVE, NEITHER = 1, 0, -1
 
-# A candidate that an ignore region covers this far is left alone. py-faster-rcnn and Detectron have the rule
-# for crowds, with 0.7 (`crowd_thresh`, `TRAIN.CROWD_FILTER_THRESH`). The half is ours: from there on COCO's
-# evaluation forgives a detection on a crowd.
+# A candidate is not negative if an ignore region covers at least this share of it. py-faster-rcnn and
+# Detectron do this for crowds with 0.7 (`crowd_thresh`, `TRAIN.CROWD_FILTER_THRESH`). We use 0.5 because
+# COCO's evaluation forgives a detection on a crowd from there on.
 IGNORE_COVER = 0.5
 
 
 class Matcher:
-    """Give each candidate a verdict and the ground-truth box that it should become.
+    """Label each candidate positive, negative or neither, and match it with a ground-truth box.
 
     Args:
-        positive_iou: a candidate with at least this IoU with some ground truth is positive.
+        positive_iou: a candidate is positive if its IoU with any ground truth is at least this.
         negative_iou: `(low, high)`; a candidate whose best IoU lies in [low, high) is negative.
-        keep_best: also make positive the candidates that have the highest IoU with some ground truth, however
-            low (Faster R-CNN, section 3.1.2, condition i).
+        keep_best: whether the candidates with the highest IoU with a ground-truth box are also positive,
+            however low that IoU is (Faster R-CNN, section 3.1.2, condition i).
     """
 
     def __init__(self, positive_iou, negative_iou, keep_best=False):
@@ -44,8 +46,8 @@ class Matcher:
             verdict: int32 `[B, N]`, 1 positive, 0 negative, −1 neither.
             match: int32 `[B, N]`, index of the ground truth with the highest IoU; meaningful where positive.
         """
-        # A row of zeros stands for "no ground truth": an image without objects needs no special case. Objects
-        # come before candidates, because arithmetic along the longer axis is the faster.
+        # A row of zeros stands for "no ground truth", so an image without objects needs no special case.
+        # Objects come before candidates because arithmetic along the longer axis is faster.
         boxes = tf.pad(boxes, [[0, 0], [0, 1], [0, 0]])
         object_mask = tf.pad((labels >= 0) & ~ignore, [[0, 0], [0, 1]])
         region_mask = tf.pad((labels >= 0) & ignore, [[0, 0], [0, 1]])
@@ -77,7 +79,7 @@ class BalancedSampler:
 
     Args:
         size: candidates drawn from each image (S).
-        positive_fraction: at most this share is positive; where positives are short, negatives fill the rest.
+        positive_fraction: largest share of positives; negatives fill the rest.
     """
 
     def __init__(self, size, positive_fraction):
@@ -85,11 +87,11 @@ class BalancedSampler:
         self.positive_fraction = float(positive_fraction)
 
     def __call__(self, verdict, seed):
-        """Draw at random without replacement.
+        """Draw candidates at random without replacement.
 
         Args:
             verdict: int32 `[B, N]` from `Matcher`.
-            seed: int `[2]` of a stateless generator.
+            seed: int `[2]` for a stateless generator.
 
         Returns:
             index: int32 `[B, S]`, positives first.
@@ -98,7 +100,7 @@ class BalancedSampler:
         """
         missing = tf.maximum(self.size - tf.shape(verdict)[1], 0)
         verdict = tf.pad(verdict, [[0, 0], [0, missing]], constant_values=NEITHER)
-        # Named, because XLA would choose another generator and draw another minibatch.
+        # Name the generator: XLA would choose another one and draw another minibatch.
         lottery = tf.random.stateless_uniform(tf.shape(verdict), seed, alg="philox")
 
         quota = int(self.size * self.positive_fraction)
@@ -107,28 +109,68 @@ class BalancedSampler:
         tickets = tf.where(verdict == NEGATIVE, lottery, -1.0)
         filled, negatives = tf.math.top_k(tickets, self.size)
 
-        # Both lists begin with their valid rows; a stable sort by validity keeps that, and negatives fill up.
+        # Each list begins with its valid rows; a stable sort by validity puts negatives after positives.
         index = tf.concat([positives, negatives], axis=1)
         valid = tf.concat([drawn >= 0.0, filled >= 0.0], axis=1)
         order = tf.argsort(tf.cast(~valid, tf.int32), axis=1, stable=True)[:, : self.size]
         index = tf.gather(index, order, axis=1, batch_dims=1)
         valid = tf.gather(valid, order, axis=1, batch_dims=1)
-        # Padded columns were never candidates: point them at row 0, which `valid` masks.
+        # Padded columns are not candidates; point them at row 0, which `valid` masks.
         index = tf.where(valid, index, 0)
         positive = valid & (order < quota)
         return index, positive, valid
 
 
+class AnchorSample(typing.NamedTuple):
+    """A minibatch of anchors with the RPN's targets.
+
+    Attributes:
+        index: int32 `[B, S]`, rows of the anchors.
+        deltas: float32 `[B, S, 4]`, to the matched ground truth; meaningful where positive.
+        positive: bool `[B, S]`.
+        valid: bool `[B, S]`, false where the image has too few anchors to fill a row.
+        match: int32 `[B, S]`, rows of the ground truth; meaningful where positive.
+    """
+
+    index: tf.Tensor
+    deltas: tf.Tensor
+    positive: tf.Tensor
+    valid: tf.Tensor
+    match: tf.Tensor
+
+
+class RoISample(typing.NamedTuple):
+    """A minibatch of RoIs with the detection head's targets.
+
+    Attributes:
+        rois: float32 `[B, S, 4]`, pixels.
+        labels: int32 `[B, S]`, 0…K−1 where positive.
+        boxes: float32 `[B, S, 4]`, the matched ground truth, pixels; 0 where there is none.
+        deltas: float32 `[B, S, 4]`, from `rois` to `boxes`; meaningful where positive.
+        positive: bool `[B, S]`, foreground.
+        valid: bool `[B, S]`, false where the image has too few RoIs to fill a row.
+        match: int32 `[B, S]`, rows of the ground truth; meaningful where positive.
+    """
+
+    rois: tf.Tensor
+    labels: tf.Tensor
+    boxes: tf.Tensor
+    deltas: tf.Tensor
+    positive: tf.Tensor
+    valid: tf.Tensor
+    match: tf.Tensor
+
+
 class AnchorTargets:
-    """What the RPN should answer for a minibatch of anchors (Faster R-CNN, sections 3.1.2 and 3.1.3).
+    """Sample a minibatch of anchors and make the RPN's targets (Faster R-CNN, sections 3.1.2 and 3.1.3).
 
     Args:
         coder: `BoxCoder`.
         positive_iou: see `Matcher`; 0.7 in the paper.
-        negative_iou: anchors whose best IoU is below are negative; 0.3 in the paper.
-        batch_size: anchors drawn an image (S); 256 in the paper.
+        negative_iou: anchors whose best IoU is lower are negative; 0.3 in the paper.
+        batch_size: anchors drawn per image (S); 256 in the paper.
         positive_fraction: 0.5 in the paper.
-        cross_border: whether anchors that cross the border of the image take part. The paper leaves them out;
+        cross_border: whether to use anchors that cross the border of the image. The paper leaves them out;
             torchvision and detectron2 keep them.
     """
 
@@ -139,7 +181,7 @@ class AnchorTargets:
         self.cross_border = bool(cross_border)
 
     def __call__(self, anchors, image_shapes, y, seed):
-        """Draw anchors and make their targets.
+        """Draw anchors and compute their targets.
 
         Args:
             anchors: float32 `[N, 4]`, pixels.
@@ -148,7 +190,7 @@ class AnchorTargets:
             seed: int `[2]`.
 
         Returns:
-            index int32 `[B, S]`, deltas float32 `[B, S, 4]`, positive bool `[B, S]`, valid bool `[B, S]`.
+            `AnchorSample`.
         """
         verdict, match = self.match(
             anchors, y["boxes"], y["labels"], y["ignore"], self._usable(anchors, image_shapes)
@@ -156,10 +198,11 @@ class AnchorTargets:
         index, positive, valid = self.sample(verdict, seed)
         match = tf.gather(match, index, axis=1, batch_dims=1)
         boxes = _matched(y["boxes"], match, positive)
-        return index, self.coder.encode(boxes, tf.gather(anchors, index)), positive, valid
+        deltas = self.coder.encode(boxes, tf.gather(anchors, index))
+        return AnchorSample(index, deltas, positive, valid, match)
 
     def _usable(self, anchors, image_shapes):
-        """Anchors centred in the padding see nothing of the image, those across the border only a part."""
+        """Whether each anchor lies within the image; with `cross_border` only its center must."""
         limits = tf.cast(image_shapes, tf.float32)[:, None, ::-1]
         if self.cross_border:
             low = high = 0.5 * (anchors[:, :2] + anchors[:, 2:])
@@ -169,13 +212,13 @@ class AnchorTargets:
 
 
 class ProposalTargets:
-    """What the detection head should answer for a minibatch of proposals (Fast R-CNN, section 2.3).
+    """Sample a minibatch of RoIs and make the detection head's targets (Fast R-CNN, section 2.3).
 
     Args:
         coder: `BoxCoder`.
         positive_iou: proposals with at least this IoU are foreground; 0.5 in the paper.
-        negative_iou: `(low, high)` of background; [0.1, 0.5) in Fast R-CNN, [0, 0.5) in Faster R-CNN.
-        batch_size: RoIs drawn an image (S); 64 in Fast R-CNN, 128 in py-faster-rcnn, 512 with FPN.
+        negative_iou: `(low, high)` for background; [0.1, 0.5) in Fast R-CNN, [0, 0.5) in Faster R-CNN.
+        batch_size: RoIs drawn per image (S); 64 in Fast R-CNN, 128 in py-faster-rcnn, 512 with FPN.
         positive_fraction: 0.25 in the paper.
     """
 
@@ -185,7 +228,7 @@ class ProposalTargets:
         self.sample = BalancedSampler(batch_size, positive_fraction)
 
     def __call__(self, proposals, valid, y, seed):
-        """Add the ground truth to the proposals, draw RoIs and make their targets.
+        """Add the ground truth to the proposals, draw RoIs and compute their targets.
 
         Args:
             proposals: float32 `[B, N, 4]`, pixels.
@@ -194,10 +237,9 @@ class ProposalTargets:
             seed: int `[2]`.
 
         Returns:
-            rois float32 `[B, S, 4]`, labels int32 `[B, S]` (0…K−1 where positive), deltas float32
-            `[B, S, 4]`, positive bool `[B, S]`, valid bool `[B, S]`.
+            `RoISample`.
         """
-        # Early in training no proposal reaches an object; ground truth gives the head its first positives.
+        # Early in training no proposal matches an object; ground truth gives the head its first positives.
         proposals = tf.concat([proposals, y["boxes"]], axis=1)
         valid = tf.concat([valid, (y["labels"] >= 0) & ~y["ignore"]], axis=1)
         verdict, match = self.match(proposals, y["boxes"], y["labels"], y["ignore"], valid)
@@ -206,17 +248,17 @@ class ProposalTargets:
         match = tf.gather(match, index, axis=1, batch_dims=1)
         boxes = _matched(y["boxes"], match, positive)
         labels = _matched(y["labels"], match, positive)
-        return rois, labels, self.coder.encode(boxes, rois), positive, valid
+        return RoISample(rois, labels, boxes, self.coder.encode(boxes, rois), positive, valid, match)
 
 
 def recall(proposals, valid, y, iou=0.5):
-    """Fraction of the ground truth that some proposal reaches.
+    """Fraction of the ground truth that at least one proposal finds.
 
     Args:
         proposals: float32 `[B, N, 4]`, pixels.
         valid: bool `[B, N]`.
         y: dict of "boxes" `[B, M, 4]`, "labels" `[B, M]`, "ignore" `[B, M]`.
-        iou: at which a box counts as reached.
+        iou: smallest IoU at which a proposal finds a box.
 
     Returns:
         Two float32 scalars: the fraction, 0 where there is no ground truth, and the number of objects.
@@ -229,7 +271,7 @@ def recall(proposals, valid, y, iou=0.5):
 
 
 def _matched(values, match, positive):
-    """Values of the matched ground truth, zeros for candidates without one; safe for M = 0."""
+    """Values of the matched ground truth, zeros for candidates without a match; works for M = 0."""
     padding = [[0, 0], [0, 1]] + [[0, 0]] * (values.shape.rank - 2)
     last = tf.shape(values)[1]
     return tf.gather(tf.pad(values, padding), tf.where(positive, match, last), axis=1, batch_dims=1)

@@ -1,13 +1,15 @@
-"""Which of the layers inside a model or layer train."""
+"""Read and set which layers inside a model or layer are trainable."""
 
 import collections
 import re
 
 import keras
 
+from keras_frcnn import _compat
+
 
 def trainable_flags(layer):
-    """Read the flags of all layers inside another.
+    """Read the `trainable` flags of all layers inside another.
 
     Args:
         layer: `keras.layers.Layer`, such as a model.
@@ -19,27 +21,27 @@ def trainable_flags(layer):
 
 
 def set_trainable_flags(layer, flags):
-    """Set the flags of layers inside another; the others keep theirs.
+    """Set the `trainable` flags of layers inside another; the others keep theirs.
 
     Args:
         layer: `keras.layers.Layer`, such as a model.
-        flags: dict as from `trainable_flags`, of all paths or some; a path that is not there is passed over.
+        flags: dict as from `trainable_flags`, with all paths or some; unknown paths are ignored.
     """
     wanted = trainable_flags(layer) | flags
-    # Keras hands a layer's flag on to those inside it, which come later here and get their own again.
+    # Keras passes a layer's flag on to its inner layers; they come later here and get their own flag back.
     for path, inner in _inside(layer):
         inner.trainable = wanted[path]
 
 
 def _inside(layer, above=""):
-    """Pairs of path and layer, each before those inside it."""
+    """Yield pairs of path and layer, each layer before those inside it."""
     numbers = collections.Counter()
-    for inner in layer._flatten_layers(include_self=False, recursive=False):
+    for inner in _compat.layers_inside(layer):
         if isinstance(inner, keras.layers.InputLayer):
             continue
         name = inner.name
         stem = re.sub(r"_\d+$", "", name)
-        # In a name that Keras made, such as conv2d_7, the number counts layers of the process; here siblings.
+        # Default names, such as conv2d_7, count the layers of the process; count siblings instead.
         if stem.replace("_", "") == type(inner).__name__.lower():
             name = f"{stem}_{numbers[stem]}"
             numbers[stem] += 1

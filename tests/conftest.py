@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import keras_frcnn as kf
-from keras_frcnn.data import shapes
+from keras_frcnn.data.readers import shapes
 
 kf.keep_memory()
 # The collector need not go through everything that the imports made, again and again while graphs are traced.
@@ -57,6 +57,18 @@ def small_pyramid():
         maps.append(x)
     levels = kf.layers.FeaturePyramid(16, name="fpn")(maps[2:])
     return keras.Model(images, {f"P{level}": one for level, one in enumerate(levels, 3)}, name="small")
+
+
+@pytest.fixture(scope="session")
+def small_network():
+    """The function `small_pyramid`."""
+    return small_pyramid
+
+
+@pytest.fixture(scope="session")
+def recipe():
+    """Arguments of a model so small that its tests take seconds."""
+    return RECIPE
 
 
 @pytest.fixture(scope="session")

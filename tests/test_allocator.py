@@ -32,7 +32,7 @@ PIPELINE = """
 import resource, sys
 import numpy as np, tensorflow as tf
 import keras_frcnn as kf
-from keras_frcnn.data import shapes
+from keras_frcnn.data.readers import shapes
 def faults():
     [np.ones(3 * 2**17) for _ in range(40)]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -155,9 +155,9 @@ def test_at_least_looks_at_both_sides():
     np.testing.assert_array_equal(box_ops.at_least(boxes, 16.0), [True, False, False, False])
 
 
-def test_yxyx_normalised():
+def test_yxyx_normalized():
     boxes = np.array([[[10, 20, 30, 40]]], "float32")
-    np.testing.assert_allclose(box_ops.yxyx_normalised(boxes, [[100, 50]]), [[[0.2, 0.2, 0.4, 0.6]]])
+    np.testing.assert_allclose(box_ops.yxyx_normalized(boxes, [[100, 50]]), [[[0.2, 0.2, 0.4, 0.6]]])
 
 
 def test_a_box_grows_about_its_center():

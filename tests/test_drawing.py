@@ -5,11 +5,11 @@ import pytest
 
 from keras_frcnn import drawing, images
 
-GREY = 90
+GRAY = 90
 
 
 def blank(height, width):
-    return np.full([height, width, 3], GREY, np.uint8)
+    return np.full([height, width, 3], GRAY, np.uint8)
 
 
 def found(*boxes, scores=None, labels=None):
@@ -21,19 +21,19 @@ def found(*boxes, scores=None, labels=None):
 
 
 def changed(picture):
-    """Half-open corners of the pixels that are not grey any more."""
-    y, x = np.nonzero((picture != GREY).any(-1))
+    """Half-open corners of the pixels that are not gray any more."""
+    y, x = np.nonzero((picture != GRAY).any(-1))
     return x.min(), y.min(), x.max() + 1, y.max() + 1
 
 
 def test_the_frame_is_where_the_box_is():
     image = blank(200, 300)
     picture = drawing.draw(image, found([100, 60, 250, 160]), ["a"])
-    assert (image == GREY).all()
-    colour = drawing.PALETTE[0]
+    assert (image == GRAY).all()
+    color = drawing.PALETTE[0]
     for y, x in [(60, 100), (60, 249), (159, 100), (159, 249)]:
-        assert (picture[y, x] == colour).all()
-    assert (picture[64:156, 104:246] == GREY).all()
+        assert (picture[y, x] == color).all()
+    assert (picture[64:156, 104:246] == GRAY).all()
     # The label is above; nothing else lies outside.
     left, top, right, bottom = changed(picture)
     assert (left, right, bottom) == (100, 250, 160) and 30 < top < 60
@@ -44,7 +44,7 @@ def test_the_frame_is_where_the_box_is():
 def test_stays_inside_the_image(box, name):
     picture = drawing.draw(blank(30, 40), found(box), [name])
     assert picture.shape == (30, 40, 3) and picture.dtype == np.uint8
-    assert (picture != GREY).any()
+    assert (picture != GRAY).any()
 
 
 @pytest.mark.parametrize("side", [1, 5, 64, 3000])
@@ -55,24 +55,24 @@ def test_any_size(side):
 def test_the_threshold_is_the_lowest_score_drawn():
     detection = found([10, 30, 40, 60], [60, 70, 90, 95], scores=[0.5, 0.25], labels=[1, 0])
     picture = drawing.draw(blank(100, 100), detection, ["a", "b"], score_threshold=0.5)
-    assert (picture[60:] == GREY).all()
+    assert (picture[60:] == GRAY).all()
     assert (picture[59, 39] == drawing.PALETTE[1]).all()
-    assert (drawing.draw(blank(100, 100), detection, ["a", "b"], score_threshold=0.6) == GREY).all()
+    assert (drawing.draw(blank(100, 100), detection, ["a", "b"], score_threshold=0.6) == GRAY).all()
 
 
 def test_draws_nothing_when_there_is_nothing():
-    assert (drawing.draw(blank(20, 20), found(), ["a"]) == GREY).all()
+    assert (drawing.draw(blank(20, 20), found(), ["a"]) == GRAY).all()
 
 
 def test_labels_make_room_for_each_other():
     boxes = [[100, 100, 200, 200], [102, 100, 202, 200]]
     picture = drawing.draw(blank(300, 300), found(*boxes, scores=[0.9, 0.8], labels=[0, 1]), ["a", "b"])
-    best, other = ((picture[:100] == colour).all(-1).any(0) for colour in drawing.PALETTE[:2])
+    best, other = ((picture[:100] == color).all(-1).any(0) for color in drawing.PALETTE[:2])
     assert best[:150].any() and not best[150:].any()
     assert other[150:].any() and not other[:150].any()
 
 
-def test_colours_of_many_classes():
+def test_colors_of_many_classes():
     count = 2 * len(drawing.PALETTE)
     picture = drawing.draw(
         blank(50, 50), found([5, 20, 45, 45], labels=[count - 1]), [str(n) for n in range(count)]
@@ -91,7 +91,7 @@ class Detector:
 
 
 class Dataset:
-    """Images of given sizes; the grey level tells which it is; some have an object."""
+    """Images of given sizes; the gray level tells which it is; some have an object."""
 
     def __init__(self, sizes, objects):
         self.sizes = sizes
@@ -108,7 +108,7 @@ class Dataset:
 
 
 def levels(path, count, columns):
-    """The grey level in the left half of each cell."""
+    """The gray level in the left half of each cell."""
     grid = images.read(path)
     rows = -(-count // columns)
     height, width = (grid.shape[0] - 8) // rows, (grid.shape[1] - 8) // columns
@@ -155,7 +155,7 @@ def test_the_grid_of_one_image(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.png", "ä b.jpg", "a.JPG"])
-def test_write_keeps_the_colours(tmp_path, name):
+def test_write_keeps_the_colors(tmp_path, name):
     picture = np.full([16, 16, 3], [200, 120, 40], np.uint8)
     drawing.write(tmp_path / name, picture)
     np.testing.assert_allclose(images.read(tmp_path / name), picture, atol=3)

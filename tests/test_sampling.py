@@ -218,21 +218,22 @@ ANCHORS = [[0, 0, 20, 20], [90, 90, 100, 100], [-1, 0, 20, 20], [95, 95, 105, 10
 
 @pytest.mark.parametrize("cross_border, expected", [(False, {0, 1}), (True, {0, 1, 2, 3})])
 def test_anchors_at_the_border(cross_border, expected):
-    """The third and fourth cross the border; the last is centred outside."""
-    index, _, _, valid = anchor_targets(cross_border, ANCHORS, ground_truth([], []))
+    """The third and fourth cross the border; the last is centered outside."""
+    index, _, _, valid, _ = anchor_targets(cross_border, ANCHORS, ground_truth([], []))
     assert set(index[valid]) == expected
 
 
 def test_anchors_in_the_padding_of_a_small_image_take_no_part():
-    index, _, _, valid = anchor_targets(True, ANCHORS, ground_truth([], []), shapes=((50, 50),))
+    index, _, _, valid, _ = anchor_targets(True, ANCHORS, ground_truth([], []), shapes=((50, 50),))
     assert set(index[valid]) == {0, 2}
 
 
 def test_anchor_targets_encode_the_matched_object():
     y = ground_truth([[70, 70, 90, 90], [0, 0, 20, 18], [-1] * 4], [0, 1, -1])
-    index, deltas, positive, valid = anchor_targets(False, [[0, 0, 20, 20], [40, 40, 60, 60]], y)
+    index, deltas, positive, valid, match = anchor_targets(False, [[0, 0, 20, 20], [40, 40, 60, 60]], y)
     np.testing.assert_array_equal(index[valid], [0, 1])
     np.testing.assert_array_equal(positive[valid], [True, False])
+    assert match[0] == 1
     np.testing.assert_allclose(deltas[0], [0, -0.05, 0, np.log(0.9)], atol=1e-6)
     assert np.all(np.isfinite(deltas))
 
@@ -241,24 +242,26 @@ def proposal_targets(proposals, y, valid=None, size=8, fraction=0.5):
     proposals = tf.reshape(tf.constant(proposals, tf.float32), [1, -1, 4])
     valid = tf.constant([[True] * proposals.shape[1] if valid is None else valid])
     targets = ProposalTargets(BoxCoder(), 0.5, (0.0, 0.5), size, fraction)
-    return [part.numpy()[0] for part in targets(proposals, valid, y, (0, 0))]
+    sample = targets(proposals, valid, y, (0, 0))
+    return type(sample)(*(part.numpy()[0] for part in sample))
 
 
 def test_proposal_targets_append_the_objects_only():
     # The ignore region would be a positive of the object beside it.
     y = ground_truth([[0, 0, 20, 20], [0, 0, 20, 18], [-1] * 4], [2, 1, -1], ignore=[False, True, False])
-    rois, labels, deltas, positive, valid = proposal_targets([[40, 0, 50, 10]], y)
-    assert positive.sum() == 1 and valid.sum() == 2
-    np.testing.assert_array_equal(rois[valid], [[0, 0, 20, 20], [40, 0, 50, 10]])
-    assert labels[0] == 2
-    np.testing.assert_array_equal(deltas[0], [0, 0, 0, 0])
+    sample = proposal_targets([[40, 0, 50, 10]], y)
+    assert sample.positive.sum() == 1 and sample.valid.sum() == 2
+    np.testing.assert_array_equal(sample.rois[sample.valid], [[0, 0, 20, 20], [40, 0, 50, 10]])
+    assert sample.labels[0] == 2 and sample.match[0] == 0
+    np.testing.assert_array_equal(sample.boxes[:2], [[0, 0, 20, 20], [0, 0, 0, 0]])
+    np.testing.assert_array_equal(sample.deltas[0], [0, 0, 0, 0])
 
 
 def test_proposals_that_are_padding_take_no_part():
     y = ground_truth([], [])
-    rois, _, _, positive, valid = proposal_targets([[0, 0, 20, 20], [0, 0, 0, 0]], y, valid=[True, False])
-    assert valid.sum() == 1 and not positive.any()
-    np.testing.assert_array_equal(rois[0], [0, 0, 20, 20])
+    sample = proposal_targets([[0, 0, 20, 20], [0, 0, 0, 0]], y, valid=[True, False])
+    assert sample.valid.sum() == 1 and not sample.positive.any()
+    np.testing.assert_array_equal(sample.rois[0], [0, 0, 20, 20])
 
 
 def test_recall_counts_objects_that_a_valid_proposal_reaches():

@@ -1,4 +1,4 @@
-"""Networks that make the features: by name, or any `keras.Model` with named levels."""
+"""Feature networks: by name, or any `keras.Model` with named levels."""
 
 import keras
 
@@ -27,21 +27,21 @@ NETWORKS = {
     "tiny_fpn": tiny_fpn,
 }
 
-# Those that take torchvision's files and state dicts.
+# Backbones that accept torchvision's files and state dicts.
 OF_TORCHVISION = ("resnet50_fpn", "resnet50_fpn_v2", "mobilenet_v3_large_fpn", "mobilenet_v3_large_320_fpn")
 
-# Larger than the coarsest stride, so that every level of a probe has cells.
+# Side of the probe image, pixels: above the coarsest stride, so that every level has cells.
 PROBE = 1024
 
 
 def get(backbone, weights="none"):
-    """A backbone by name, or from a network of one's own.
+    """Build a backbone by name, or from your own network.
 
     Args:
         backbone: one of `NETWORKS`, or a `keras.Model` `[B, H, W, 3]` → dict of feature maps by level name,
-            such as `{"P3": …, "P4": …}` (a single map: `{"C4": …}`). Every map is pooled from.
-        weights: "imagenet", "none" or the path of a weights file: `.weights.h5`, or for the networks of
-            torchvision a file of theirs or its state dict.
+            such as `{"P3": …, "P4": …}` (a single map: `{"C4": …}`). All maps are used for pooling.
+        weights: "imagenet", "none" or the path of a weights file: `.weights.h5`, or for torchvision's
+            networks a torchvision file; these networks also take a state dict.
 
     Returns:
         `Backbone`.
@@ -75,7 +75,7 @@ def _from_model(model, weights):
         )
     shapes = model.compute_output_shape((1, PROBE, PROBE, 3))
     strides = {name: PROBE // shape[1] for name, shape in shapes.items()}
-    names = sorted(strides, key=strides.get)
+    names = sorted(strides, key=lambda name: strides[name])
     channels = {name: shapes[name][-1] for name in names}
     if len(set(channels.values())) > 1:
         raise ValueError(

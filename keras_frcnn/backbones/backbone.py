@@ -1,4 +1,4 @@
-"""What a detector needs to know of the network that makes its features."""
+"""Description of the network that computes a detector's features."""
 
 import contextlib
 import dataclasses
@@ -17,14 +17,14 @@ class Backbone:
     Args:
         network: `keras.Model` `[B, H, W, 3]` → list of feature maps, fine to coarse.
         strides: pixels between the cells of each map.
-        pooled_levels: the head pools its RoIs from the first so many maps.
-        anchor_sizes: for each map one side or several, pixels.
-        preprocessing: "caffe", "torch" or "tf", as the weights want it.
-        stages: names of layers by stage, from the image up, for freezing.
-        head: network for the RoIs, where the backbone gives one (conv5 of a ResNet).
-        defaults: arguments of a detector that suit this network better than the detector's own defaults.
+        pooled_levels: number of maps that the head pools RoIs from, starting with the first.
+        anchor_sizes: one or more anchor sides for each map, pixels.
+        preprocessing: "caffe", "torch" or "tf", as the weights expect.
+        stages: layer names by stage, from the image up, for freezing.
+        head: network for the RoIs, if the backbone provides one (conv5 of a ResNet).
+        defaults: detector arguments that suit this network better than the detector's own defaults.
         source: "none", "imagenet", the name of a weights file or "state dict".
-        load_fc: function that reads the fully connected layers that the weights bring for the head; see `fc`.
+        load_fc: function that reads the pretrained fully connected layers for the head; see `fc`.
     """
 
     network: keras.Model
@@ -44,21 +44,30 @@ class Backbone:
         return len(self.strides) > 1
 
     @property
-    def fc(self):
-        """Fully connected layers that the weights bring, fc6 and fc7: pairs of kernel and bias, NumPy arrays;
-        empty where there are none.
+    def stride(self):
+        """Padded image sides are a multiple of this many pixels, so that every pooled map fits."""
+        return self.strides[self.pooled_levels - 1] if self.pyramid else max(self.strides)
 
-        Those of VGG16 take half a gigabyte, so they are not kept: each use reads them anew, and the first
-        for "imagenet" downloads them.
+    @property
+    def channels(self):
+        """Channels of each map."""
+        return self.network.outputs[0].shape[-1]
+
+    @property
+    def fc(self):
+        """Pretrained fully connected layers fc6 and fc7: pairs of kernel and bias (NumPy), or empty.
+
+        The layers of VGG16 take half a gigabyte, so they are not kept: each access reads them again, and the
+        first access for "imagenet" downloads them.
         """
         return self.load_fc() if self.load_fc else ()
 
     def freeze(self, stages, batch_norm):
-        """Freeze the first stages, and batch normalisation everywhere.
+        """Freeze the first stages and, if asked, all batch normalization.
 
         Args:
-            stages: how many stages, counted from the image, do not train.
-            batch_norm: whether batch normalisation keeps its statistics and scale.
+            stages: number of stages to freeze, counted from the image.
+            batch_norm: whether batch normalization keeps its statistics and scale.
 
         Raises:
             ValueError: the network has fewer stages.
@@ -73,17 +82,23 @@ class Backbone:
         for layer in [*stopped, *(self.norms() if batch_norm else [])]:
             layer.trainable = False
 
+    def set_epsilon(self, epsilon):
+        """Set the epsilon of all batch normalization; None changes nothing."""
+        if epsilon is not None:
+            for norm in self.norms():
+                norm.epsilon = float(epsilon)
+
     def layers(self):
-        """All layers of the network and of the head it gives."""
+        """All layers of the network and of its head, if any."""
         return [*self.network.layers, *(self.head.layers if self.head else [])]
 
     def norms(self):
-        """All layers of batch normalisation, those within a pyramid too."""
+        """All batch normalization layers, including those inside a pyramid."""
         norms = [layer for layer in self.layers() if isinstance(layer, keras.layers.BatchNormalization)]
         return norms + [norm for layer in self.layers() for norm in getattr(layer, "norms", [])]
 
     def parts(self):
-        """Layers with weights by stage, then those outside the stages, such as a pyramid.
+        """Layers with weights by stage, followed by those outside the stages, such as a pyramid.
 
         Returns:
             list of (name, list of layers).
@@ -100,7 +115,7 @@ class Backbone:
 
 @contextlib.contextmanager
 def dtype_policy(policy):
-    """Build layers that take no dtype argument, as those of keras.applications, under a policy."""
+    """Set the policy for layers that take no dtype argument, such as those of keras.applications."""
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -110,15 +125,15 @@ def dtype_policy(policy):
 
 
 def application(build, name, weights):
-    """Build a network of `keras.applications` with random, ImageNet or a file's weights.
+    """Build a network of `keras.applications` with random weights, ImageNet weights or those of a file.
 
     Args:
         build: function of `keras.applications`.
-        name: of the backbone, for messages.
+        name: name of the backbone, for messages.
         weights: "none", "imagenet" or the path of a `.weights.h5` file of the network without its top.
 
     Returns:
-        The `keras.Model` and the source as a word: "none", "imagenet" or the file's name.
+        The `keras.Model` and the source of its weights: "none", "imagenet" or the file's name.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -137,19 +152,19 @@ def application(build, name, weights):
 
 
 def imagenet(build, name, **arguments):
-    """Build a network of `keras.applications` with its ImageNet weights, which the first use downloads.
+    """Build a network of `keras.applications` with its ImageNet weights, downloaded on first use.
 
     Args:
         build: function of `keras.applications`.
-        name: of the backbone, for messages.
-        **arguments: of `build`.
+        name: name of the backbone, for messages.
+        **arguments: further arguments of `build`.
 
     Raises:
         ValueError: the weights cannot be downloaded.
     """
     try:
         return build(weights="imagenet", **arguments)
-    except Exception as error:  # keras.utils.get_file raises bare Exception when the network is away
+    except Exception as error:  # keras.utils.get_file raises a bare Exception when the network is down
         raise ValueError(
             f"The ImageNet weights of {name} could not be downloaded ({error}); check the network, or give a "
             "weights file with backbone_weights."
@@ -157,11 +172,11 @@ def imagenet(build, name, **arguments):
 
 
 def load_file(network, name, path):
-    """Load a weights file into a network, whole or not at all.
+    """Load a weights file into a network; the file must fit the network completely.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no weights file, or not one of this network.
+        ValueError: the file is not a weights file, or does not fit this network.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(
@@ -173,7 +188,7 @@ def load_file(network, name, path):
             f"Weights file {path} is not a .weights.h5 file; save one with `network.save_weights`."
         )
     try:
-        # Of a file that does not fit Keras says at length that training will go on, which it will not.
+        # Silence Keras: it announces that training goes on with a file that does not fit, which is untrue.
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             network.load_weights(path)
@@ -186,13 +201,13 @@ def load_file(network, name, path):
 
 
 def mark_source(network, source):
-    """Note on every layer where its weights came from, for `Detector.loading_report`."""
+    """Record on every layer where its weights came from, for `Detector.loading_report`."""
     for layer in network.layers:
         layer.weights_source = source
 
 
 def stages_by_prefix(network, prefixes):
-    """Split the layers of a network into stages; a stage begins at the first layer with its prefix."""
+    """Split the layers of a network into stages; each stage begins at the first layer with its prefix."""
     stages = [[] for _ in prefixes]
     current = 0
     for layer in network.layers:

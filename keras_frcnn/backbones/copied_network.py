@@ -1,4 +1,4 @@
-"""A copy of a network of one's own, which a detector may then freeze and train."""
+"""Copy a user's network, so that a detector can freeze and train the copy."""
 
 import keras
 
@@ -6,16 +6,16 @@ from keras_frcnn.trainable_flags import set_trainable_flags, trainable_flags
 
 
 def copied_network(network):
-    """Copy a functional network with its weights, its random state and what is frozen in it.
+    """Copy a functional network with its weights, random state and trainable flags.
 
     Args:
         network: functional `keras.Model`; it is not changed.
 
     Returns:
-        `keras.Model` of the same names and answers that shares nothing with it.
+        `keras.Model` with the same names and outputs; it shares nothing with the original.
 
     Raises:
-        ValueError: the network is not functional, or a layer cannot be made again from its `get_config()`.
+        ValueError: the network is not functional, or a layer cannot be rebuilt from its `get_config()`.
 
     Example:
         >>> image = keras.Input([None, None, 3])
@@ -28,7 +28,7 @@ def copied_network(network):
             f"Backbone {network.name!r} is no functional model, so it cannot be copied; build it with "
             "keras.Model(inputs, {'P3': …})."
         )
-    # The optimizer of a compiled network would be copied too.
+    # Wrap the graph again: the optimizer of a compiled network would be copied too.
     graph = keras.Model(network.input, network.output, name=network.name)
     copy = keras.models.clone_model(graph, clone_function=_copied, recursive=True)
     for new, old in zip(copy.variables, graph.variables, strict=True):
@@ -41,12 +41,12 @@ def _copied(layer):
     try:
         config = layer.get_config()
         if isinstance(layer, keras.layers.Lambda):
-            # Its config holds the bytecode of the function, which has lost the names that it reads.
+            # The config stores the function as bytecode, without the global names that it reads.
             common = {name: config[name] for name in ("name", "trainable", "dtype")}
             shape = layer.compute_output_shape
             return type(layer)(layer.function, shape, layer.mask, layer.arguments, **common)
         return type(layer).from_config(config)
-    except Exception as error:  # whatever the layer's own class raises
+    except Exception as error:  # a layer's own class may raise anything
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ValueError(
             f"Layer {layer.name!r} of the backbone cannot be copied ({reason}); give it a get_config() that "

@@ -1,11 +1,11 @@
-"""MobileNetV2, single level and as a pyramid."""
+"""MobileNetV2 with a single level, and with a feature pyramid."""
 
 import keras
 
 from keras_frcnn.backbones.backbone import Backbone, application, stages_by_prefix
 from keras_frcnn.layers.fpn import FeaturePyramid
 
-# The expansions at the end of each stride are the last and widest maps of their resolution.
+# Each of these expansions is the last and widest map at its resolution.
 C3, C4, C5 = "block_6_expand_relu", "block_13_expand_relu", "out_relu"
 STAGES = ("Conv1", "block_1_", "block_3_", "block_6_", "block_13_")
 
@@ -35,7 +35,7 @@ def mobilenet_v2_fpn(weights="none"):
 
     Args:
         weights: "none", "imagenet" or a weights file of `keras.applications.MobileNetV2(include_top=False)`;
-            the pyramid itself always starts new.
+            the pyramid itself always starts from random weights.
     """
     full, source = application(keras.applications.MobileNetV2, "mobilenet_v2_fpn", weights)
     levels = [full.get_layer(name).output for name in (C3, C4, C5)]
@@ -45,7 +45,7 @@ def mobilenet_v2_fpn(weights="none"):
         network=network,
         strides=(8, 16, 32, 64, 128),
         pooled_levels=3,
-        # Two sizes an octave: with one, an object between two sizes has no anchor of IoU 0.7.
+        # Two sizes per octave: with one, an object between two sizes has no anchor with IoU 0.7.
         anchor_sizes=((32, 45), (64, 91), (128, 181), (256, 362), (512, 724)),
         preprocessing="tf",
         stages=stages_by_prefix(full, STAGES),

@@ -1,4 +1,4 @@
-"""MobileNetV3-Large as torchvision has it."""
+"""MobileNetV3-Large as in torchvision."""
 
 import keras
 import tensorflow as tf
@@ -7,7 +7,7 @@ from keras_frcnn.backbones.torchvision import batch_norm, convolution
 
 
 def hard_swish_for_inference(x):
-    """`hard_swish` in operations that TensorFlow makes part of the convolution before them."""
+    """`hard_swish` in operations that TensorFlow fuses into the preceding convolution."""
     return x * (tf.nn.relu6(x + 3.0) / 6.0)
 
 
@@ -16,7 +16,7 @@ def hard_swish_for_inference(x):
 def hard_swish(x):
     """x · relu6(x + 3) / 6 (Searching for MobileNetV3, section 5.2), in any float dtype.
 
-    The gradient needs x alone, where that of the single operations would keep four maps as large.
+    The custom gradient keeps only x; gradients of the separate operations would keep four maps of its size.
     """
 
     def gradient(upstream):
@@ -28,14 +28,14 @@ def hard_swish(x):
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class PixelConvolution(keras.layers.Conv2D):
-    """A 1 × 1 convolution of maps `[B, 1, 1, C]`, as the matrix product that it is: ten times as fast."""
+    """A 1 × 1 convolution of maps `[B, 1, 1, C]` as a matrix product, which is ten times as fast."""
 
     def convolution_op(self, inputs, kernel):
         product = keras.ops.matmul(inputs[:, 0, 0], keras.ops.reshape(kernel, kernel.shape[2:]))
         return product[:, None, None]
 
 
-# Kernel, width inside, width out, squeeze-and-excitation, activation, stride (table 1 of the same).
+# Kernel, inner width, output width, squeeze-and-excitation, activation, stride (table 1 of the paper).
 BLOCKS = (
     (3, 16, 16, False, "relu", 1),
     (3, 64, 24, False, "relu", 2),
@@ -53,18 +53,18 @@ BLOCKS = (
     (5, 960, 160, True, hard_swish, 1),
     (5, 960, 160, True, hard_swish, 1),
 )
-# torchvision's stages begin at the first convolution, at each stride, and at the last convolution.
+# torchvision's stages begin at the first convolution, at each strided block and at the last convolution.
 STAGE_STARTS = (0, 2, 4, 7, 13, 16)
 
 
 def mobilenet_v3_large_body(images):
-    """The convolutions of MobileNetV3-Large, with layers named as torchvision's.
+    """Build the convolutions of MobileNetV3-Large, with layers named as in torchvision.
 
     Args:
         images: symbolic `[B, H, W, 3]`.
 
     Returns:
-        list of the 17 maps `[B, H / s, W / s, C]` after each module.
+        list of 17 maps `[B, H / s, W / s, C]`, one after each module.
     """
     maps = [_normed(images, 16, 3, 2, "features.0", hard_swish)]
     for index, block in enumerate(BLOCKS, start=1):
@@ -95,7 +95,7 @@ def _inverted_residual(x, size, width, filters, squeeze, activation, strides, na
 
 def _squeeze_and_excite(x, name):
     width = x.shape[-1]
-    # Row by row: a single float32 sum over a large map, as GlobalAveragePooling2D's, loses two digits.
+    # Average by rows: a single float32 sum over a large map, as in GlobalAveragePooling2D, loses two digits.
     scale = keras.ops.mean(keras.ops.mean(x, axis=2, keepdims=True), axis=1, keepdims=True)
     scale = PixelConvolution(_narrow(width), 1, activation="relu", name=f"{name}.fc1")(scale)
     scale = PixelConvolution(width, 1, activation="hard_sigmoid", name=f"{name}.fc2")(scale)
@@ -103,6 +103,6 @@ def _squeeze_and_excite(x, name):
 
 
 def _narrow(width):
-    """A quarter of a width, to the nearest multiple of 8 that is not a tenth below it."""
+    """A quarter of a width, rounded to the nearest multiple of 8, but at most a tenth down."""
     nearest = max(8, int(width / 4 + 4) // 8 * 8)
     return nearest if nearest >= 0.9 * width / 4 else nearest + 8

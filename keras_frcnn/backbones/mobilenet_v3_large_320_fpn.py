@@ -4,7 +4,7 @@ from keras_frcnn.backbones.mobilenet_v3_large_fpn import mobilenet_v3_large_pyra
 
 
 def mobilenet_v3_large_320_fpn(weights="none"):
-    """`mobilenet_v3_large_fpn` with the numbers of torchvision's fastest detector.
+    """`mobilenet_v3_large_fpn` with the settings of torchvision's fastest detector.
 
     Args:
         weights: see `mobilenet_v3_large_fpn`.

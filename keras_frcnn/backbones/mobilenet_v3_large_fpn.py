@@ -12,19 +12,19 @@ def mobilenet_v3_large_fpn(weights="none"):
     """MobileNetV3-Large with a 256-channel pyramid of two levels at stride 32 and one at 64.
 
     Args:
-        weights: "none", "imagenet", or a file or dict of torchvision's `mobilenet_v3_large`; the pyramid
-            itself always starts new.
+        weights: "none", "imagenet", or a file or state dict of torchvision's `mobilenet_v3_large`; the
+            pyramid itself always starts from random weights.
     """
     return mobilenet_v3_large_pyramid("mobilenet_v3_large_fpn", weights)
 
 
 def mobilenet_v3_large_pyramid(name, weights, defaults=None):
-    """The backbone of both of torchvision's Faster R-CNNs on a MobileNetV3-Large.
+    """Build the backbone of torchvision's two Faster R-CNNs with a MobileNetV3-Large.
 
     Args:
-        name: of the backbone.
+        name: name of the backbone.
         weights: see `mobilenet_v3_large_fpn`.
-        defaults: arguments of a detector besides those that both have.
+        defaults: detector arguments in addition to those that both share.
 
     Returns:
         `Backbone`.
@@ -39,7 +39,7 @@ def mobilenet_v3_large_pyramid(name, weights, defaults=None):
     return Backbone(
         network=network,
         strides=(32, 32, 64),
-        # Both levels at stride 32 fit every RoI equally, and the rule gives them all to the first.
+        # Both levels at stride 32 fit every RoI equally well, and the rule assigns all RoIs to the first.
         pooled_levels=1,
         anchor_sizes=((32, 64, 128, 256, 512),) * 3,
         preprocessing="torch",

@@ -13,7 +13,7 @@ def resnet50(weights="none"):
     """
     full, source = application(keras.applications.ResNet50, "resnet50", weights)
     if source == "none":
-        # At 0.99 the statistics would lag hundreds of steps behind a network that learns from nothing.
+        # At 0.99, the statistics would lag hundreds of steps behind a network that trains from scratch.
         for layer in full.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = 0.9

@@ -12,20 +12,20 @@ def resnet50_fpn(weights="none"):
     """ResNet-50 with a 256-channel pyramid at strides 4 to 64 (Feature Pyramid Networks, section 5.1).
 
     Args:
-        weights: "none", "imagenet", or a file or dict of torchvision's `resnet50`; the pyramid itself always
-            starts new.
+        weights: "none", "imagenet", or a file or state dict of torchvision's `resnet50`; the pyramid itself
+            always starts from random weights.
     """
     return resnet50_pyramid("resnet50_fpn", weights)
 
 
 def resnet50_pyramid(name, weights, batch_norm=False, defaults=None):
-    """The backbone of both of torchvision's Faster R-CNNs on a ResNet-50.
+    """Build the backbone of torchvision's two Faster R-CNNs with a ResNet-50.
 
     Args:
-        name: of the backbone.
+        name: name of the backbone.
         weights: see `resnet50_fpn`.
-        batch_norm: whether the pyramid has batch normalisation after each convolution, in place of biases.
-        defaults: arguments of a detector besides those that both have.
+        batch_norm: whether the pyramid has batch normalization after each convolution, instead of biases.
+        defaults: detector arguments in addition to those that both share.
 
     Returns:
         `Backbone`.

@@ -4,7 +4,7 @@ from keras_frcnn.backbones.resnet50_fpn import resnet50_pyramid
 
 
 def resnet50_fpn_v2(weights="none"):
-    """`resnet50_fpn` with batch normalisation in the pyramid, two convolutions in the RPN and a head of four
+    """`resnet50_fpn` with batch normalization in the pyramid, two convolutions in the RPN and a head of four
     convolutions and one fully connected layer (torchvision pull request #5763).
 
     Args:
@@ -14,6 +14,6 @@ def resnet50_fpn_v2(weights="none"):
         "rpn_depth": 2,
         "head_convs": (256, 256, 256, 256),
         "head_units": (1024,),
-        "frozen_batch_norm": False,  # unlike the other three it trains its normalisation
+        "frozen_batch_norm": False,  # unlike the other three, this one trains its normalization
     }
     return resnet50_pyramid("resnet50_fpn_v2", weights, batch_norm=True, defaults=defaults)

@@ -1,16 +1,16 @@
-"""ResNet-50 as torchvision has it."""
+"""ResNet-50 as in torchvision."""
 
 import keras
 
 from keras_frcnn.backbones.torchvision import batch_norm, convolution
 
-# Residual blocks of each stage, and the width inside them (Deep Residual Learning, table 1).
+# Number of residual blocks in each stage, and their inner width (Deep Residual Learning, table 1).
 STAGES = ((3, 64), (4, 128), (6, 256), (3, 512))
 EXPANSION = 4
 
 
 def resnet50_body(images):
-    """The convolutions of ResNet-50, with the stride in the 3×3 ("v1.5"), and layers named as torchvision's.
+    """Build the convolutions of ResNet-50, strided in the 3×3 ("v1.5"), with layers named as in torchvision.
 
     Args:
         images: symbolic `[B, H, W, 3]`.
@@ -20,7 +20,7 @@ def resnet50_body(images):
     """
     x = convolution(images, 64, 7, 2, "conv1")
     x = keras.layers.ReLU(name="relu")(batch_norm(x, "bn1"))
-    # Zeros do as well as PyTorch's −∞ here, for nothing is below them.
+    # Padding with zeros equals PyTorch's −∞ here, because no value after a ReLU is below zero.
     x = keras.layers.ZeroPadding2D(1, name="maxpool.pad")(x)
     x = keras.layers.MaxPooling2D(3, 2, name="maxpool")(x)
     maps = []

@@ -1,6 +1,6 @@
-"""Convolutions that pad all sides alike, as PyTorch does; "same" pads a strided one at the end alone.
+"""Convolutions that pad all sides equally, as PyTorch does; "same" pads strided ones more at the end.
 
-The classes keep the names of Keras's, because files have the keys of weights from them. Kernels are odd.
+The classes keep Keras's class names, because files derive the keys of weights from them. Kernels are odd.
 """
 
 import keras
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class Conv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` with padding "same" on all sides alike; for square kernels of an odd side."""
+    """`keras.layers.Conv2D` with "same" padding equal on all sides; for square kernels with an odd side."""
 
     def convolution_op(self, inputs, kernel):
         return tf.nn.conv2d(inputs, kernel, self.strides, padding(self))
@@ -17,7 +17,7 @@ class Conv2D(keras.layers.Conv2D):
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
-    """`keras.layers.DepthwiseConv2D` with padding "same" on all sides alike; without an activation."""
+    """`keras.layers.DepthwiseConv2D` with "same" padding equal on all sides; without an activation."""
 
     def call(self, inputs):
         outputs = tf.nn.depthwise_conv2d(inputs, self.kernel, [1, *self.strides, 1], padding(self))
@@ -25,6 +25,6 @@ class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
 
 
 def padding(layer):
-    """Rows and columns of zeros around a map, half a kernel on each side, as `tf.nn.conv2d` takes them."""
+    """Zero padding of half a kernel on each side, in the format of `tf.nn.conv2d`."""
     sides = [[size // 2, size // 2] for size in layer.kernel_size]
     return [[0, 0], *sides, [0, 0]]

@@ -1,4 +1,4 @@
-"""A small pyramid that trains from nothing on a CPU."""
+"""A small feature pyramid that trains from scratch on a CPU."""
 
 import keras
 
@@ -15,7 +15,7 @@ def tiny_fpn(weights="none"):
         weights: "none" or a weights file saved from this network.
 
     Raises:
-        ValueError: "imagenet" is asked for; there are no such weights.
+        ValueError: "imagenet" is requested; there are no such weights.
     """
     if weights == "imagenet":
         raise ValueError(
@@ -26,7 +26,7 @@ def tiny_fpn(weights="none"):
     stages, levels, x = [], [], images
     for stage, width in enumerate(WIDTHS, start=1):
         names = []
-        # The fine stages have one convolution: they cost the most and see the least.
+        # The fine stages have one convolution, because they cost the most and see the least.
         for index, stride in enumerate((2, 1) if stage > 2 else (2,), start=1):
             name = f"stage{stage}_{index}"
             x = keras.layers.Conv2D(

@@ -1,4 +1,4 @@
-"""What the networks of torchvision have in common: their layers, their files, their detectors' numbers."""
+"""Layers, weight files and detector settings that torchvision's networks share."""
 
 import hashlib
 from pathlib import Path
@@ -9,8 +9,8 @@ from keras_frcnn import checkpoints
 from keras_frcnn.backbones import symmetric_convolutions
 from keras_frcnn.backbones.backbone import mark_source
 
-# torchvision/models/detection: faster_rcnn.py, rpn.py, roi_heads.py, anchor_utils.py, transform.py. What is
-# not here is what every pyramid gets (`models/region_proposals.py`, `models/region_classification.py`).
+# torchvision/models/detection: faster_rcnn.py, rpn.py, roi_heads.py, anchor_utils.py, transform.py. The
+# other settings are those of every pyramid (`models/region_proposals.py`, `models/region_classification.py`).
 DEFAULTS = {
     "image_size": (800, 1333),  # FasterRCNN min_size, max_size
     "resize_rounding": "float64",  # transform.py, _resize_image_and_masks
@@ -26,7 +26,7 @@ DOWNLOADS = "https://download.pytorch.org/models/"
 
 
 def convolution(x, filters, size, strides, name, depthwise=False):
-    """A convolution without bias, padded alike on all sides."""
+    """A convolution without bias, padded equally on all sides."""
     kinds = symmetric_convolutions if size > 1 and strides > 1 else keras.layers
     arguments = {"strides": strides, "padding": "same", "use_bias": False, "name": name}
     if depthwise:
@@ -35,22 +35,22 @@ def convolution(x, filters, size, strides, name, depthwise=False):
 
 
 def batch_norm(x, name):
-    """Batch normalisation with PyTorch's usual numbers."""
+    """Batch normalization with PyTorch's defaults."""
     return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
 
 
 def load_body(body, weights, published, classifier):
-    """Fill a network with the weights of torchvision's classifier.
+    """Load the weights of torchvision's classifier into a network.
 
     Args:
         body: `keras.Model` whose layers have the names of torchvision's modules.
-        weights: "none"; "imagenet", which is downloaded at first use and opened with torch; a `.safetensors`,
-            `.npz` or `.pth` file of torchvision's state dict; or that dict.
-        published: name of torchvision's file, which ends in the beginning of its SHA-256.
-        classifier: beginning of the names of tensors that only classifying needs.
+        weights: "none"; "imagenet", which is downloaded on first use and opened with torch; a `.safetensors`,
+            `.npz` or `.pth` file of torchvision's state dict; or that dict itself.
+        published: name of torchvision's file, which ends with the first digits of its SHA-256.
+        classifier: name prefix of the tensors that only the classifier needs.
 
     Returns:
-        The source as a word: "none", "imagenet", the file's name, or "state dict".
+        The source: "none", "imagenet", the file's name, or "state dict".
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -76,11 +76,11 @@ def load_body(body, weights, published, classifier):
 
 
 def _download(published):
-    """Path of a file that torchvision publishes, which the first use downloads."""
+    """Path of a file that torchvision publishes, downloaded on first use."""
     checkpoints.require_torch(f"The ImageNet file {published} of torchvision")
     try:
         path = Path(keras.utils.get_file(published, DOWNLOADS + published, cache_subdir="models"))
-    except Exception as error:  # keras.utils.get_file raises bare Exception when the network is away
+    except Exception as error:  # keras.utils.get_file raises a bare Exception when the network is down
         raise ValueError(
             f"{DOWNLOADS}{published} could not be downloaded ({error}); check the network, or give the file "
             "with backbone_weights."

@@ -1,4 +1,4 @@
-"""The network of Zeiler and Fergus, the small one of Faster R-CNN."""
+"""The network of Zeiler and Fergus, the smaller one in Faster R-CNN."""
 
 import keras
 import tensorflow as tf
@@ -9,10 +9,10 @@ from keras_frcnn.backbones.backbone import Backbone, load_file
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class LocalResponseNormalization(keras.layers.Layer):
-    """Divide each value by how strong its neighbourhood in the same channel is, in float32.
+    """Normalize each value by the strength of its neighborhood in the same channel, in float32.
 
-    y = x · (1 + alpha · m)^−beta, where m is the mean of x² in a square around x, zeros outside the map. This
-    is Caffe's LRN with `norm_region: WITHIN_CHANNEL`; `tf.nn.local_response_normalization` sums over
+    y = x · (1 + alpha · m)^−beta, where m is the mean of x² in a square around x, with zeros outside the map.
+    This is Caffe's LRN with `norm_region: WITHIN_CHANNEL`; `tf.nn.local_response_normalization` sums over
     channels.
 
     Args:
@@ -35,7 +35,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def call(self, features):
         features = tf.cast(features, tf.float32)
-        # Padded by hand, for "SAME" would leave the zeros out of the mean.
+        # Pad explicitly: "SAME" would leave the zeros out of the mean.
         around = [[0, 0], [self.size // 2] * 2, [self.size // 2] * 2, [0, 0]]
         mean = tf.nn.avg_pool2d(tf.pad(tf.square(features), around), self.size, 1, "VALID")
         return tf.cast(features * (1.0 + self.alpha * mean) ** -self.beta, self.compute_dtype)
@@ -50,14 +50,14 @@ class LocalResponseNormalization(keras.layers.Layer):
 def zf(weights="none"):
     """The five convolutions of the Zeiler–Fergus network, stride 16 (Faster R-CNN, section 3).
 
-    As `models/pascal_voc/ZF` of py-faster-rcnn has it, but for the last row and column of its map, which
-    Caffe's rounding up puts outside the image.
+    The network matches `models/pascal_voc/ZF` of py-faster-rcnn, except for the last row and column of its
+    map, which Caffe's rounding up places outside the image.
 
     Args:
         weights: "none" or a weights file saved from this network.
 
     Raises:
-        ValueError: "imagenet" is asked for; Keras has no such weights.
+        ValueError: "imagenet" is requested; Keras has no such weights.
     """
     if weights == "imagenet":
         raise ValueError(
@@ -66,9 +66,9 @@ def zf(weights="none"):
         )
     images = keras.Input((None, None, 3), name="images")
     x = _convolution(images, 1, 96, 7, strides=2)
-    x = _normalise_and_halve(x, 1)
+    x = _normalize_and_halve(x, 1)
     x = _convolution(x, 2, 256, 5, strides=2)
-    x = _normalise_and_halve(x, 2)
+    x = _normalize_and_halve(x, 2)
     x = _convolution(x, 3, 384, 3)
     x = _convolution(x, 4, 384, 3)
     x = _convolution(x, 5, 256, 3)
@@ -85,12 +85,12 @@ def zf(weights="none"):
             tuple(layer.name for layer in network.layers if layer.name.startswith(f"stage{stage}_"))
             for stage in range(1, 6)
         ),
-        # Unlike VGG16 it is fine-tuned from conv1 on.
+        # Unlike VGG16, this network is fine-tuned from conv1 on.
         defaults={
             "frozen_stages": 0,
             "rpn_channels": 256,
             "pool_size": 6,
-            "pool_offset": 1 / 32,  # ⌊p/2⌋ pixels of padding: the first cell sees around the first pixel
+            "pool_offset": 1 / 32,  # ⌊p/2⌋ pixels of padding center the first cell on the first pixel
             "head_units": (4096, 4096),
             "head_dropout": 0.5,
         },
@@ -99,7 +99,7 @@ def zf(weights="none"):
 
 
 def _convolution(x, stage, filters, size, strides=1):
-    # Alike on all sides: Keras's "same" would shift the cells of a strided layer against Caffe's.
+    # Pad all sides equally: Keras's "same" would shift the cells of a strided layer relative to Caffe's.
     return symmetric_convolutions.Conv2D(
         filters,
         size,
@@ -111,7 +111,7 @@ def _convolution(x, stage, filters, size, strides=1):
     )(x)
 
 
-def _normalise_and_halve(x, stage):
+def _normalize_and_halve(x, stage):
     x = LocalResponseNormalization(name=f"stage{stage}_norm")(x)
     x = keras.layers.ZeroPadding2D(1, name=f"stage{stage}_pool_pad")(x)
     return keras.layers.MaxPooling2D(3, 2, name=f"stage{stage}_pool")(x)

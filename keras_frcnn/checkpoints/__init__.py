@@ -1,4 +1,4 @@
-"""Checkpoints of other libraries: their files, and their layout of a layer's tensors."""
+"""Checkpoints of other libraries: their files and their tensor layouts."""
 
 from keras_frcnn.checkpoints.files import SUFFIXES, read, require_torch
 from keras_frcnn.checkpoints.torch_tensor import TorchTensor, assign, flattened_dense, layer_tensors

@@ -1,4 +1,4 @@
-"""Files of named tensors as NumPy arrays; none of them is ever run as code."""
+"""Read files of named tensors as NumPy arrays, without ever running code from them."""
 
 import json
 import math
@@ -25,10 +25,10 @@ SUFFIXES = (".safetensors", ".npz", ".pth", ".pt")
 
 
 def read(source):
-    """Tensors by name.
+    """Read tensors by name.
 
     Args:
-        source: a `.safetensors` or `.npz` file; a `.pth` or `.pt` file of PyTorch, where torch is installed;
+        source: a `.safetensors` or `.npz` file; a `.pth` or `.pt` file of PyTorch, if torch is installed;
             or a dict from names to arrays.
 
     Returns:
@@ -36,7 +36,7 @@ def read(source):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is of another kind, cut off or damaged, holds anything but tensors by name, or needs
+        ValueError: the file is of another kind, cut off or damaged, holds more than tensors by name, or needs
             torch, which is not installed.
     """
     if isinstance(source, dict):
@@ -56,8 +56,7 @@ def read(source):
 
 
 def _safetensors(path):
-    """The format of github.com/huggingface/safetensors: the length of a JSON header in 8 bytes, the header,
-    and the numbers."""
+    """Format of github.com/huggingface/safetensors: header length in 8 bytes, JSON header, numbers."""
     contents = path.read_bytes()
     start = 8 + int.from_bytes(contents[:8], "little")
     if len(contents) < max(start, 8):
@@ -87,7 +86,7 @@ def _safetensors(path):
 
 
 def _entry(name, dtype, shape, data_offsets):
-    """What a header says of a tensor: its name, dtype, shape, beginning and end."""
+    """Check the header entry of a tensor; return its name, dtype, shape, start and end."""
     begin, end = data_offsets
     if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
         raise ValueError
@@ -95,7 +94,7 @@ def _entry(name, dtype, shape, data_offsets):
 
 
 def _without_repeats(pairs):
-    """A JSON object as a dict; of two values of one name JSON would drop the first."""
+    """Return a JSON object as a dict; raise on a repeated name, where `json` would drop the first value."""
     if len(dict(pairs)) < len(pairs):
         raise ValueError
     return dict(pairs)
@@ -111,7 +110,7 @@ def _npz(path):
         )
     try:
         file = np.load(path, allow_pickle=False)
-    except Exception:  # zipfile raises whatever it stumbles on
+    except Exception:  # zipfile raises many types of exceptions
         raise ValueError(f"{path} has a damaged table of contents; fetch the file again.") from None
     with file:
         return {name: _member(file, name, path) for name in file.files}
@@ -120,9 +119,9 @@ def _npz(path):
 def _member(file, name, path):
     try:
         array = file[name]
-    except Exception:  # zipfile, zlib and NumPy raise whatever they stumble on
+    except Exception:  # zipfile, zlib and NumPy raise many types of exceptions
         array = None
-    # What is no array in a .npz file NumPy gives as bytes.
+    # NumPy returns a member that is not an array as bytes.
     if not isinstance(array, np.ndarray):
         raise ValueError(
             f"{path} is damaged at tensor {name}, or holds no array there; fetch the file again."
@@ -131,7 +130,7 @@ def _member(file, name, path):
 
 
 def _last_member(path):
-    """The last array that a .npz file begins, "" if none; its table of contents, at the end, is lost."""
+    """Name of the last array in a cut-off .npz file, which has lost its table of contents; "" if none."""
     contents = path.read_bytes()
     start = contents.rfind(b"PK\x03\x04")
     if start < 0:
@@ -141,16 +140,19 @@ def _last_member(path):
 
 
 def require_torch(what):
-    """The module torch, an extra that only files of PyTorch need.
+    """Import torch, an optional dependency that only PyTorch files need.
 
     Args:
-        what: the file, for the message.
+        what: name of the file in the message.
+
+    Returns:
+        The module torch.
 
     Raises:
         ValueError: torch is not installed.
     """
     try:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ValueError(
             f"{what} is a file of PyTorch, and torch is not installed; install it with `pip install "
@@ -165,7 +167,7 @@ def _pth(path):
     try:
         # Without `weights_only` a file could run any code.
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its zip, tar or pickle reader raised
+    except Exception as error:  # torch passes on any exception of its zip, tar or pickle reader
         if isinstance(error, pickle.UnpicklingError) and "Weights only" in str(error):
             raise ValueError(no_state) from None
         raise ValueError(f"{path} is damaged or cut off; fetch the file again.") from None
@@ -175,13 +177,13 @@ def _pth(path):
 
 
 def _arrays(state, origin):
-    """Tensors of NumPy, PyTorch or another library as arrays, by name."""
+    """Convert tensors of NumPy, PyTorch or another library to arrays, by name."""
     return {str(name): _array(name, tensor, origin) for name, tensor in state.items()}
 
 
 def _array(name, tensor, origin):
     try:
-        # A dict may have tensors of PyTorch, which is not imported to find out.
+        # A dict may hold PyTorch tensors; look for `detach` to avoid importing torch.
         array = np.asarray(_numpy(tensor) if hasattr(tensor, "detach") else tensor)
     except (TypeError, ValueError, RuntimeError):
         array = None
@@ -191,6 +193,6 @@ def _array(name, tensor, origin):
 
 
 def _numpy(tensor):
-    # NumPy has no bfloat16 of its own, and float32 holds every one of its values.
+    # NumPy has no bfloat16 of its own; float32 holds every bfloat16 value.
     tensor = tensor.detach().cpu()
     return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()

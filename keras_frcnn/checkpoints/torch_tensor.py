@@ -1,6 +1,6 @@
-"""Tensors as PyTorch lays them out, and the variables of Keras layers that hold the same numbers.
+"""Tensors in PyTorch's layout and the Keras variables that hold the same numbers.
 
-Letters: I, O channels in and out, H, W sides of a kernel, P bins a side.
+Letters: I, O channels in and out, H, W sides of a kernel, P bins per side.
 """
 
 import dataclasses
@@ -11,14 +11,14 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class TorchTensor:
-    """A tensor of PyTorch and the variable that holds it here, in another order of axes.
+    """A PyTorch tensor and the Keras variable that holds it, in another order of axes.
 
     Args:
-        name: of the tensor.
-        variable: `keras.Variable`; None for one that no computation reads, such as a counter.
-        shape: of the tensor in PyTorch.
-        view: shape that the tensor is given before its axes change places; by default its own.
-        axes: of that view, in the order that they have here.
+        name: name of the tensor.
+        variable: `keras.Variable`; None for a tensor that no computation reads, such as a counter.
+        shape: shape of the tensor in PyTorch.
+        view: shape that the tensor gets before its axes are transposed; by default `shape`.
+        axes: axes of that view, in the order of the variable.
     """
 
     name: str
@@ -33,12 +33,12 @@ class TorchTensor:
         return self.variable is None
 
     def from_torch(self, array):
-        """An array of PyTorch's layout as float32 in the shape of the variable."""
+        """Convert an array in PyTorch's layout to float32 in the shape of the variable."""
         turned = np.asarray(array, np.float32).reshape(self.view or self.shape).transpose(self.axes)
         return turned.reshape(self.variable.shape)
 
     def to_torch(self):
-        """The variable as an array of PyTorch's layout; 0 for a counter."""
+        """Convert the variable to an array in PyTorch's layout; 0 for a counter."""
         if self.variable is None:
             return np.zeros(self.shape, np.int64)
         view = self.view or self.shape
@@ -47,14 +47,14 @@ class TorchTensor:
 
 
 def layer_tensors(layer, path):
-    """The tensors of one layer.
+    """List the tensors of one layer.
 
     Args:
         layer: a Keras layer.
-        path: of the module in PyTorch, such as "layer1.0.conv1".
+        path: path of the module in PyTorch, such as "layer1.0.conv1".
 
     Returns:
-        list of `TorchTensor`; empty for a layer without weights, or one that PyTorch has no module for.
+        list of `TorchTensor`; empty for a layer without weights or without a module in PyTorch.
     """
     if isinstance(layer, keras.layers.BatchNormalization):
         names = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean"}
@@ -76,11 +76,11 @@ def layer_tensors(layer, path):
 
 
 def flattened_dense(layer, path, bins):
-    """The tensors of a dense layer on flattened maps: PyTorch flattens channels first, Keras last.
+    """List the tensors of a dense layer on flattened maps: PyTorch flattens channels first, Keras last.
 
     Args:
         layer: `keras.layers.Dense` on `[P · P · I]`.
-        path: of the module in PyTorch.
+        path: path of the module in PyTorch.
         bins: P.
 
     Returns:
@@ -97,16 +97,16 @@ def _vector(name, variable):
 
 
 def assign(tensors, state, origin, ignored=()):
-    """Give variables the values of a file: all of them, or, where it does not fit, none.
+    """Assign the values of a file to the variables; if it does not fit, no variable changes.
 
     Args:
         tensors: list of `TorchTensor`.
         state: dict from name to array.
-        origin: what to call the file in messages.
-        ignored: prefixes of names that the file may have besides.
+        origin: name of the file in messages.
+        ignored: prefixes of other names that the file may contain.
 
     Raises:
-        ValueError: a tensor is missing, one too many, or of another shape.
+        ValueError: a tensor is missing, unexpected or of another shape.
     """
     known = {tensor.name: tensor for tensor in tensors}
     missing = [tensor.name for tensor in tensors if not tensor.optional and tensor.name not in state]

@@ -1,1 +1,1 @@
-"""The commands: thin shells over the library, one a file."""
+"""The commands: thin wrappers around the library, one per file."""

@@ -1,4 +1,4 @@
-"""`python -m keras_frcnn convert`: another library's weights as a .keras file, once and for all."""
+"""`python -m keras_frcnn convert`: convert another library's weights to a .keras file."""
 
 import dataclasses
 import sys
@@ -15,20 +15,21 @@ from keras_frcnn.weights.torchvision_names import current_name, detector_tensors
 
 @dataclasses.dataclass(frozen=True)
 class Conversion:
-    """Make a detector of a file of weights, save it, and tell what became of every tensor."""
+    """Build a detector from a weights file, save it, and report what became of every tensor."""
 
     library: tyro.conf.Positional[Literal["torchvision"]]
-    """Where the file is from."""
-    name: tyro.conf.Positional[Literal[*BACKBONES]]
-    """The model there."""
+    """Library that the weights come from."""
+    name: tyro.conf.Positional[Literal[*BACKBONES]]  # pyright: ignore[reportInvalidTypeForm]
+    """Name of the model in this library."""
     file: tyro.conf.Positional[Path]
-    """Its state dict: .safetensors or .npz; or .pth, which needs torch."""
+    """State dict of the model: .safetensors, .npz, or .pth, which needs torch."""
     output: tyro.conf.Positional[Path]
     """The .keras file to write."""
     class_names: tuple[str, ...] | None = None
     """Names of the classes, without background; by default the 90 of COCO."""
     batch_norm_epsilon: float | None = None
-    """Of batch normalisation; by default 0 for the published fasterrcnn_resnet50_fpn, else 1e-5."""
+    """Epsilon of batch normalization; by default 0 for the published fasterrcnn_resnet50_fpn, otherwise
+    1e-5."""
 
 
 @in_one_sentence
@@ -36,7 +37,7 @@ def main(arguments=None):
     """Run the command.
 
     Args:
-        arguments: list of words; by default those of the process.
+        arguments: list of command-line arguments; by default those of the process.
 
     Returns:
         The `FasterRCNN`.
@@ -50,24 +51,20 @@ def main(arguments=None):
     run.output.parent.mkdir(parents=True, exist_ok=True)
     model.save(run.output)
     print(
-        f"Batch normalisation has epsilon {model.recipe['batch_norm_epsilon']:g}.\n"
+        f"Batch normalization has epsilon {model.arguments['batch_norm_epsilon']:g}.\n"
         f"Next: python -m keras_frcnn predict --model {run.output} IMAGE_OR_FOLDER"
     )
     return model
 
 
 def _table(state, model):
-    """A line for every tensor of a file, and their number."""
+    """Format a line for every tensor of a file, and their number."""
     known = {tensor.name: tensor for tensor in detector_tensors(model)}
     rows = [("tensor", "shape", "variable", "shape")]
     for name, array in state.items():
         variable = known[current_name(name)].variable
-        here = (
-            (variable.path, _sides(variable))
-            if variable is not None
-            else ("a counter that nothing reads", "")
-        )
-        rows.append((name, _sides(array), *here))
+        path = "a counter that nothing reads" if variable is None else variable.path
+        rows.append((name, _sides(array), path, "" if variable is None else _sides(variable)))
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows]
     counters = sum(known[current_name(name)].variable is None for name in state)

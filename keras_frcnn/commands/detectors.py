@@ -1,4 +1,4 @@
-"""Open a detector, whichever way it was saved, and the proposals it may need."""
+"""Load a detector from a model file or an export, and the proposals that it may need."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from keras_frcnn.models import Detector
 
 
 def load_detector(path):
-    """Open a model or an export.
+    """Load a model or an export.
 
     Args:
         path: `.keras` file of a model, or folder of a SavedModel.
@@ -20,7 +20,7 @@ def load_detector(path):
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
-        ValueError: what is there is no detector of this package.
+        ValueError: the file or folder is not a detector of this package.
     """
     path = Path(path)
     if path.is_dir():
@@ -33,7 +33,7 @@ def load_detector(path):
         raise ValueError(f"{path} is no model; give a .keras file or the folder of a SavedModel.")
     try:
         model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises whatever the zip, JSON, HDF5 or layer inside it raised
+    except Exception as error:  # Keras passes on any error of the zip, JSON, HDF5 or layers inside
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ValueError(
             f"{path} cannot be loaded ({reason}); give a .keras file that keras_frcnn saved."
@@ -44,10 +44,10 @@ def load_detector(path):
 
 
 def load_proposals(folders):
-    """The proposals of several folders in one dict; see `data.proposals.load`.
+    """Load the proposals of several folders into one dict; see `data.proposals.load`.
 
     Raises:
-        ValueError: two folders have proposals for images of the same id.
+        ValueError: two folders have proposals for images with the same id.
     """
     found = {}
     for folder in folders:

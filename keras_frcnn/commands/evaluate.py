@@ -1,16 +1,16 @@
-"""`python evaluate.py`: the scores of a detector by the rules of PASCAL VOC and COCO."""
+"""`python evaluate.py`: score a detector by the rules of PASCAL VOC and COCO."""
 
 import dataclasses
-import json
 import sys
 from pathlib import Path
 
 import tyro
 
 from keras_frcnn import data, evaluation
+from keras_frcnn.callbacks.progress import ImageLines
 from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
-from keras_frcnn.training.progress import ImageLines
+from keras_frcnn.files import write_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Evaluation:
     data: tyro.conf.UseAppendAction[tuple[str, ...]]
     """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined."""
     proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
-    """Folder of proposals, for a model that works on external ones; by default it runs selective search."""
+    """Folder of proposals, for a model with external proposals; by default it runs selective search."""
     tta: bool = False
-    """Look at each image at several scales and mirrored, and merge the answers."""
+    """Test-time augmentation: merge the detections from several scales and mirrored images."""
     json: Path | None = None
-    """File that gets the scores, as fractions of 1."""
+    """File to write the scores to, as fractions of 1."""
 
 
 @in_one_sentence
@@ -34,13 +34,13 @@ def main(arguments=None):
     """Run the command.
 
     Args:
-        arguments: list of words; by default those of the process.
+        arguments: list of command-line arguments; by default those of the process.
 
     Returns:
         The dict from `evaluation.evaluate`.
     """
     run = tyro.cli(Evaluation, args=sys.argv[1:] if arguments is None else list(arguments))
-    # Before the minutes of work, not after them.
+    # Check all inputs before the minutes of work.
     dataset = data.load(list(run.data))
     detector = load_detector(run.model)
     if run.proposals:
@@ -59,5 +59,5 @@ def main(arguments=None):
     print(f"{run.model} on {dataset.name}\n")
     print(evaluation.report(results))
     if run.json:
-        run.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        write_json(run.json, results)
     return results

@@ -1,4 +1,4 @@
-"""`python -m keras_frcnn export`: the next version of a model in the folder that a server watches."""
+"""`python -m keras_frcnn export`: write a model's next version into the folder that a server watches."""
 
 import dataclasses
 import sys
@@ -16,28 +16,28 @@ from keras_frcnn.export.saved_model import MAX_BYTES, MAX_PIXELS
 
 @dataclasses.dataclass(frozen=True)
 class Export:
-    """Write a model as a SavedModel for TF-Serving: a new numbered version, complete or not there at all."""
+    """Write a model as a SavedModel for TF-Serving: a new numbered version, complete or not at all."""
 
     model: Path
     """A .keras file."""
     output: Path
-    """Folder of the model, such as saved_models/cells; the version becomes a folder in it."""
+    """Folder of the model, such as saved_models/cells; the version becomes a subfolder."""
     version: int | None = None
-    """Number of the version; by default one above the highest there is."""
+    """Version number; by default one above the highest existing one."""
     max_detections: int | None = None
-    """At most so many an image; by default the model's own number, as for the four that follow."""
+    """Maximum detections per image; by default the model's own, as for the next four options."""
     score_threshold: float | None = None
-    """Detections score above it, 0 to 1."""
+    """Keep only detections with a higher score, 0 to 1."""
     nms_iou: float | None = None
-    """A box that overlaps a better one of its class by more is dropped, 0 to 1."""
+    """Drop boxes whose IoU with a better box of the same class is higher, 0 to 1."""
     image_size: tuple[int, int] | None = None
-    """Short side and limit of the long side that images are resized to, pixels."""
+    """Short side and limit of the long side to resize images to, pixels."""
     precision: Literal["float32", "bfloat16", "float16"] | None = None
-    """What the network computes in; boxes and scores stay float32."""
+    """Compute dtype of the network; boxes and scores stay float32."""
     max_bytes: int = MAX_BYTES
-    """A longer encoded image is answered with image_ok 0."""
+    """Maximum size of an encoded image; a larger one gets image_ok 0."""
     max_pixels: int = MAX_PIXELS
-    """So is one whose header claims more pixels."""
+    """Maximum number of pixels in the header of an image; one with more gets image_ok 0."""
 
 
 @in_one_sentence
@@ -45,7 +45,7 @@ def main(arguments=None):
     """Run the command.
 
     Args:
-        arguments: list of words; by default those of the process.
+        arguments: list of command-line arguments; by default those of the process.
 
     Returns:
         `Path` of the version.

@@ -1,4 +1,4 @@
-"""What every command has around it: the setting of memory, and what it says when the input is bad."""
+"""The wrapper of every command: the memory setting, and readable messages for bad input."""
 
 import functools
 import re
@@ -15,10 +15,10 @@ PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
 def in_one_sentence(command):
-    """Let a command end with one sentence and status 1 where this package refused its input.
+    """Make a command end with one sentence and status 1 when this package rejects its input.
 
-    An error that this package did not raise itself is a fault, and keeps its stack trace. Warnings lose the
-    line of source code that Python prints below them. The process keeps freed memory.
+    An error that this package did not raise itself is a bug and keeps its stack trace. Warnings appear
+    without the line of source code that Python prints below them. The process keeps freed memory.
     """
 
     @functools.wraps(command)
@@ -39,7 +39,7 @@ def in_one_sentence(command):
             print("\nStopped; what was finished is on disk.", file=sys.stderr)
             sys.exit(130)
         except tf.errors.OpError as error:
-            # Raised inside the graph of the data pipeline, which wraps the sentence.
+            # The graph of the data pipeline raises this, with the sentence inside its own message.
             sentence = re.search(r"assertion failed: \[(.*cannot be decoded.*)\]", error.message)
             if not sentence:
                 raise

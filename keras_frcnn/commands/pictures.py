@@ -1,23 +1,23 @@
-"""What the commands share that look for objects in image files: the pictures, the lines, the JSON."""
+"""Output of the commands that find objects in image files: the pictures, the lines, the JSON."""
 
 import collections
 import contextlib
-import json
 import sys
 
 from keras_frcnn import drawing
+from keras_frcnn.files import write_json
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 
 
 class Pictures:
-    """The answers to a list of image files: a picture and a line each, and all of them as JSON.
+    """Results for a list of image files: a picture and a line for each, and all of them as JSON.
 
     Args:
         paths: image files, or folders of them.
-        output: folder that gets the pictures.
-        score_threshold: detections below are neither drawn nor counted, 0 to 1.
-        json: file that gets all detections, or None.
+        output: folder for the pictures.
+        score_threshold: detections below it are neither drawn nor counted, 0 to 1.
+        json: file for all detections, or None.
 
     Attributes:
         files: list of `Path`, the images.
@@ -35,13 +35,13 @@ class Pictures:
         self._answers, self._skipped = [], []
 
     def begin(self, class_names):
-        """Make the folders; from now on `add` and `skip`. `class_names` is a list, which may still grow."""
+        """Create the folders, before any `add` or `skip`. `class_names` may be a list that still grows."""
         self._class_names = class_names
         for folder in [self._output, *([self._json.parent] if self._json else [])]:
             folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, file, image, found):
-        """Draw and count what was found.
+        """Draw and count the detections of an image.
 
         Args:
             file: one of `files`.
@@ -54,13 +54,13 @@ class Pictures:
         self._answers.append(_answer(file, target, image, found, names))
 
     def skip(self, file, reason):
-        """Name an image that could not be read, and why."""
+        """Report an image that could not be read, and why."""
         print(reason, file=sys.stderr)
         self._skipped.append({"image": str(file), "reason": str(reason)})
 
     @contextlib.contextmanager
     def kept(self):
-        """Where something stops what happens within, keep what was finished: write the JSON of it."""
+        """If an exception ends the block, write the JSON of the finished images."""
         try:
             yield
         except BaseException:
@@ -71,7 +71,7 @@ class Pictures:
             raise
 
     def finish(self):
-        """Write the JSON and sum up.
+        """Write the JSON and print a summary.
 
         Returns:
             dict of "class_names"; "images", a list of dicts "image", "height", "width", "drawn" (the picture)
@@ -96,7 +96,7 @@ class Pictures:
     def _write(self):
         results = {"class_names": list(self._class_names), "images": self._answers, "skipped": self._skipped}
         if self._json:
-            self._json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+            write_json(self._json, results)
         return results
 
 
@@ -105,7 +105,7 @@ def _s(count):
 
 
 def _files(paths):
-    """The files named, and those of the folders named that end as images do."""
+    """List the named files, and those of the named folders that have an image suffix."""
     files = []
     for path in paths:
         if not path.is_dir():
@@ -123,7 +123,7 @@ def _files(paths):
 
 
 def _targets(files, output):
-    """A file for every image: JPEG for JPEG, PNG for all else; equal names are numbered."""
+    """Name an output file for every image: JPEG for JPEG, PNG for all others; equal names are numbered."""
     targets, sources = [], {file.resolve() for file in files}
     for file in files:
         suffix = file.suffix if file.suffix.lower() in (".jpg", ".jpeg") else ".png"

@@ -14,28 +14,28 @@ from keras_frcnn.commands.pictures import Pictures
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """Find objects in image files: pictures with the detections drawn in, and a line for each image."""
+    """Find objects in image files; draw the detections, and print a line for each image."""
 
     images: tyro.conf.Positional[tuple[Path, ...]]
     """Image files, or folders of them."""
     model: Path
     """A .keras file, or the folder of a SavedModel."""
     output: Path = Path("predictions")
-    """Folder that gets the pictures."""
+    """Folder to write the pictures to."""
     score_threshold: float = 0.5
-    """Detections below are neither drawn nor counted, 0 to 1."""
+    """Detections with a lower score are neither drawn nor counted, 0 to 1."""
     json: Path | None = None
-    """File that gets all detections, those below the threshold too."""
+    """File to write all detections to, including those below the threshold."""
 
 
 @in_one_sentence
 def main(arguments=None):
     """Run the command.
 
-    An image that cannot be read is named and skipped; the process then ends with status 1.
+    An image that cannot be read is reported and skipped; the process then ends with status 1.
 
     Args:
-        arguments: list of words; by default those of the process.
+        arguments: list of command-line arguments; by default those of the process.
 
     Returns:
         The dict that `--json` writes, see `Pictures.finish`.

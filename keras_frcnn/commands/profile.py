@@ -1,7 +1,6 @@
-"""`python -m keras_frcnn profile`: where the time of a training step and of an inference goes."""
+"""`python -m keras_frcnn profile`: measure where the time of a training step and an inference goes."""
 
 import dataclasses
-import json
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import tyro
 from keras_frcnn import data, profiling
 from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.files import write_json
 from keras_frcnn.models import Detector, FasterRCNN
 
 
@@ -19,26 +19,26 @@ from keras_frcnn.models import Detector, FasterRCNN
 class Profile:
     """Print where the time of a training step and of an inference goes, and keep a trace for TensorBoard.
 
-    On a CPU: with a GPU the table shows what the host does, and only the trace what the device does.
+    The table is for CPUs: with a GPU it covers only the host, and the trace alone shows the device.
     """
 
     model: Path | None = None
     """A .keras file."""
     backbone: str | None = None
-    """In place of --model: a new detector on this network, with random weights."""
+    """Instead of --model: a new detector on this backbone, with random weights."""
     data: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined. By default
     shapes@train."""
     image_size: tuple[int, int] | None = None
-    """With --backbone: short side and limit of the long side, pixels; by default the network's."""
+    """With --backbone: short side and limit of the long side, pixels; by default the backbone's."""
     batch_size: int = 2
-    """Images a training step."""
+    """Images per training step."""
     steps: int = 10
-    """Steps that are timed, after two that are not; of these, five at most are traced."""
+    """Steps to time, after two warm-up steps; the trace has at most five steps."""
     output: Path | None = None
-    """Folder that gets the traces; by default a new one under runs/."""
+    """Folder for the traces; by default a new one under runs/."""
     json: Path | None = None
-    """File that gets the figures, in seconds."""
+    """File to write the figures to, in seconds."""
 
 
 @in_one_sentence
@@ -46,7 +46,7 @@ def main(arguments=None):
     """Run the command.
 
     Args:
-        arguments: list of words; by default those of the process.
+        arguments: list of command-line arguments; by default those of the process.
 
     Returns:
         The dict from `profiling.profile`.
@@ -70,7 +70,7 @@ def main(arguments=None):
     print(f"Traces: {folder}. With TensorBoard: tensorboard --logdir {folder}, tab Profile.")
     if run.json:
         run.json.parent.mkdir(parents=True, exist_ok=True)
-        run.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        write_json(run.json, figures)
     return figures
 
 

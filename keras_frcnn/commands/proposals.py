@@ -1,4 +1,4 @@
-"""`python -m keras_frcnn proposals`: the proposals of a data set on disk, and how many objects they reach."""
+"""`python -m keras_frcnn proposals`: write the proposals of a data set, and measure their recall."""
 
 import dataclasses
 import hashlib
@@ -11,12 +11,14 @@ from typing import Literal
 import tyro
 
 from keras_frcnn import data
+from keras_frcnn.callbacks.progress import ImageLines
 from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.data import proposals
 from keras_frcnn.data.selective_search import selective_search
 from keras_frcnn.evaluation import proposal_recall
-from keras_frcnn.training.progress import ImageLines
+from keras_frcnn.files import write_json
+from keras_frcnn.models.proposing_detector import ProposingDetector
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,15 +28,15 @@ class Proposals:
     data: tyro.conf.UseAppendAction[tuple[str, ...]]
     """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined."""
     output: Path
-    """Folder that gets the proposals and their recall. Where a run was stopped, the next one goes on."""
+    """Folder for the proposals and their recall. A new run continues an interrupted one."""
     mode: Literal["fast", "quality"] = "fast"
-    """Setting of selective search; quality takes four times as long and finds more."""
+    """Mode of selective search; quality takes four times as long and finds more."""
     model: Path | None = None
-    """A .keras file of a model with an RPN, whose proposals are written instead."""
+    """A .keras file of a model with an RPN, which makes the proposals instead."""
     top: int = 2000
-    """At most so many proposals an image."""
+    """Maximum number of proposals per image."""
     workers: int = os.cpu_count() or 1
-    """Images that selective search works on at a time."""
+    """Number of images that selective search processes in parallel."""
 
 
 @in_one_sentence
@@ -42,7 +44,7 @@ def main(arguments=None):
     """Run the command.
 
     Args:
-        arguments: list of words; by default those of the process.
+        arguments: list of command-line arguments; by default those of the process.
 
     Returns:
         The dict from `evaluation.proposal_recall.recall_curve`.
@@ -54,7 +56,7 @@ def main(arguments=None):
     dataset = data.load(list(run.data))
     propose = _proposer(run)
     _settle(run, len(dataset))
-    # A network spreads each image over all cores by itself.
+    # A network already uses all cores for each image.
     proposals.write(run.output, dataset, propose, 1 if run.model else run.workers, ImageLines())
 
     found = proposals.load(run.output)
@@ -62,28 +64,28 @@ def main(arguments=None):
     curve = proposal_recall.recall_curve(boxes, dataset.records)
     name = run.model.name if run.model else f"selective search, {run.mode}"
     print(f"\n{name} on {dataset.name}\n\n{proposal_recall.report(curve)}")
-    (run.output / "recall.json").write_text(json.dumps(curve, indent=2) + "\n", encoding="utf-8")
+    write_json(run.output / "recall.json", curve)
     proposal_recall.plot({name: curve}, run.output / "recall.png")
     return curve
 
 
 def _proposer(run):
-    """A function from an image to its proposals."""
+    """Return a function from an image to its proposals."""
     if run.model is None:
         return lambda image: selective_search(image, run.mode, run.top)
     model = load_detector(run.model)
-    if not hasattr(model, "propose"):
+    if not isinstance(model, ProposingDetector):
         raise ValueError(f"{run.model} has no RPN; give a .keras file of an RPN or a FasterRCNN.")
-    # At test an RPN gives few; in training as many as selective search would.
-    many = run.top > model.recipe["rpn_post_nms"][1]
+    # At test time an RPN returns few proposals; in training, as many as selective search.
+    many = run.top > model.arguments["rpn_post_nms"][1]
     return lambda image: model.propose(image, run.top, training=many)["boxes"]
 
 
 def _settle(run, images):
-    """Note in the folder what its proposals depend on; refuse one whose proposals were made otherwise."""
+    """Record the settings of the proposals in their folder; reject a folder with other settings."""
     settings = {"data": list(run.data), "images": images, "top": run.top}
     if run.model:
-        # The contents, for the next training run may write other weights to the same name.
+        # Hash the contents, because the next training run may write other weights to the same name.
         with open(run.model, "rb") as file:
             settings["model"] = hashlib.file_digest(file, "sha256").hexdigest()
     else:
@@ -98,10 +100,8 @@ def _settle(run, images):
         other = [key for key in {**before, **settings} if before.get(key) != settings.get(key)]
         if other:
             raise ValueError(f"{file} differs from this run in {', '.join(other)}; {remedy}.")
-    elif any(run.output.glob("*.npz")):
+    elif any(run.output.glob("[!.]*.npz")):
         raise ValueError(f"{run.output} has proposals, but no {file.name} that tells of them; {remedy}.")
     else:
         run.output.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(f".{file.name}.partial")
-        partial.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, file)
+        write_json(file, settings)

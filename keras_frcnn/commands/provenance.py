@@ -1,20 +1,21 @@
-"""Where a model came from, as far as its run folder tells."""
+"""Where a model came from, according to its run folder."""
 
 import csv
 import json
+from typing import Any
 
 from keras_frcnn import evaluation
 from keras_frcnn.evaluation.scores import PROTOCOLS
 
-# What makes an epoch of a detector the best one, see `Detector.score_name`.
+# Log entry that selects the best epoch of a detector; see `Detector.score_name`.
 BEST = "val_voc_ap50"
 
 
-def provenance(file):
-    """What the model card of an export says about data and metrics.
+def provenance(file) -> dict[str, Any]:
+    """Read the data and metrics for the model card of an export.
 
     Args:
-        file: `pathlib.Path` of a `.keras` file; what lies beside it counts if it is a run folder.
+        file: `pathlib.Path` of a `.keras` file; its folder is read if it is a run folder.
 
     Returns:
         dict of "data" and "metrics", str or None, arguments of `export.saved_model`.
@@ -26,11 +27,13 @@ def provenance(file):
     command, _, _ = config.read_text(encoding="utf-8").partition("\n") if config.is_file() else ("", "", "")
     if not command.startswith("# train.py"):
         return {"data": None, "metrics": None}
-    # The scores of a run are those of the model after its last epoch.
+    # metrics.json has the scores of the model after the last epoch.
     readers = {"last.keras": ("metrics.json", _last_scores), "best.keras": ("log.csv", _best_scores)}
-    name, read = readers.get(file.name, ("", None))
-    scores = file.with_name(name) if name else file.parent
-    metrics = read(scores) if scores.is_file() else None
+    metrics = None
+    if file.name in readers:
+        name, read = readers[file.name]
+        scores = file.with_name(name)
+        metrics = read(scores) if scores.is_file() else None
     return {"data": f"Trained with `{command.removeprefix('# ')}`.", "metrics": metrics}
 
 

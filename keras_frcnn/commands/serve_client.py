@@ -15,7 +15,7 @@ from keras_frcnn.export.client import ServingClient
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """Send image files to TF-Serving: pictures with the detections drawn in, and a line for each image."""
+    """Send image files to TF-Serving; draw the detections, and print a line for each image."""
 
     images: tyro.conf.Positional[tuple[Path, ...]]
     """Image files, or folders of them."""
@@ -23,27 +23,27 @@ class Request:
     """http://HOST:8501/v1/models/NAME for REST, grpc://HOST:8500/NAME for gRPC; both may end in
     /versions/NUMBER or /labels/LABEL."""
     labels: Path | None = None
-    """labels.txt of the export, for the names of the classes; without it they are numbers."""
+    """labels.txt of the export, with the class names; by default classes are numbered."""
     output: Path = Path("predictions")
-    """Folder that gets the pictures."""
+    """Folder to write the pictures to."""
     score_threshold: float = 0.5
-    """Detections below are neither drawn nor counted, 0 to 1."""
+    """Detections with a lower score are neither drawn nor counted, 0 to 1."""
     batch_size: int = 1
-    """Images a request."""
+    """Images per request."""
     timeout: float = 30.0
-    """Seconds to wait for an answer."""
+    """Seconds to wait for a response."""
     json: Path | None = None
-    """File that gets all detections, those below the threshold too."""
+    """File to write all detections to, including those below the threshold."""
 
 
 @in_one_sentence
 def main(arguments=None):
     """Run the command.
 
-    An image that the server cannot read is named and skipped; the process then ends with status 1.
+    An image that the server cannot read is reported and skipped; the process then ends with status 1.
 
     Args:
-        arguments: list of words; by default those of the process.
+        arguments: list of command-line arguments; by default those of the process.
 
     Returns:
         The dict that `--json` writes, see `Pictures.finish`.
@@ -71,7 +71,7 @@ def _add(pictures, names, file, encoded, found):
         return
     image = images.from_bytes(encoded, file)
     height, width = image.shape[:2]
-    found["boxes"] = found["boxes"] * np.float32([width, height, width, height])
+    found["boxes"] = found["boxes"] * np.array([width, height, width, height], np.float32)
     names += [f"class {number + 1}" for number in range(len(names), found["labels"].max(initial=-1) + 1)]
     pictures.add(file, image, found)
 
@@ -87,7 +87,7 @@ def _read_labels(file):
 
 
 def _read(pictures, files):
-    """The bytes of those files that there are."""
+    """Read the bytes of the files; skip those that cannot be read."""
     contents = {}
     for file in files:
         try:

@@ -1,4 +1,4 @@
-"""`python train.py`: from a named data set to a trained, measured and exported detector."""
+"""`python train.py`: train, evaluate and export a detector on a named data set."""
 
 import dataclasses
 import shlex
@@ -11,21 +11,22 @@ import keras
 import tyro
 
 from keras_frcnn import data, evaluation, export, models
+from keras_frcnn.callbacks.progress import ImageLines, clock
+from keras_frcnn.callbacks.run_folder import save
 from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.provenance import provenance
 from keras_frcnn.drawing import draw_grid
+from keras_frcnn.files import write_text
 from keras_frcnn.training import recipe as recipes
 from keras_frcnn.training import recipe_files
 from keras_frcnn.training.alternating import alternate
 from keras_frcnn.training.fit import FITTED, fit, write_scores
-from keras_frcnn.training.progress import ImageLines, clock
-from keras_frcnn.training.run_folder import save
 
 
 @dataclasses.dataclass(frozen=True)
 class _Base:
-    """The words that decide which defaults the others have."""
+    """The arguments that decide the defaults of the others."""
 
     train: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     val: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
@@ -38,9 +39,9 @@ class _Base:
 
 @dataclasses.dataclass(frozen=True)
 class Run(recipes.Recipe):
-    """Train a detector. Without arguments: the built-in shapes, minutes on two CPU cores.
+    """Train a detector; without arguments, on the built-in shapes, which takes minutes on two CPU cores.
 
-    The defaults below are those of the shapes; with --train SPEC --help they are those for sets of your own.
+    The defaults below are for the shapes; --train SPEC --help shows those for your own data sets.
     """
 
     train: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
@@ -49,22 +50,22 @@ class Run(recipes.Recipe):
     val: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Validation set, likewise."""
     proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
-    """Folder of proposals for both sets, for the models that work on external ones."""
+    """Folder of proposals for both sets, for models with external proposals."""
     val_proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
-    """Folder of proposals for --val alone; needed where both sets count their images from 1."""
+    """Folder of proposals for --val only; needed if both sets number their images from 1."""
     schedule: Literal["joint", "alternating"] = "joint"
-    """Of faster_rcnn: approximate joint training, or the paper's four steps."""
+    """For faster_rcnn: approximate joint training, or the paper's four alternating steps."""
     init: Path | None = None
-    """A .keras file to begin with: its architecture, and its weights but for the rows of new classes."""
+    """A .keras file to start from: its architecture, and its weights except the rows of new classes."""
     output: Path | None = None
     """Run folder; by default a new one under runs/."""
     export: Path | None = None
-    """Folder that gets the SavedModel, as its next numbered version."""
+    """Folder for the SavedModel, which becomes its next numbered version."""
     recipe: str | None = None
-    """Recipe of the package to start from: shapes, small_objects, vgg16_voc07, vgg16_voc0712, vgg16_coco,
+    """Built-in recipe to start from: shapes, small_objects, vgg16_voc07, vgg16_voc0712, vgg16_coco,
     fast_rcnn_vgg16_voc07, zf_voc07, resnet50_fpn_coco or resnet50_fpn_1x."""
     config: Path | None = None
-    """YAML file of recipe fields, over the recipe."""
+    """YAML file of recipe fields, which override the recipe."""
 
 
 @in_one_sentence
@@ -72,7 +73,7 @@ def main(arguments=None):
     """Run the command.
 
     Args:
-        arguments: list of words; by default those of the process.
+        arguments: list of command-line arguments; by default those of the process.
 
     Returns:
         The run folder.
@@ -100,10 +101,10 @@ def main(arguments=None):
         classes = [name for name in model.class_names if name not in initial.class_names]
         print(f"Kept {len(model.weights) - len(new)} tensors of {run.init}; new: {', '.join(new) or 'none'}")
         print(f"New classes: {', '.join(classes) or 'none'}")
-        del initial  # its weights would stay in memory for the whole run
+        del initial  # otherwise its weights stay in memory for the whole run
     print(model.loading_report())
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(f"# train.py {shlex.join(words)}\n{config}", encoding="utf-8")
+    write_text(folder / "config.yaml", f"# train.py {shlex.join(words)}\n{config}")
     started = time.monotonic()
     if run.schedule == "alternating":
         model = alternate(recipe, train, val, folder)
@@ -130,7 +131,7 @@ def _first(words):
 
 
 def _initial(words):
-    """The detector that --init names, or None."""
+    """Load the detector that --init names, or return None."""
     first = _first(words)
     if first.init is None:
         return None
@@ -141,10 +142,9 @@ def _initial(words):
 
 
 def _parse(words, initial=None):
-    """Defaults, then what --init is made of, the recipe, the file and the command line; each over the one
-    before."""
+    """Merge the defaults, --init, --recipe, --config and the command line; each overrides the ones before."""
     first = _first(words)
-    shapes = all(spec.partition("@")[0] == "shapes" for spec in first.train)  # also where nothing is named
+    shapes = all(spec.partition("@")[0] == "shapes" for spec in first.train)  # also if no set is named
     base = known = recipes.of_detector(initial, first.init.name) if initial else recipes.Recipe()
     if first.recipe or (shapes and not initial):
         base = recipe_files.load(first.recipe or "shapes", base)
@@ -152,10 +152,10 @@ def _parse(words, initial=None):
         base = recipe_files.from_yaml(_read(first.config), str(first.config), base)
     base = dataclasses.replace(base, detector={**known.detector, **base.detector})
     if initial:
-        base = dataclasses.replace(base, backbone_weights="none")  # or they would be fetched for nothing
+        base = dataclasses.replace(base, backbone_weights="none")  # avoid a useless download
     defaults = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
     if first.epochs is not None:
-        defaults["steps"] = 0  # or the recipe's number of steps would win
+        defaults["steps"] = 0  # otherwise the recipe's steps would override epochs
     if first.epochs is not None or first.steps is not None:
         defaults |= dict.fromkeys(recipes.ALTERNATING, ())
     if shapes and not first.val:
@@ -186,10 +186,10 @@ def _check(run, initial=None):
             f"--init {run.init} is a {type(initial).__name__}, with which no {run.model} can begin; leave "
             "--model out, or a recipe that asks for it."
         )
-    if initial and run.backbone != initial.recipe["backbone"]:
+    if initial and run.backbone != initial.arguments["backbone"]:
         raise ValueError(
-            f"--init {run.init} has the backbone {initial.recipe['backbone']}, with which no {run.backbone} "
-            "can begin; leave --backbone and recipes of another out."
+            f"--init {run.init} has the backbone {initial.arguments['backbone']}, "
+            f"with which no {run.backbone} can begin; leave --backbone and recipes of another out."
         )
     if initial and run.backbone_weights != "none":
         raise ValueError(f"--init {run.init} brings all weights; leave --backbone-weights out.")
@@ -210,7 +210,7 @@ def _check(run, initial=None):
 
 
 def _check_ids(train, val):
-    """Refuse sets whose images have the same ids: the proposals of one would be taken for the other's."""
+    """Reject sets that share image ids: the proposals of one would be used for the other."""
     files = {str(record.image_id): record.file for record in train.records}
     for record in val.records:
         other = files.get(str(record.image_id), record.file)
@@ -222,10 +222,10 @@ def _check_ids(train, val):
 
 
 def _folder(run, config):
-    """The run folder: a new one, or one where a run of several stages or steps was interrupted."""
+    """Return a new run folder, or that of an interrupted run with several stages or steps."""
     folder = run.output or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
     before = folder / "config.yaml"
-    # One that stopped before it kept a model may begin anew.
+    # A run that stopped before saving a model may start over.
     if not before.exists() or not any([*folder.glob("*.keras"), *folder.glob("*/*.keras")]):
         return folder
     remedy = "name another with --output, or remove it."

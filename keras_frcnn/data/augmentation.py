@@ -1,8 +1,7 @@
-"""Augmentations of a training image, in which boxes move with the pixels.
+"""Augmentations of a training image; the boxes move with the pixels.
 
-Pure functions of an `Example` and the seed `[2]` of a stateless generator, which run alike eagerly and inside
-tf.data: the same seed gives the same answer. Letters: H, W pixels of the image, M objects, P proposals, T
-windows.
+They are pure functions of an `Example` and the seed `[2]` of a stateless generator. The same seed gives the
+same result, eagerly and inside tf.data. Letters: H, W pixels of the image, M objects, P proposals, T windows.
 """
 
 from typing import NamedTuple
@@ -11,24 +10,24 @@ import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
 
-# The batch sampler of SSD: a window shows at least so much of an object, measured by their IoU.
+# Batch sampler of SSD: minimum IoU of a window with one of its objects.
 OVERLAPS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 TRIALS = 50
 SCALES = 0.3, 1.0
 ASPECTS = 0.5, 2.0
-# What remains of a box whose centre lies in a corner of the window.
+# A box whose center lies on a corner of the window keeps a quarter of its area.
 MIN_VISIBLE = 0.25
 
 
 class Example(NamedTuple):
-    """An image and what is known about it; boxes are xyxy in its pixels.
+    """An image and its annotations; boxes are xyxy in its pixels.
 
     Attributes:
         image: `[H, W, 3]`, RGB 0-255, uint8 or float32.
         boxes: float32 `[M, 4]`.
         labels: int32 `[M]`.
-        ignore: bool `[M]`, regions that are neither rewarded nor punished.
-        proposals: float32 `[P, 4]`, best first; P is 0 where there are none.
+        ignore: bool `[M]`, regions that are neither rewarded nor penalized.
+        proposals: float32 `[P, 4]`, best first; P is 0 if there are none.
     """
 
     image: tf.Tensor
@@ -39,18 +38,18 @@ class Example(NamedTuple):
 
 
 def photometric(example, seed):
-    """Distort the colours (SSD, section 2.2, with the numbers of its code).
+    """Distort the colors (SSD, section 2.2, with the numbers of its code).
 
     Each with probability 1/2: add up to ±32 to all values; multiply them by 0.5 to 1.5; multiply the
-    saturation by 0.5 to 1.5; turn the hue by up to ±1/10 of the circle. The second of these is as often the
-    last. Values stay within 0-255.
+    saturation by 0.5 to 1.5; turn the hue by up to ±1/10 of the circle. The multiplication of the values
+    comes second or last, equally often. Values stay within 0-255.
 
     Args:
         example: `Example`.
         seed: int `[2]`.
 
     Returns:
-        Example, its image of the same dtype; boxes are as they were.
+        Example, with an image of the same dtype and unchanged boxes.
     """
     draws = tf.random.stateless_uniform([9], seed)
     coins, amounts = draws[:5] < 0.5, 2.0 * draws[5:] - 1.0
@@ -82,12 +81,12 @@ def photometric(example, seed):
 
 
 def crop(example, seed):
-    """Cut out a random window that keeps an object (SSD, section 2.2).
+    """Crop to a random window that keeps an object (SSD, section 2.2).
 
-    The window's sides are 0.3 to 1 of the image's, at 1/2 to 2 times its aspect ratio. First comes a random
-    member of `OVERLAPS`; the first of 50 windows is taken that keeps an object with at least this IoU with
-    the window. If there is none, another member follows, and in the end the whole image. Without an object
-    any window will do. Landscape format stays landscape format, and portrait format likewise, so that batches
+    The window's sides are 0.3 to 1 of the image's, at 1/2 to 2 times its aspect ratio. The function draws a
+    member of `OVERLAPS` and takes the first of 50 windows that keeps an object with at least this IoU with
+    the window. If no window does, it tries the next member, and at last takes the whole image. Any window
+    suits an image without objects. Landscape stays landscape and portrait stays portrait, so that batches
     keep their shape.
 
     Args:
@@ -95,7 +94,7 @@ def crop(example, seed):
         seed: int `[2]`.
 
     Returns:
-        Example, as `cut` makes it.
+        Example, as `cut` returns it.
     """
     order_seed, window_seed = tf.unstack(tf.random.split(seed, 2))
     shape = tf.shape(example.image)[:2]
@@ -106,7 +105,7 @@ def crop(example, seed):
     good = (tf.reduce_max(iou, axis=1) >= overlaps) | (tf.shape(objects)[0] == 0)
     width, height = tf.unstack(windows[:, 2:] - windows[:, :2], axis=1)
     good &= (height > width) == (shape[0] > shape[1])
-    # The whole image stands at the end, for the case that nothing is good.
+    # The whole image comes last, in case no window is good.
     windows = tf.concat([windows, [[0, 0, shape[1], shape[0]]]], axis=0)
     return cut(example, windows[tf.argmax(tf.pad(good, [[0, 1]], constant_values=True))])
 
@@ -114,9 +113,9 @@ def crop(example, seed):
 def cut(example, window):
     """Cut a window out of an example.
 
-    Boxes are clipped to it, and those that have no area there left out. An object stays one where its centre
-    and at least a quarter of its area are inside. What shows of the others becomes `ignore`: too little to
-    ask for, too much to call background.
+    Boxes are clipped to the window; those without area inside it are left out. An object stays an object if
+    its center and at least a quarter of its area are inside. The visible parts of the others become `ignore`:
+    too little to ask for, too much to call background.
 
     Args:
         example: `Example`.
@@ -145,7 +144,7 @@ def cut(example, window):
 
 
 def mirror(example):
-    """Mirror an `Example` from left to right."""
+    """Flip an `Example` horizontally."""
     width = tf.cast(tf.shape(example.image)[1], tf.float32)
     return example._replace(
         image=tf.reverse(example.image, [1]),
@@ -155,26 +154,26 @@ def mirror(example):
 
 
 def scale_jitter(example, shape, room, factors, seed):
-    """Large-scale jitter (Simple Copy-Paste, Ghiasi et al. 2021, section 3.1), but for the resize.
+    """Large-scale jitter (Simple Copy-Paste, Ghiasi et al. 2021, section 3.1), without the resize.
 
-    An image that would outgrow the room is cut to a random window of what fits; no object need be inside.
+    An image that would outgrow the room is cut to a random window that fits; the window may hold no object.
 
     Args:
         example: `Example`.
-        shape: int32 `[2]`, the height and width that the resize would give it.
+        shape: int32 `[2]`, the height and width that the image would have after the resize without jitter.
         room: int32 `[2]`, the largest height and width allowed, pixels after the resize.
-        factors: `(low, high)` between which the factor on `shape` is drawn; 0.1 and 2 in the paper.
+        factors: `(low, high)`, range of the random factor on `shape`; 0.1 and 2 in the paper.
         seed: int `[2]`.
 
     Returns:
-        Example, as `cut` makes it, and int32 `[2]`, the height and width to resize it to.
+        Example, as `cut` returns it, and int32 `[2]`, the height and width to resize it to.
     """
     factor_seed, place_seed = tf.unstack(tf.random.split(seed, 2))
     low, high = factors
     factor = tf.random.stateless_uniform([], factor_seed, low, high)
     wanted = tf.maximum(tf.cast(tf.round(tf.cast(shape, tf.float32) * factor), tf.int32), 1)
     new = tf.minimum(wanted, room)
-    # The window is cut before the resize, which then makes no pixel in vain.
+    # Cut the window before the resize, so that no pixel is resized in vain.
     old = tf.shape(example.image)[:2]
     size = _rounded(tf.cast(old, tf.float32) * tf.cast(new / wanted, tf.float32), old)
     window = _placed(size, old, tf.random.stateless_uniform([2], place_seed))
@@ -182,16 +181,16 @@ def scale_jitter(example, shape, room, factors, seed):
 
 
 def _remain(boxes, windows):
-    """Whether boxes `[M, 4]` remain objects in windows `[T, 4]`: bool `[T, M]`."""
+    """Whether boxes `[M, 4]` stay objects in windows `[T, 4]`: bool `[T, M]`."""
     windows = tf.cast(windows, tf.float32)
-    centres = 0.5 * (boxes[:, :2] + boxes[:, 2:])
-    inside = (centres >= windows[:, None, :2]) & (centres < windows[:, None, 2:])
+    centers = 0.5 * (boxes[:, :2] + boxes[:, 2:])
+    inside = (centers >= windows[:, None, :2]) & (centers < windows[:, None, 2:])
     visible = box_ops.intersection(windows, boxes) >= MIN_VISIBLE * box_ops.area(boxes)
     return tf.reduce_all(inside, axis=-1) & visible
 
 
 def _random_windows(shape, count, seed):
-    """Windows int32 `[count, 4]` as SSD draws them in an image of a shape int32 `[2]`."""
+    """Random windows of SSD, int32 `[count, 4]`, in an image of a shape int32 `[2]`."""
     draws = tf.random.stateless_uniform([count, 4], seed)
     scale = SCALES[0] + (SCALES[1] - SCALES[0]) * draws[:, 0]
     aspect = ASPECTS[0] + (ASPECTS[1] - ASPECTS[0]) * draws[:, 1]
@@ -205,7 +204,7 @@ def _rounded(size, shape):
 
 
 def _placed(size, shape, place):
-    """Windows `[..., 4]` of a size `[..., 2]` in an image, at a place `[..., 2]` from 0 to 1."""
+    """Windows `[..., 4]` of a size `[..., 2]` in an image, at a relative place `[..., 2]` in 0-1."""
     free = shape - size
     corner = tf.cast(tf.floor(place * tf.cast(free + 1, tf.float32)), tf.int32)
     corner = tf.minimum(corner, free)  # float32 may round the product up

@@ -1,8 +1,10 @@
 """A set of annotated images."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from keras_frcnn.data import pipeline
 from keras_frcnn.data.sources import Files, Joined
@@ -15,9 +17,9 @@ class DetectionDataset:
         name: str, the spec it was loaded from.
         class_names: K names; the labels of the records are indices into them.
         records: list of `Record`.
-        source: what gives the pixels, in the same order (see `sources.py`).
-        category_ids: dict from class name to COCO category id, or None where there are none.
-        proposals: list of float32 `[P, 4]`, one a record, or None; `with_proposals` fills it.
+        source: source of the pixels, in the same order (see `sources.py`).
+        category_ids: dict from class name to COCO category id, or None if the set has no ids.
+        proposals: list of float32 `[P, 4]`, one per record, or None; `with_proposals` fills it.
 
     Example:
         >>> dataset = keras_frcnn.data.load("shapes@val")
@@ -40,15 +42,15 @@ class DetectionDataset:
     def __repr__(self):
         return f"<{self.name}: {len(self)} images, {len(self.class_names)} classes>"
 
-    def image(self, index):
-        """The image of `records[index]` as it is: NumPy uint8 `[H, W, 3]` RGB, upright.
+    def image(self, index: int) -> np.ndarray:
+        """The unchanged image of `records[index]`: NumPy uint8 `[H, W, 3]` RGB, upright.
 
-        It may be read-only, as drawn scenes are: copy it before you draw on it.
+        The array may be read-only, as drawn scenes are: copy it before you draw on it.
         """
         return self.source.image(range(len(self))[index])
 
-    def images(self):
-        """All images as they are: a tf.data.Dataset of uint8 `[H, W, 3]` in record order, prefetched."""
+    def images(self) -> tf.data.Dataset:
+        """All images unchanged: a tf.data.Dataset of uint8 `[H, W, 3]` in record order, prefetched."""
         return pipeline.originals(self)
 
     def batches(
@@ -68,47 +70,50 @@ class DetectionDataset:
     ):
         """Batches for `fit` and `evaluate`.
 
-        A training image is, in this order, distorted in colour, cropped, mirrored and brought to its scale;
-        `augmentation.py` has the details. What becomes of it depends on the seed and on its place in the
-        order, never on its neighbours.
+        A training image goes through color distortion, crop, mirroring and scaling, in this order;
+        `augmentation.py` has the details. The result depends on the seed and on the image's place in the
+        order, never on its neighbors.
 
         Args:
-            batch_size: int, images a batch (B).
+            batch_size: int, images per batch (B).
             image_size: `(short, long)`: the short side becomes `short` unless the long side would exceed
                 `long`.
-            training: shuffle and augment. Each iteration has an order and an augmentation of its own, and the
-                same call gives the same series of them again. Otherwise every image comes once and unchanged,
-                in record order but for the grouping by shape.
-            seed: int from 0, of the shuffling and the augmentation; nothing else decides about them.
+            training: shuffle and augment. Each iteration has its own order and augmentation, and the same
+                call gives the same series again. Otherwise every image comes once and without augmentation,
+                in record order except for the grouping by shape.
+            seed: int from 0; it alone determines the shuffling and the augmentation.
             flip: probability of mirroring a training image, 0 to 1.
             short_sides: short sides to draw from in training instead of `image_size[0]`: any sequence of
                 ints, such as `[480, 600]` or `range(480, 801)`.
             canvas: letterbox every image into the same square, whose side is `image_size[1]` rounded up to a
-                multiple of 32. Otherwise images in landscape and in portrait format go to different batches,
-                and a batch is padded to its largest image, rounded up likewise.
-            photometric: probability of distorting the colours of a training image, 0 to 1.
-            crop: probability of cutting a training image to a random window that keeps an object, 0 to 1.
-                An object whose centre, or more than three quarters of it, is lost becomes `ignore`.
-            scale_jitter: `(low, high)`, such as `(0.1, 2.0)`: in training the size that an image would have
-                is multiplied by a random factor between these. The image is then padded, or cut at random, to
-                what it would fill without; objects as for `crop`, but none need be kept.
-            cache: whether decoded images are kept in memory once they were needed, as they are before any
-                change, so that no batch differs; by default where they fit (see `memory.decide`). Each call
-                keeps images of its own, so iterate one data set anew rather than call twice.
-            repeat: go on without end: the epochs one after another, in batches that are all full. All of it
-                is then made by TensorFlow, so that the tf.data service can run it elsewhere (docs/input.md);
-                nothing is kept unless `cache` is True.
+                multiple of 32. Otherwise landscape and portrait images go to different batches, and a batch
+                is padded to its largest image, rounded up likewise.
+            photometric: probability of distorting the colors of a training image, 0 to 1.
+            crop: probability of cropping a training image to a random window that keeps an object, 0 to 1.
+                An object that loses its center, or more than three quarters of its area, becomes `ignore`.
+            scale_jitter: `(low, high)`, such as `(0.1, 2.0)`: in training, a random factor between these
+                multiplies the size that an image would have. The image is then padded, or cut at random, to
+                the room it would fill without the factor. Objects are treated as in `crop`, but the cut may
+                lose all of them.
+            cache: whether to keep decoded images in memory after their first use. Images are kept before any
+                change, so the batches are the same either way. By default they are kept if they fit (see
+                `memory.decide`). Each call keeps its own images, so iterate one data set again instead of
+                calling twice.
+            repeat: repeat without end: one epoch after another, in full batches only. TensorFlow then does
+                all the work, so that the tf.data service can run it elsewhere (docs/input.md); images are
+                kept only if `cache` is True.
 
         Returns:
-            tf.data.Dataset, without `repeat` of known length, with elements `(x, y)`: `x = {"images": float32
-            [B, H, W, 3] in 0-255, "image_shapes": int32 [B, 2], the height and width that are not padding}`
+            tf.data.Dataset, of known length unless `repeat`, with elements `(x, y)`: `x = {"images": float32
+            [B, H, W, 3] in 0-255, "image_shapes": int32 [B, 2], the height and width without padding}`
             and `y = {"boxes": float32 [B, M, 4] xyxy in pixels of the resized image, "labels": int32 [B, M],
-            "ignore": bool [B, M]}`, padded with -1 (False); M is the most objects of an image in the batch,
-            at least 1. A set with proposals adds `"proposals": float32 [B, P, 4]` to `x`, best first, moved
-            and padded as boxes are; P is the most of an image in the batch, at least 1.
+            "ignore": bool [B, M]}`, padded with -1 (False); M is the largest number of objects of an image in
+            the batch, at least 1. A set with proposals adds `"proposals": float32 [B, P, 4]` to `x`, best
+            first, transformed and padded like boxes; P is the largest number of proposals of an image in the
+            batch, at least 1.
 
         Raises:
-            ValueError: an argument out of range.
+            ValueError: an argument is out of range.
         """
         return pipeline.batches(
             self,
@@ -126,19 +131,19 @@ class DetectionDataset:
             repeat,
         )
 
-    def with_proposals(self, proposals, top=2000):
+    def with_proposals(self, proposals, top: int = 2000) -> "DetectionDataset":
         """The same set with proposals, which `batches` then adds to every image.
 
         Args:
             proposals: dict from `str(image_id)` to float32 `[P, 4]` xyxy, pixels of the upright image, best
-                first. They are clipped to the image, and those without an area in it left out.
-            top: int, the most an image keeps, the best ones.
+                first. They are clipped to the image; those without area inside it are left out.
+            top: int, the largest number that an image keeps, best first.
 
         Returns:
             DetectionDataset.
 
         Raises:
-            ValueError: an image has no entry in `proposals`, or one that is no `[P, 4]`; two images share an
+            ValueError: an image has no entry in `proposals`, or one that is not `[P, 4]`; two images share an
                 id; `top` is below 1.
         """
         if top < 1:
@@ -156,20 +161,20 @@ class DetectionDataset:
             self.name, self.class_names, self.records, self.source, self.category_ids, kept
         )
 
-    def with_class_names(self, class_names):
-        """The same set with its labels counted in another list of classes, matched by name.
+    def with_class_names(self, class_names) -> "DetectionDataset":
+        """The same set with labels that index another list of classes, matched by name.
 
         Args:
-            class_names: names in the new order; those this set lacks simply do not occur.
+            class_names: names in the new order; names that this set lacks simply do not occur.
 
         Returns:
             DetectionDataset.
 
         Raises:
-            ValueError: objects of a class that `class_names` lacks, or a name twice.
+            ValueError: `class_names` lacks the class of an object, or has a name twice.
         """
         names = tuple(class_names)
-        once = [name for name in names if name != "N/A"]  # torchvision's word for ids without a class
+        once = [name for name in names if name != "N/A"]  # torchvision's name for ids without a class
         if len(set(once)) < len(once):
             raise ValueError(f"The class names {', '.join(names)} hold a name twice; give each once.")
         if names == self.class_names:
@@ -186,8 +191,8 @@ class DetectionDataset:
         return DetectionDataset(self.name, names, records, self.source, self.category_ids, self.proposals)
 
 
-def join(datasets):
-    """One set from several, matched by class name: the names of the first, then what the others add.
+def join(datasets: list[DetectionDataset]) -> DetectionDataset:
+    """Join several sets by class name: the names of the first, then those that the others add.
 
     Args:
         datasets: non-empty list of DetectionDataset.
@@ -196,7 +201,7 @@ def join(datasets):
         DetectionDataset.
 
     Raises:
-        ValueError: some of the sets have proposals, others not.
+        ValueError: some of the sets have proposals and others have none.
     """
     if len(datasets) == 1:
         return datasets[0]
@@ -206,12 +211,12 @@ def join(datasets):
             f"{without[0].name} has no proposals, but another set that it is joined with has; use "
             "`with_proposals` on all of them or on none."
         )
-    proposals = None if without else [boxes for dataset in datasets for boxes in dataset.proposals]
+    proposals = None if without else [boxes for dataset in datasets for boxes in dataset.proposals or []]
     names = tuple(dict.fromkeys(name for dataset in datasets for name in dataset.class_names))
     records = [record for dataset in datasets for record in dataset.with_class_names(names).records]
     sources = [dataset.source for dataset in datasets]
     if all(isinstance(source, Files) for source in sources):
-        source = Files([path for source in sources for path in source.paths])
+        source: Any = Files([path for source in sources for path in source.paths])
     else:
         source = Joined(sources)
     name = " + ".join(dataset.name for dataset in datasets)
@@ -235,5 +240,5 @@ def _proposals_of(record, proposals, name):
 
 
 def _inside(boxes, record):
-    boxes = np.clip(boxes, 0, np.float32([record.width, record.height] * 2))
+    boxes = np.clip(boxes, 0, np.array([record.width, record.height] * 2, np.float32))
     return boxes[(boxes[:, 2:] > boxes[:, :2]).all(-1)]

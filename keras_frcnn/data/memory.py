@@ -1,10 +1,10 @@
-"""Whether the decoded images of a set are kept in memory."""
+"""Decide whether to keep the decoded images of a set in memory."""
 
 from pathlib import Path
 
-# A set that is kept takes at most this share of the memory that is free.
+# The largest share of the free memory that a kept set may take.
 SHARE = 0.25
-# Limit and use of a container, of control groups 2 and 1, bytes.
+# Memory limit and use of a container in bytes: control groups version 2, then version 1.
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -16,10 +16,10 @@ def decide(dataset, cache=None):
 
     Args:
         dataset: `DetectionDataset`.
-        cache: True or False; None keeps them where they fit into `SHARE` of the free memory.
+        cache: True or False; None keeps the images if they fit into `SHARE` of the free memory.
 
     Returns:
-        bool, and a sentence for the log that says why.
+        bool, and a sentence for the log with the reason.
     """
     needed, free = decoded_bytes(dataset), available_bytes()
     images = f"{len(dataset)} decoded images, {_size(needed)}"
@@ -33,12 +33,12 @@ def decide(dataset, cache=None):
 
 
 def decoded_bytes(dataset):
-    """Bytes of all images of a set as uint8: int."""
+    """Bytes that all images of a set take as uint8: int."""
     return sum(3 * record.height * record.width for record in dataset.records)
 
 
 def available_bytes():
-    """Memory that this process may still take without swapping, or None where the system does not say."""
+    """Bytes that this process may still take without swapping, or None if the system does not say."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:

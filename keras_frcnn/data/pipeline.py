@@ -1,6 +1,7 @@
 """The tf.data pipeline: decode, augment, resize, batch.
 
-Shape letters: B images of a batch, M the most objects of one of them, P the most proposals, H and W pixels.
+Shape letters: B images of a batch, M and P the largest numbers of objects and of proposals of an image in it,
+H and W pixels.
 """
 
 import itertools
@@ -13,7 +14,7 @@ from keras_frcnn import images
 from keras_frcnn.data import augmentation, memory
 from keras_frcnn.data.sources import Kept
 
-# What fills a batch up.
+# Padding values of a batch.
 PADDING = {
     "images": 0.0,
     "image_shapes": 0,
@@ -39,12 +40,12 @@ def batches(
     cache,
     repeat,
 ):
-    """Make the batches of `DetectionDataset.batches`, which documents the arguments."""
+    """Make the batches of `DetectionDataset.batches`; see there for the arguments."""
     _check_arguments(batch_size, image_size, seed, short_sides, scale_jitter)
     _check_probabilities(flip=flip, photometric=photometric, crop=crop)
     short, long = image_size
     count = len(dataset)
-    # What is to run elsewhere cannot take this process's memory along.
+    # With repeat=True the pipeline may run in another process, which cannot see this cache.
     kept, _ = memory.decide(dataset, False if cache is None and repeat else cache)
     example_of = _Examples(dataset, Kept(dataset.source) if kept else dataset.source)
     portrait = np.array([record.height > record.width for record in dataset.records], bool)
@@ -54,7 +55,7 @@ def batches(
     def load(index, seeds):
         example, limit = example_of(index), short
         if training:
-            # Before the resize, where an image is a fraction of the bytes.
+            # Augment before the resize, while an image has a fraction of the bytes.
             example = _perhaps(photometric, seeds + [0, 2], augmentation.photometric, example, seeds + [1, 2])
             example = _perhaps(crop, seeds + [0, 3], augmentation.crop, example, seeds + [1, 3])
             example = _perhaps(flip, seeds + [0, 1], augmentation.mirror, example)
@@ -83,8 +84,8 @@ def batches(
     if canvas:
         data = batch(data)
     else:
-        # Images of a kind share a batch: less padding, and fewer shapes for the network to be traced with.
-        # Their kind is that of the original, for a resize may round an almost square image to a square.
+        # Landscape and portrait images go to separate batches: less padding, and fewer shapes to trace.
+        # The original decides, because a resize may round an almost square image to a square.
         data = data.group_by_window(
             lambda x, y, kind: tf.cast(kind, tf.int64),
             lambda _, window: batch(window),
@@ -98,14 +99,14 @@ def batches(
 
 
 def originals(dataset):
-    """The images as they are: uint8 `[H, W, 3]`, in record order."""
+    """The unchanged images: uint8 `[H, W, 3]`, in record order."""
     data = tf.data.Dataset.range(len(dataset))
     data = data.map(dataset.source.tensor, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return data.prefetch(4)
 
 
 def round_up(size):
-    """The next multiple of what networks are padded to, for ints and int tensors."""
+    """Round a size, int or int tensor, up to a multiple of `images.SIDE_MULTIPLE`."""
     return -(-size // images.SIDE_MULTIPLE) * images.SIDE_MULTIPLE
 
 
@@ -135,10 +136,10 @@ def _check_probabilities(**probabilities):
 
 
 def _order(count, training, seed, repeat):
-    """Pairs of an image's index and two seeds for its augmentation, new in each iteration of training."""
+    """Pairs of an image index and two augmentation seeds, new in each training iteration."""
     iterations = itertools.count()
 
-    # Of their number alone: TensorFlow would mix the global seed into those of its data sets.
+    # Stateless: tf.data would mix TensorFlow's global seed into the seeds of its own data sets.
     def epoch(number):
         order_seed, image_seed = tf.unstack(tf.random.split([seed, number], 2))
         indices = tf.range(count, dtype=tf.int64)
@@ -150,7 +151,7 @@ def _order(count, training, seed, repeat):
     if repeat:
         numbers = tf.data.Dataset.range(sys.maxsize)
     else:
-        # Not from_generator, which makes glibc give freed memory back at once (see `allocator.py`).
+        # Avoid from_generator: it makes glibc return freed memory to the system at once (see `allocator.py`).
         numbers = tf.data.Dataset.range(1).map(
             lambda _: tf.ensure_shape(tf.numpy_function(lambda: next(iterations), [], tf.int64), [])
         )
@@ -162,7 +163,7 @@ def _choice(values, seeds):
 
 
 def _perhaps(probability, seed, augment, example, *arguments):
-    """Augment an example with a probability; `augment` draws with another seed than the decision."""
+    """Augment an example with a probability; `augment` uses another seed than this decision."""
     if not probability:
         return example
     chosen = tf.random.stateless_uniform([], seed) < probability
@@ -172,7 +173,7 @@ def _perhaps(probability, seed, augment, example, *arguments):
 def _resized(example, new):
     """Resize an example to a height and width, int32 `[2]`; its image becomes float32."""
     old = tf.shape(example.image)[:2]
-    # Most sets are of one size; an image that has the right one already is spared the work.
+    # Most sets have one image size; skip the resize if the size is already right.
     image = tf.cond(
         tf.reduce_all(new == old),
         lambda: tf.cast(example.image, tf.float32),
@@ -183,13 +184,13 @@ def _resized(example, new):
 
 
 def _at_least_one_row(rows, name):
-    """A row of padding where there is none keeps M and P at least 1."""
+    """Add a row of padding if there are no rows, so that M and P are at least 1."""
     empty = tf.cast(tf.shape(rows)[0] == 0, tf.int32)
     return tf.pad(rows, [[0, empty]] + [[0, 0]] * (rows.shape.rank - 1), constant_values=PADDING[name])
 
 
 class _Examples:
-    """What there is of an image before any change, by its index in the graph."""
+    """Unchanged examples, looked up by index inside the graph."""
 
     def __init__(self, dataset, source):
         records = dataset.records
@@ -206,10 +207,10 @@ class _Examples:
 
 
 class _Rows:
-    """Arrays, one a record, in a flat tensor from which those of one record are sliced in the graph."""
+    """Arrays, one per record, in one flat tensor; a slice in the graph returns the rows of a record."""
 
     def __init__(self, arrays, empty):
-        # `empty` in front keeps the type where there is no record. A GPU has no use for these tensors.
+        # `empty` sets the type if there are no records. A GPU has no use for these tensors.
         with tf.device("CPU"):
             self.splits = tf.constant(np.cumsum([0] + [len(array) for array in arrays]), tf.int64)
             self.values = tf.constant(np.concatenate([empty, *arrays]), empty.dtype)

@@ -1,21 +1,23 @@
-"""Proposals on disk: a folder of shards, each of them an .npz file with the boxes of some images.
+"""Proposals on disk: a folder of shards, each an .npz file with the boxes of some images.
 
 A shard has three arrays: `image_ids` unicode `[n]`, `splits` int64 `[n + 1]` and `boxes` float32
 `[splits[-1], 4]`. The boxes of image i are `boxes[splits[i]:splits[i + 1]]`: xyxy, half-open, pixels of the
-upright image as it is, best first. Whatever writes such files, this reads them.
+upright image at its full size, best first. Any program may write the files.
 
 Letter: P proposals of an image.
 """
 
 import contextlib
 import itertools
-import os
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from keras_frcnn.files import replacing
 
 SHARD_IMAGES = 50
 _UNREADABLE = OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error
@@ -32,13 +34,13 @@ def load(folder):
 
     Raises:
         FileNotFoundError: there is no shard.
-        ValueError: a shard that cannot be read, or an image in two of them.
+        ValueError: a shard cannot be read, or two shards have the same image.
 
     Example:
         >>> load("proposals/voc07")["000005"].shape
         (1849, 4)
     """
-    paths = sorted(Path(folder).glob("*.npz"))
+    paths = sorted(Path(folder).glob("[!.]*.npz"))
     if not paths:
         raise FileNotFoundError(
             f"There are no proposals in {folder}; write them with `python -m keras_frcnn proposals`."
@@ -63,7 +65,7 @@ def load_shard(path):
         dict from image id (str) to float32 `[P, 4]`, in the order of the file.
 
     Raises:
-        ValueError: it cannot be read, or its arrays are not those of a shard.
+        ValueError: the file cannot be read, or its arrays are not those of a shard.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -78,7 +80,8 @@ def load_shard(path):
 def save_shard(path, image_ids, boxes):
     """Write one shard; equal contents give equal bytes.
 
-    The file is written beside its place and moved there: a job stopped at any moment leaves whole files.
+    The file is written under another name and then moved, so a job that stops at any moment leaves only
+    complete files.
 
     Args:
         path: .npz file.
@@ -86,7 +89,7 @@ def save_shard(path, image_ids, boxes):
         boxes: n arrays `[P, 4]` xyxy pixels, best first.
 
     Raises:
-        ValueError: the arguments make no shard.
+        ValueError: the arguments do not form a valid shard.
     """
     path = Path(path)
     arrays = {
@@ -95,28 +98,23 @@ def save_shard(path, image_ids, boxes):
         "boxes": np.concatenate([np.zeros([0, 4]), *boxes]).astype(np.float32),
     }
     _check(path, **arrays)
-    partial = path.with_name(f".{path.name}.partial")
-    with open(partial, "wb") as file:
-        np.savez(file, **arrays)
-        # The new name must not reach the disk before the contents do.
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        np.savez(partial, **arrays)
 
 
 def write(folder, dataset, propose, workers=1, progress=lambda done, total: None):
-    """Write the proposals of a data set, but for the shards that are there already.
+    """Write the proposals of a data set, except for shards that already exist.
 
     Args:
-        folder: path; made if missing.
+        folder: path; created if missing.
         dataset: `DetectionDataset`.
         propose: function from an image, uint8 `[H, W, 3]` RGB, to its proposals `[P, 4]`, best first.
-        workers: int, threads that call it.
-        progress: function that hears after each image how many this call has done and how many it has to do.
+        workers: int, threads that call `propose`.
+        progress: function called after each image with the number of images done and the total of this call.
 
     Raises:
-        ValueError: the set has no images or two of one name, an image cannot be decoded, or a shard is there
-            but has other images. What is written by then stays.
+        ValueError: the set has no images or two of one name, an image cannot be decoded, or an existing shard
+            has other images. Shards written before the error stay.
     """
     check_names(dataset)
     image_ids = [str(record.image_id) for record in dataset.records]
@@ -133,10 +131,10 @@ def write(folder, dataset, propose, workers=1, progress=lambda done, total: None
             raise ValueError(f"{path} has other images than {dataset.name} has there; name another folder.")
     total, done = sum(map(len, missing.values())), 0
     with ThreadPoolExecutor(workers) as pool:
-        answers = pool.map(
+        answers: Any = pool.map(
             lambda index: propose(dataset.image(index)), itertools.chain.from_iterable(missing.values())
         )
-        # Closed in any case, so that after an error none of the waiting images is begun.
+        # Close the iterator even after an error, so that no waiting image is started.
         with contextlib.closing(answers):
             for path, indices in missing.items():
                 boxes = []
@@ -148,15 +146,15 @@ def write(folder, dataset, propose, workers=1, progress=lambda done, total: None
 
 
 def shard_name(number, count):
-    """File name of a shard; the number counts from 0."""
+    """File name of a shard; `number` starts at 0."""
     return f"proposals-{number:05d}-of-{count:05d}.npz"
 
 
 def check_names(dataset):
-    """Refuse a set without images, and one with two images of one name.
+    """Raise an error if a set has no images or two images of one name.
 
     Raises:
-        ValueError: it is such a set.
+        ValueError: the set has no images or two images of one name.
     """
     if not dataset.records:
         raise ValueError(f"{dataset.name} has no images; choose another split.")
@@ -168,7 +166,7 @@ def check_names(dataset):
 
 
 def _check(path, image_ids, splits, boxes):
-    """Refuse arrays that are none of a shard."""
+    """Raise an error if the arrays do not form a valid shard."""
     if image_ids.ndim != 1 or image_ids.dtype.kind not in "Uiu":
         fault = "image_ids must be text [n]"
     elif len(np.unique(image_ids)) < len(image_ids):

@@ -1,4 +1,4 @@
-"""What is known about an image before its pixels are read, and the checks its boxes go through.
+"""Annotations of an image, known before its pixels are read, and checks of its boxes.
 
 Shape letter: M objects of the image.
 """
@@ -14,13 +14,13 @@ class Record:
     """One annotated image.
 
     Attributes:
-        image_id: str or int, as the data set names the image.
-        file: str, what messages call the image.
+        image_id: str or int, the data set's name for the image.
+        file: str, name of the image in messages.
         height, width: int, pixels of the upright image.
         boxes: float32 `[M, 4]` xyxy, half-open, pixels of the upright image, inside it and with an area.
         labels: int32 `[M]`, indices into the set's class names.
         ignore: bool `[M]`, True for VOC's difficult objects and COCO's crowds.
-        area: float32 `[M]`, the annotated area (COCO) or that of the box, square pixels.
+        area: float32 `[M]`, the annotated area (COCO) or the area of the box, square pixels.
     """
 
     image_id: str | int
@@ -34,13 +34,13 @@ class Record:
 
 
 class BoxCheck:
-    """Makes records of sound boxes and remembers what was wrong with the others.
+    """Makes records from valid boxes and keeps track of the invalid ones.
 
-    A box of no finite area inside its image is dropped, one that reaches outside is clipped. `report` tells
-    about both in one warning.
+    A box without a finite area inside its image is dropped; a box that reaches outside is clipped. `report`
+    warns about both in one line.
 
     Args:
-        name: str, the data set as the warning calls it.
+        name: str, name of the data set in the warning.
     """
 
     def __init__(self, name):
@@ -53,8 +53,8 @@ class BoxCheck:
 
         Args:
             image_id, file, height, width, labels, ignore, area: as in `Record`.
-            boxes: `[M, 4]` xyxy, sound or not.
-            source: what the warning calls the annotation; by default the file.
+            boxes: `[M, 4]` xyxy, valid or not.
+            source: name of the annotation in the warning; by default the file.
 
         Returns:
             Record.
@@ -79,7 +79,7 @@ class BoxCheck:
         )
 
     def report(self):
-        """Warn, in one line, about the boxes that were dropped or clipped."""
+        """Warn in one line about the dropped and clipped boxes."""
         kinds = (
             (self.dropped, "without area inside the image dropped"),
             (self.clipped, "reaching outside the image clipped"),

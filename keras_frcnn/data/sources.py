@@ -1,6 +1,6 @@
-"""Where pixels come from: one small class for each way, with the same two methods.
+"""Sources of pixels: small classes with the same two methods.
 
-`image(index)` gives NumPy uint8 `[H, W, 3]`; `tensor(index)` gives the same as a tensor inside tf.data.
+`image(index)` returns NumPy uint8 `[H, W, 3]`; `tensor(index)` returns the same as a tensor inside tf.data.
 """
 
 import bisect
@@ -13,7 +13,7 @@ from keras_frcnn import images
 
 
 class Files:
-    """Images in files of their own; `paths` lists them."""
+    """Images in one file each; `paths` lists the files."""
 
     def __init__(self, paths):
         self.paths = [str(path) for path in paths]
@@ -31,7 +31,7 @@ class Files:
 
 
 class Drawn:
-    """Images made by a function of the index; `draw` gives NumPy uint8 `[H, W, 3]`."""
+    """Images drawn by a function of the index; `draw` returns NumPy uint8 `[H, W, 3]`."""
 
     def __init__(self, draw, count):
         self.image = draw
@@ -69,7 +69,7 @@ class Joined:
 
 
 class Kept:
-    """The images of another source, each kept in memory once it was asked for."""
+    """The images of another source, each kept in memory after its first use."""
 
     def __init__(self, source):
         self.source = source
@@ -85,7 +85,7 @@ class Kept:
     def tensor(self, index):
         known = tf.ensure_shape(tf.numpy_function(self._known, [index], tf.uint8), [None, None, 3])
 
-        # In the graph, because decoding under Python's lock would stop the other images.
+        # Decode in the graph: decoding under Python's lock would block the other images.
         def decoded():
             image = self.source.tensor(index)
             return tf.ensure_shape(tf.numpy_function(self._keep, [index, image], tf.uint8), image.shape)
@@ -96,18 +96,18 @@ class Kept:
         return self._images.get(int(index), self._nothing)
 
     def _keep(self, index, image):
-        # A copy, for TensorFlow may use the memory again.
+        # Copy, because TensorFlow may reuse the memory.
         kept = self._images[int(index)] = np.array(image)
         kept.flags.writeable = False
         return kept
 
 
 def decode_or_name(contents, name):
-    """Decode inside tf.data; bytes that are no image raise an error whose message names the file.
+    """Decode inside tf.data; the error for bytes that are not an image names the file.
 
     Args:
         contents: scalar string tensor, the encoded image.
-        name: scalar string tensor, the file.
+        name: scalar string tensor, the file name.
 
     Returns:
         uint8 `[H, W, 3]`, upright.

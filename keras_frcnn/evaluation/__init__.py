@@ -1,4 +1,4 @@
-"""Scores of a detector by the rules of PASCAL VOC and COCO."""
+"""Score a detector by the rules of PASCAL VOC and COCO."""
 
 from keras_frcnn.evaluation import coco, proposal_recall, voc
 from keras_frcnn.evaluation.scores import evaluate, report, score

@@ -1,4 +1,4 @@
-"""The twelve numbers of COCO, as pycocotools computes them, but for a whole set at once.
+"""The twelve COCO metrics, as pycocotools computes them, for a whole set at once.
 
 Letters: N detections and M objects of an image, D detections of a class, K classes, A area ranges, T IoU
 thresholds, R recall thresholds.
@@ -15,7 +15,7 @@ NAMES = (
     *("ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large"),
 )
 RECALLS = np.linspace(0.0, 1.0, 101)
-# So many of the best detections of a class in an image count.
+# Numbers of detections of a class in an image that count, best first.
 LIMITS = 1, 10, 100
 
 
@@ -23,23 +23,22 @@ def evaluate(detections, records, class_names):
     """Average precision and recall as COCO defines them (cocodataset.org, "Detection evaluation").
 
     `ignore` objects are crowd regions: any number of detections inside one count neither way, and the
-    overlap is measured as a share of the detection. Of each class the best 100 detections of an image
-    count.
+    overlap is measured as a share of the detection. The best 100 detections of each class in an image count.
 
     Args:
-        detections: list of dicts "boxes" `[N, 4]` xyxy pixels, "scores" `[N]`, "labels" `[N]`, one an image.
+        detections: list of dicts "boxes" `[N, 4]` xyxy pixels, "scores" `[N]`, "labels" `[N]`, one per image.
         records: list of `keras_frcnn.data.Record`, the images in the same order.
-        class_names: K names that the labels count in.
+        class_names: K names that the labels index.
 
     Returns:
-        dict of floats in 0–1, NaN where no object counts: "ap" (mean over the IoU thresholds 0.50, 0.55 …
+        dict of floats in 0–1, NaN if no object counts: "ap" (mean over the IoU thresholds 0.50, 0.55 …
         0.95), "ap50", "ap75", "ap_small", "ap_medium", "ap_large" (objects below 32², up to 96², above, in
-        square pixels), "ar1", "ar10", "ar100" (recall with so many detections of a class in an image),
+        square pixels), "ar1", "ar10", "ar100" (recall with that many detections of a class in an image),
         "ar_small", "ar_medium", "ar_large"; and "per_class", dict from name to a dict of "ap", "ap50" and
         "ap75".
 
     Raises:
-        ValueError: not one dict of detections for each record.
+        ValueError: the numbers of detections and records differ.
     """
     check_paired(detections, records)
     found, truth = _flat_detections(detections), _flat_objects(records)
@@ -95,17 +94,17 @@ def _sorted(part, keys):
 
 
 def _class_curves(verdicts, scores, ranks, objects):
-    """Precision and recall of one class.
+    """Compute precision and recall of one class.
 
     Args:
         verdicts: int8 `[D, A, T]` from `coco_matching.match`.
         scores: float64 `[D]`.
         ranks: int `[D]`, places among the detections of the class in the image.
-        objects: int `[A]`, how many there are to be found.
+        objects: int `[A]`, numbers of objects to find.
 
     Returns:
-        precision: float64 `[A, T, R]`, the best at each recall or above.
-        recall: float64 `[A, T, 3]` with each of `LIMITS`. Both are NaN in areas without objects.
+        precision: float64 `[A, T, R]`, the best precision at each recall or above.
+        recall: float64 `[A, T, 3]`, one for each of `LIMITS`. Both are NaN in area ranges without objects.
     """
     precision = np.full([*verdicts.shape[1:], len(RECALLS)], np.nan)
     recall = np.full([*verdicts.shape[1:], len(LIMITS)], np.nan)
@@ -126,7 +125,7 @@ def _class_curves(verdicts, scores, ranks, objects):
 
 
 def _numbers(precision, recall):
-    """The twelve numbers of `[K, A, T, R]` and `[K, A, T, 3]`."""
+    """The twelve metrics from precision `[K, A, T, R]` and recall `[K, A, T, 3]`."""
     numbers = (
         *(precision[:, 0], precision[:, 0, 0], precision[:, 0, 5]),
         *(precision[:, area] for area in (1, 2, 3)),

@@ -1,14 +1,14 @@
-"""Which detection finds which object, by the rule of COCO, for a whole set at once.
+"""Match detections to objects by the rule of COCO, for a whole set at once.
 
-A set lies flat in dicts of arrays, sorted by class and then by image: detections have "labels", "images" and
-"boxes", objects besides "area" and "crowd". Letters: D detections, G objects, A area ranges, T IoU
+Flat dicts of arrays, sorted by class and then by image, hold a set: detections have "labels", "images" and
+"boxes"; objects also have "area" and "crowd". Letters: D detections, G objects, A area ranges, T IoU
 thresholds, P pairs of a detection and an object that may match.
 """
 
 import numpy as np
 
 IOUS = np.linspace(0.5, 0.95, 10)
-# All, small, medium and large, square pixels; both ends included.
+# Ranges for all, small, medium and large objects, square pixels; both ends included.
 AREAS = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])
 MISS, HIT, NEITHER = 0, 1, -1
 
@@ -16,12 +16,12 @@ MISS, HIT, NEITHER = 0, 1, -1
 def match(found, truth, ranks):
     """Judge every detection.
 
-    The detections of a class in an image choose in the order of their ranks. Each takes the object of the
-    highest IoU that is still free, one that counts before one that does not; crowds are always free. What
-    matches none and lies outside the area range is neither right nor wrong.
+    The detections of a class in an image choose in the order of their ranks. Each takes the free object with
+    the highest IoU; objects that count come before those that do not, and crowds are always free. A detection
+    that matches no object and lies outside the area range is neither right nor wrong.
 
     Args:
-        found, truth: dicts as above.
+        found, truth: dicts of detections and objects, as in the docstring of this module.
         ranks: int `[D]`, from 0 for the best detection of a class in an image.
 
     Returns:
@@ -35,7 +35,7 @@ def match(found, truth, ranks):
     order = np.lexsort((overlaps, detections, ranks[detections]))
     detections, objects, overlaps = detections[order], objects[order], overlaps[order]
     bounds = np.searchsorted(ranks[detections], np.arange(ranks.max(initial=-1) + 2))
-    # Detections of one rank have different images or classes, so they choose all at once.
+    # Detections of one rank differ in image or class, so all of them choose at once.
     for rows in map(slice, bounds, bounds[1:]):
         chosen, first = np.unique(detections[rows], return_index=True)
         if not len(chosen):
@@ -44,7 +44,7 @@ def match(found, truth, ranks):
         free = (~taken[candidates] | truth["crowd"][candidates, None, None]) & (
             overlaps[rows, None, None] >= IOUS
         )
-        # Pairs lie by rising IoU, and equal ones by object, of which the reference takes the last.
+        # Pairs are sorted by IoU and ties by object; like the reference, take the last one.
         places = np.arange(1, len(candidates) + 1)[:, None] + len(candidates) * wanted[candidates]
         best = np.maximum.reduceat(np.where(free, places[:, :, None], 0), first)
         detection, area, threshold = np.nonzero(best)
@@ -55,14 +55,14 @@ def match(found, truth, ranks):
 
 
 def ranks(labels, images):
-    """Places within each class of each image: int `[D]` from 0, of labels and images sorted as above."""
+    """Places within each class of each image: int `[D]` from 0, for labels and images in sorted order."""
     places = np.arange(len(labels))
     same = (labels == np.roll(labels, 1)) & (images == np.roll(images, 1)) & (places > 0)
     return places - np.maximum.accumulate(np.where(same, 0, places))
 
 
 def counting(truth):
-    """Which objects are to be found: bool `[G, A]`; crowds and those of another size are not."""
+    """Whether each object must be found: bool `[G, A]`; False for crowds and objects of another size."""
     return _within(truth["area"]) & ~truth["crowd"][:, None]
 
 
@@ -75,7 +75,7 @@ def _areas(boxes):
 
 
 def _pairs(found, truth):
-    """Detections and objects of one class and image that overlap enough: two int `[P]` and float64 `[P]`."""
+    """Pairs of one class and image that overlap enough: indices, two int `[P]`, and IoU, float64 `[P]`."""
     images = max(found["images"].max(initial=0), truth["images"].max(initial=0)) + 1
     mine, theirs = (part["labels"] * images + part["images"] for part in (found, truth))
     starts, ends = np.searchsorted(theirs, mine, "left"), np.searchsorted(theirs, mine, "right")
@@ -88,7 +88,7 @@ def _pairs(found, truth):
 
 
 def _overlaps(boxes, others, crowd):
-    """IoU of pairs of boxes, of a crowd the share of the detection, 0 without area: float64 `[P]`."""
+    """IoU of pairs of boxes; for a crowd, the share of the detection; 0 without area: float64 `[P]`."""
     sides = np.minimum(boxes[:, 2:], others[:, 2:]) - np.maximum(boxes[:, :2], others[:, :2])
     shared = np.maximum(sides, 0.0).prod(-1)
     union = np.where(crowd, _areas(boxes), _areas(boxes) + _areas(others) - shared)

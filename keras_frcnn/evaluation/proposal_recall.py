@@ -1,4 +1,4 @@
-"""Recall of proposals: how many objects the first n boxes of an image reach, whatever their class.
+"""Recall of proposals: the share of objects, of any class, that the first n boxes of an image reach.
 
 Letters: P proposals and M objects of an image, N objects of the set, T IoU thresholds.
 """
@@ -14,22 +14,22 @@ IOUS = (0.5, 0.7)
 def recall_curve(proposals, records, counts=COUNTS, ious=IOUS):
     """Recall against the number of proposals (Hosang et al. 2016, section 4).
 
-    An object is reached if one of the first n proposals of its image has at least the IoU asked for.
+    An object is reached if one of the first n proposals of its image has at least the required IoU with it.
     `ignore` objects are left out.
 
     Args:
-        proposals: list of `[P, 4]` xyxy pixels, best first, one an image.
+        proposals: list of `[P, 4]` xyxy pixels, best first, one per image.
         records: list of `keras_frcnn.data.Record`, the images in the same order.
-        counts: numbers of proposals an image; an image with fewer gives all it has.
+        counts: numbers of proposals per image; an image with fewer uses all of them.
         ious: T thresholds in 0–1.
 
     Returns:
-        dict that `json.dump` takes as it is: "images" and "objects", their numbers; "proposals_per_image",
-        the mean; "counts"; "recall", dict from the threshold as str to a list of fractions of 1, one for each
-        count, None where there is no object.
+        JSON-serializable dict: "images" and "objects", their numbers; "proposals_per_image", the mean;
+        "counts"; "recall", dict from the threshold as str to a list of fractions in 0–1, one for each count,
+        None if there is no object.
 
     Raises:
-        ValueError: not one array of proposals for each record.
+        ValueError: the numbers of arrays of proposals and records differ.
 
     Example:
         >>> recall_curve([record.boxes for record in dataset.records], dataset.records)["recall"]["0.7"][-1]
@@ -39,7 +39,7 @@ def recall_curve(proposals, records, counts=COUNTS, ious=IOUS):
         raise ValueError(
             f"Proposals of {len(proposals)} images do not fit {len(records)} records; give one array each."
         )
-    # For every object the number of proposals it takes to reach it: [T, N].
+    # Number of proposals needed to reach each object: [T, N].
     needed = np.concatenate(
         [np.zeros([len(ious), 0]), *(_needed(*pair, ious) for pair in zip(proposals, records))], axis=1
     )
@@ -57,7 +57,7 @@ def recall_curve(proposals, records, counts=COUNTS, ious=IOUS):
 
 
 def report(curve):
-    """The answer of `recall_curve` as a table, in per cent, a dash where there is no object."""
+    """Format the result of `recall_curve` as a table, in percent, with a dash if there is no object."""
     lines = [
         f"{curve['objects']} objects in {curve['images']} images, "
         f"{curve['proposals_per_image']:.0f} proposals an image on average; recall in per cent:",
@@ -74,17 +74,17 @@ def plot(curves, path):
     """Draw recall against the number of proposals.
 
     Args:
-        curves: dict from the name of a method to its answer of `recall_curve`.
-        path: picture to write, such as "recall.png".
+        curves: dict from the name of a method to its result of `recall_curve`.
+        path: image file to write, such as "recall.png".
     """
-    from matplotlib.figure import Figure  # takes a second, which few callers need to spend
+    from matplotlib.figure import Figure  # slow import (one second) that few callers need
 
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot(xscale="log", ylim=(0, 1.02), xlabel="proposals an image", ylabel="recall")
-    for colour, (name, curve) in enumerate(curves.items()):
+    for color, (name, curve) in enumerate(curves.items()):
         for (iou, recall), style in zip(curve["recall"].items(), ("-", "--", "-.", ":")):
             values = np.array(recall, np.float64)
-            axes.plot(curve["counts"], values, f"C{colour}{style}o", label=f"{name}, IoU {iou}", markersize=4)
+            axes.plot(curve["counts"], values, f"C{color}{style}o", label=f"{name}, IoU {iou}", markersize=4)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
@@ -92,7 +92,7 @@ def plot(curves, path):
 
 
 def _needed(proposals, record, ious):
-    # [T, M], infinite for objects that none of the proposals reaches.
+    # [T, M]; infinite for objects that no proposal reaches.
     reached = pairwise_iou(proposals, record.boxes[~record.ignore]) >= np.reshape(ious, [-1, 1, 1])
     if not len(proposals):
         return np.full([len(ious), reached.shape[-1]], np.inf)

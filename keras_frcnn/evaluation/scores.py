@@ -1,13 +1,17 @@
-"""A detector's scores on a data set under every protocol, and the table that shows them.
+"""Scores of a detector on a data set under every protocol, and a table of them.
 
 Letters: N detections of an image, K classes.
 """
 
 import math
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from keras_frcnn.data import DetectionDataset
+from keras_frcnn.detects import Detects
 from keras_frcnn.evaluation import coco, proposal_recall, voc
 
 PROTOCOLS = {
@@ -30,28 +34,32 @@ PROTOCOLS = {
 PER_CLASS = ("voc07_ap50", "voc_ap50", "coco_ap", "coco_ap50", "coco_ap75")
 
 
-def evaluate(detector, dataset, progress=lambda done, total: None):
+def evaluate(
+    detector: Detects,
+    dataset: DetectionDataset,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict:
     """Run a detector over a data set and score it by the rules of VOC and COCO.
 
     Classes are matched by name; detections of classes that the set does not have are left out.
 
     Args:
-        detector: a model, an export or another `detects.Detects`. One that `needs_proposals` gets those of
-            the set, if it has any. An `RPN` is scored by recall.
+        detector: a model, an export or another `detects.Detects`. A detector that `needs_proposals` gets the
+            proposals of the set, if it has any. An `RPN` is scored by recall.
         dataset: `DetectionDataset`, from `keras_frcnn.data.load`.
-        progress: function that hears after each image how many are done, and how many there are.
+        progress: function called after each image with the number of images done and the total.
 
     Returns:
-        dict that `json.dump` takes as it is. Scores are fractions of 1, None where no object counts:
+        JSON-serializable dict. Scores are fractions in 0–1, None if no object counts:
         "voc07_ap50", "voc_ap50", "coco_ap", "coco_ap50", "coco_ap75", "coco_ap_small", "coco_ap_medium",
         "coco_ap_large", "coco_ar1", "coco_ar10", "coco_ar100", "coco_ar_small", "coco_ar_medium",
-        "coco_ar_large". "per_class": dict from name to a dict of the first five and "ground_truths", the
-        number of its objects that count. "images": their number. "seconds_per_image": the median.
-        "protocol": dict from the name of a number to the rule behind it. Of an `RPN`: the answer of
+        "coco_ar_large". "per_class": dict from class name to a dict of the first five and "ground_truths",
+        the number of its objects that count. "images": their number. "seconds_per_image": the median.
+        "protocol": dict from the name of a number to the rule behind it. For an `RPN`: the result of
         `proposal_recall.recall_curve` and "seconds_per_image".
 
     Raises:
-        ValueError: the set has no images, or objects of a class that the detector does not know.
+        ValueError: the set has no images, or has objects of a class that the detector does not know.
 
     Example:
         >>> results = evaluate(model, keras_frcnn.data.load("shapes@val"))
@@ -75,7 +83,7 @@ def evaluate(detector, dataset, progress=lambda done, total: None):
 
 
 def _timed(detect, inputs, total, progress):
-    """The answer for each image, and the median of the seconds one takes."""
+    """Run `detect` on each image; return the results and the median seconds per image."""
     answers, seconds = [], []
     for image, *proposals in inputs:
         image = np.asarray(image)
@@ -83,16 +91,16 @@ def _timed(detect, inputs, total, progress):
         answers.append(detect(image, *proposals))
         seconds.append(time.perf_counter() - start)
         progress(len(answers), total)
-    # The first call traces and allocates.
+    # Leave out the first call, which traces and allocates.
     return answers, float(np.median(seconds[1:] or seconds))
 
 
 def score(detections, records, class_names):
-    """Score detections at hand: arguments as of `voc.evaluate`, answer as of `evaluate` but for the time."""
+    """Score given detections: arguments as in `voc.evaluate`, result as in `evaluate` without the time."""
     voc07 = voc.evaluate(detections, records, class_names, metric="11point")
     area = voc.evaluate(detections, records, class_names, metric="area")
     by_coco = coco.evaluate(detections, records, class_names)
-    results = {"voc07_ap50": _number(voc07["mean_ap"]), "voc_ap50": _number(area["mean_ap"])}
+    results: dict[str, Any] = {"voc07_ap50": _number(voc07["mean_ap"]), "voc_ap50": _number(area["mean_ap"])}
     results.update({f"coco_{name}": _number(by_coco[name]) for name in coco.NAMES})
     results["per_class"] = {
         name: {
@@ -106,14 +114,14 @@ def score(detections, records, class_names):
     return {**results, "images": len(records), "protocol": dict(PROTOCOLS)}
 
 
-def report(results):
-    """The answer of `evaluate` as text: a table of the classes, then every number beside its protocol.
+def report(results: dict) -> str:
+    """Format the result of `evaluate`: a table of the classes, then every number with its protocol.
 
     Args:
         results: dict from `evaluate`.
 
     Returns:
-        str of several lines; scores in per cent, a dash where no object counts.
+        str of several lines; scores in percent, a dash if no object counts.
     """
     if "recall" in results:
         return proposal_recall.report(results)
@@ -135,7 +143,7 @@ def report(results):
 
 
 def _renumbering(class_names, dataset):
-    # For each label of the detector the label of the set, −1 for a class that the set lacks.
+    # Map each label of the detector to the label of the set; −1 for a class that the set lacks.
     known = {name: label for label, name in enumerate(dataset.class_names)}
     counted = {int(label) for record in dataset.records for label in record.labels[~record.ignore]}
     missing = [name for name, label in known.items() if label in counted and name not in class_names]

@@ -1,4 +1,4 @@
-"""Detection in several views of an image: other scales, and mirrored.
+"""Detection in several views of an image: at other scales and mirrored.
 
 Letters: N detections, P proposals, K classes.
 """
@@ -8,37 +8,37 @@ import tensorflow as tf
 
 from keras_frcnn import images as image_ops
 from keras_frcnn.detects import detect_each, refuse_proposals
-from keras_frcnn.nms import grouped_nms
+from keras_frcnn.ops.nms import grouped_nms
 
 SCALES = 0.8, 1.0, 1.2
 
 
 class TestTimeAugmentation:
-    """A detector that looks at every image several times and merges the answers by per-class NMS.
+    """A detector that runs on several views of every image and merges the results by per-class NMS.
 
     Args:
-        detector: a model or an export: any `detects.Detects`.
-        short_sides: short sides to resize to, pixels; the limit of the long side grows with them. By default
+        detector: a model, an export or any other `detects.Detects`.
+        short_sides: short sides to resize to, pixels; the limit of the long side scales with them. By default
             0.8, 1 and 1.2 times the detector's own. An export and a model with `canvas=True` or with
-            `pyramid_sides` are used as they are.
-        flip: whether to look in the mirror too, at each size.
-        nms_iou: a detection that overlaps a better one of its class by more than this is dropped, 0 to 1.
-        max_detections: int, the most an image, the best ones; by default the detector's own, 100 where it
-            does not tell.
+            `pyramid_sides` keep their own size.
+        flip: whether to add the mirrored image at each size.
+        nms_iou: a detection whose IoU with a better one of its class exceeds this is dropped, 0 to 1.
+        max_detections: int, largest number of detections per image, best first; by default the detector's
+            own, or 100 if it has none.
 
     Attributes:
         class_names: tuple of the names of the K classes.
         needs_proposals: bool, whether the detector works on external proposals.
-        has_one_size: True, for `detect` takes no `image_size`.
+        has_one_size: True, because `detect` takes no `image_size`.
 
     Raises:
-        ValueError: `short_sides` for a detector of one size, or an argument out of range.
+        ValueError: `short_sides` is given for a detector of one size, or an argument is out of range.
 
     Example:
         >>> results = evaluate(TestTimeAugmentation(model), keras_frcnn.data.load("shapes@val"))
     """
 
-    __test__ = False  # pytest takes a class of such a name for a test
+    __test__ = False  # otherwise pytest collects the class as a test, because of its name
     has_one_size = True
 
     def __init__(self, detector, short_sides=None, flip=True, nms_iou=0.5, max_detections=None):
@@ -72,21 +72,22 @@ class TestTimeAugmentation:
         return [(side, round(side * long / short)) for side in sides]
 
     def detect(self, image, proposals=None, *, image_size=None):
-        """Detect objects in images as they are: any size, answered in their own pixels.
+        """Detect objects in images of any size; boxes are in pixels of the original image.
 
         Args:
             image: path, or array `[H, W, 3]` RGB 0–255; or a list of these.
             proposals: array `[P, 4]` xyxy, pixels, or a list of these, for a detector that needs them; by
-                default those of selective search.
-            image_size: None, for the views have sizes of their own.
+                default the proposals of selective search.
+            image_size: must be None, because the views have their own sizes.
 
         Returns:
             dict of arrays "boxes" float32 `[N, 4]` (pixels), "scores" float32 `[N]` (0–1, best first) and
-            "labels" int32 `[N]` (0…K−1), without padding; a list of such for a list.
+            "labels" int32 `[N]` (0…K−1), without padding; a list of dicts for a list of images.
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: a file is no image, the detector makes its own proposals, or a size is given.
+            ValueError: a file is not an image, `proposals` is given but the detector makes its own, or
+                `image_size` is given.
         """
         if image_size is not None:
             raise ValueError("The views have sizes of their own; leave image_size out, and see short_sides.")
@@ -98,11 +99,11 @@ class TestTimeAugmentation:
         if proposals is None and self.needs_proposals:
             from keras_frcnn.data.selective_search import selective_search  # OpenCV, which few models need
 
-            proposals = selective_search(image)  # here once, not by the detector in each view
+            proposals = selective_search(image)  # once here, not in each view
         return self._merged([self._seen(image, proposals, *view) for view in self._views])
 
     def _seen(self, image, proposals, size, mirror):
-        """The detector's answer to one view, in pixels of the image itself."""
+        """Detect in one view; boxes are in pixels of the original image."""
         width = image.shape[1]
         given = None if proposals is None else np.asarray(proposals, np.float32)
         if not mirror:
@@ -126,6 +127,6 @@ class TestTimeAugmentation:
 
 
 def _mirrored(boxes, width):
-    """Boxes `[N, 4]` of an image, a NumPy array, in its mirror image."""
+    """Mirror the boxes of an image horizontally: NumPy `[N, 4]`."""
     x1, y1, x2, y2 = np.moveaxis(boxes, -1, 0)
     return np.stack([width - x2, y1, width - x1, y2], axis=-1).astype(np.float32)

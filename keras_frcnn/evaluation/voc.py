@@ -1,7 +1,7 @@
 """Average precision by the rules of PASCAL VOC.
 
-Boxes are half-open float pixels, so a width is x2 − x1; the development kit works on inclusive integer
-corners and adds 1. Letters: N detections and M objects of an image, P detections of a class, K classes.
+Boxes are half-open float pixels, so a width is x2 − x1; the development kit uses inclusive integer corners
+and adds 1. Letters: N detections and M objects of an image, P detections of a class, K classes.
 """
 
 import numpy as np
@@ -12,25 +12,25 @@ METRICS = ("area", "11point")
 def evaluate(detections, records, class_names, iou=0.5, metric="area"):
     """Mean average precision of the detections of a whole set.
 
-    Best score first, a detection claims the object of its class that it overlaps most. It is right where that
-    IoU is above (not at) the threshold and the object is not claimed yet; a second claim is wrong, and a
-    claim on an `ignore` object (VOC's difficult) counts neither way. So does the VOC 2007 development kit,
-    section 4.4.
+    In order of decreasing score, each detection claims the object of its class that it overlaps most. A claim
+    is right if the IoU is above (not at) the threshold and the object is still unclaimed. A second claim is
+    wrong; a claim on an `ignore` object (VOC's difficult) counts neither way. The VOC 2007 development kit
+    does the same (section 4.4).
 
     Args:
-        detections: list of dicts "boxes" `[N, 4]` xyxy pixels, "scores" `[N]`, "labels" `[N]`, one an image.
+        detections: list of dicts "boxes" `[N, 4]` xyxy pixels, "scores" `[N]`, "labels" `[N]`, one per image.
         records: list of `keras_frcnn.data.Record`, the images in the same order.
-        class_names: K names that the labels count in.
+        class_names: K names that the labels index.
         iou: threshold in 0–1.
         metric: "area", under the interpolated curve (VOC 2010 and later), or "11point" (VOC 2007).
 
     Returns:
         dict: "per_class", dict from name to AP in 0–1, NaN for classes without objects that count;
-        "mean_ap", the mean over the other classes, NaN where there are none; "ground_truths", dict from
+        "mean_ap", the mean over the other classes, NaN if there are none; "ground_truths", dict from
         name to the number of objects that count.
 
     Raises:
-        ValueError: not one dict of detections for each record, or an unknown metric.
+        ValueError: the numbers of detections and records differ, or the metric is unknown.
 
     Example:
         >>> found = [{"boxes": record.boxes, "scores": np.ones(len(record.boxes)), "labels": record.labels}
@@ -59,7 +59,7 @@ def true_positives(scores, objects, ignored):
 
     Args:
         scores: float `[P]`.
-        objects: int `[P]`, number of the object each claims, −1 for none.
+        objects: int `[P]`, index of the claimed object, −1 for no object.
         ignored: bool `[P]`, whether that object counts neither way.
 
     Returns:
@@ -74,11 +74,11 @@ def true_positives(scores, objects, ignored):
 
 
 def precision_recall(hits, ground_truths):
-    """The curve that a growing number of detections draws.
+    """Precision and recall after each detection.
 
     Args:
         hits: bool `[P]`, best score first.
-        ground_truths: int, objects to be found, at least 1.
+        ground_truths: int, number of objects to find, at least 1.
 
     Returns:
         precision, recall: float64 `[P]` in 0–1.
@@ -93,13 +93,13 @@ def average_precision(precision, recall, metric="area"):
     Args:
         precision, recall: float `[P]` in 0–1, recall never falling.
         metric: "area": the area under the curve after each precision is raised to the best at that recall or
-            above; "11point": the mean of that best at the recalls 0, 0.1 … 1.
+            above; "11point": the mean of these raised precisions at the recalls 0, 0.1 … 1.
 
     Returns:
         float in 0–1.
 
     Raises:
-        ValueError: an unknown metric.
+        ValueError: the metric is unknown.
 
     Example:
         >>> average_precision([1, 0.5, 2 / 3], [0.5, 0.5, 1])  # 0.5 · 1 + 0.5 · 2/3
@@ -110,16 +110,16 @@ def average_precision(precision, recall, metric="area"):
     precision, recall = np.asarray(precision, np.float64), np.asarray(recall, np.float64)
     best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
     if metric == "area":
-        # Summed by parts, over the steps of the recall: a complete curve gives exactly 1, which a sum of
-        # differences of recalls would not.
+        # Sum by parts over the steps of the recall, so that a complete curve gives exactly 1; a sum of recall
+        # differences would not.
         steps = np.diff(recall, prepend=0.0) > 0
         return float(np.sum(recall[steps] * -np.diff(best[:-1][steps], append=0.0)))
-    # k / 10 is rounded as found / ground_truths is; sums of 0.1 are not, and would miss a recall of just 0.3.
+    # k / 10 rounds like found / ground_truths; sums of 0.1 do not, and would miss a recall of exactly 0.3.
     return float(np.mean(best[np.searchsorted(recall, np.arange(11) / 10)]))
 
 
 def pairwise_iou(boxes, others):
-    """IoU in float64 of boxes `[N, 4]` with others `[M, 4]`: `[N, M]`, 0 between boxes without area."""
+    """IoU of boxes `[N, 4]` with others `[M, 4]`: float64 `[N, M]`, 0 between boxes without area."""
     boxes, others = np.asarray(boxes, np.float64)[:, None], np.asarray(others, np.float64)[None]
     sides = np.minimum(boxes[..., 2:], others[..., 2:]) - np.maximum(boxes[..., :2], others[..., :2])
     shared = np.maximum(sides, 0.0).prod(-1)
@@ -128,7 +128,7 @@ def pairwise_iou(boxes, others):
 
 
 def check_paired(detections, records):
-    """Refuse detections that are not one dict for each record."""
+    """Raise an error if the numbers of detections and records differ."""
     if len(detections) != len(records):
         raise ValueError(
             f"Detections of {len(detections)} images do not fit {len(records)} records; give one dict each."
@@ -136,7 +136,7 @@ def check_paired(detections, records):
 
 
 def _candidates(detections, records, threshold):
-    # What each detection of the set claims, as flat arrays; "objects" has −1 for nothing.
+    # The claims of all detections of the set, as flat arrays; −1 in "objects" means no object.
     parts = {"labels": [], "scores": [], "objects": [], "ignored": []}
     offset = 0
     for found, record in zip(detections, records):

@@ -1,4 +1,4 @@
-"""The exported SavedModel: writing it, reading it back, and asking a server that has it."""
+"""Export a SavedModel, read it back, and query a server that serves it."""
 
 from keras_frcnn.export.client import ServingClient
 from keras_frcnn.export.saved_model import saved_model

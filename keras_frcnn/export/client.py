@@ -1,4 +1,4 @@
-"""A client of a server that has an export.
+"""A client for a server of an export.
 
 Letters: B images, N detections.
 """
@@ -17,7 +17,7 @@ RANKS = {
 
 
 class ServingClient:
-    """Send encoded images to TF-Serving, or to anything that speaks its Predict.
+    """Send encoded images to TF-Serving, or to any server with its Predict API.
 
     Args:
         url: "http://HOST:8501/v1/models/NAME" for REST, "grpc://HOST:8500/NAME" for gRPC (which needs the
@@ -26,7 +26,7 @@ class ServingClient:
         timeout: seconds to wait for an answer.
 
     Raises:
-        ValueError: the URL is of neither kind, or a package is missing.
+        ValueError: the URL has neither form, or a package is missing.
 
     Example:
         >>> with ServingClient("http://localhost:8501/v1/models/cells") as client:
@@ -44,7 +44,7 @@ class ServingClient:
         self.close()
 
     def close(self):
-        """Close the connection; the client is of no use afterwards."""
+        """Close the connection; the client cannot be used afterwards."""
         self._close()
 
     def detect(self, contents):
@@ -54,13 +54,13 @@ class ServingClient:
             contents: list of bytes, JPEG, PNG, GIF or BMP.
 
         Returns:
-            List with, for each image, None where the server could not read it, else a dict of arrays "boxes"
-            float32 `[N, 4]` (xyxy as fractions of the upright image), "scores" float32 `[N]` and "labels"
-            int32 `[N]` (0…K−1).
+            List with one entry per image: None if the server could not read it, otherwise a dict of arrays
+            "boxes" float32 `[N, 4]` (xyxy as fractions of the upright image), "scores" float32 `[N]` and
+            "labels" int32 `[N]` (0…K−1).
 
         Raises:
             ConnectionError, TimeoutError: there is no server, or it is overloaded or slow.
-            ValueError: it refused the request, or its answer is none of an export of keras_frcnn.
+            ValueError: it rejected the request, or its answer is not that of a keras_frcnn export.
         """
         if not contents:
             return []

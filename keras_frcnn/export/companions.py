@@ -1,9 +1,9 @@
-"""The small text files that travel with an export."""
+"""The small text files that accompany an export."""
 
 import json
 
-# For the signature `serving_bytes`. Numbers to start from: more rows a batch and more threads for a machine
-# with more cores, a longer wait for one with a GPU.
+# Starting values for the signature `serving_bytes`. Use more rows per batch and more threads with more cores,
+# and a longer timeout with a GPU.
 BATCHING_CONFIG = """\
 # tensorflow_model_server --enable_batching --batching_parameters_file=FILE
 # Batches of `image_bytes` may be of any images. `input_tensor` is merged only where the shapes are equal,
@@ -33,13 +33,13 @@ model_config_list {{
 
 
 def labels(class_names):
-    """labels.txt: a class a line, in the order of the labels."""
+    """labels.txt: one class per line, in the order of the labels."""
     return "".join(f"{name}\n" for name in class_names)
 
 
 def label_map(class_names):
     """label_map.pbtxt: the classes as the TF Object Detection API numbers them, from 1."""
-    # JSON quotes as the text format of protocol buffers does.
+    # JSON quotes strings like the text format of protocol buffers.
     names = (json.dumps(name, ensure_ascii=False) for name in class_names)
     return "".join(f"item {{\n  id: {number}\n  name: {name}\n}}\n" for number, name in enumerate(names, 1))
 
@@ -48,7 +48,7 @@ def models_config(path):
     """models.config: an example for the command line of TF-Serving.
 
     Args:
-        path: `pathlib.Path` of the export; its name is the version, that of its folder the model's.
+        path: `pathlib.Path` of the export; its name is the version, and its folder's name is the model's.
     """
     name, version = path.parent.name, path.name if path.name.isdecimal() else "1"
     return _MODELS_CONFIG.format(

@@ -1,17 +1,16 @@
-"""Batch normalisation folded into the convolutions before it.
+"""Fold batch normalization into the convolutions before it.
 
-At inference the normalisation of a convolution's output is a scale and a shift for each channel, so both are
-as well a convolution with other weights and a bias. Then TensorFlow sees what it can fuse, hard swish too,
-but for the gradient of its own that hard swish has in training; so that is left out.
+At inference, the normalization of a convolution's output scales and shifts each channel, so the pair equals
+a convolution with other weights and a bias. TensorFlow can then fuse the activation as well. The custom
+gradient of hard swish would prevent this, so the export leaves it out.
 """
 
 import collections
-import itertools
 
 import keras
 import numpy as np
-from keras.src.models.functional import Functional
 
+from keras_frcnn import _compat
 from keras_frcnn.backbones import symmetric_convolutions
 from keras_frcnn.backbones.mobilenet_v3_body import hard_swish, hard_swish_for_inference
 from keras_frcnn.layers import DetectionHead, FeaturePyramid
@@ -25,20 +24,23 @@ CONVOLUTIONS = (
 
 
 def fold_batch_norm(model, source):
-    """Replace the networks of a detector by ones without batch normalisation that answer the same.
+    """Replace the networks of a detector with equivalent ones without batch normalization.
 
     Args:
-        model: `Detector`, which is changed; it is not fit for training afterwards.
-        source: the same detector, whose weights may have more digits.
+        model: `Detector`, which is changed; it cannot be trained afterwards.
+        source: the same detector, whose weights may have a higher precision.
     """
     model.backbone = _folded_network(model.backbone, source.backbone)
-    head = getattr(model, "head", None)
-    if head is not None and (head.norms or head.network is not None):
-        model.head = _folded_head(head, source.head)
+    for name in model.head_names:
+        head = getattr(model, name)
+        if head.norms or head.network is not None:
+            setattr(model, name, _folded_head(head, getattr(source, name)))
+    # The stages still hold the old layers, which would be exported silently.
+    model.connect_stages()
 
 
 def _folded_network(network, source):
-    """A functional network whose convolutions do what the normalisation after them did."""
+    """Copy a functional network, with the normalization folded into its convolutions."""
     norms = _norms_by_convolution(network)
     folded = {}
 
@@ -48,7 +50,7 @@ def _folded_network(network, source):
             folded[layer] = type(layer).from_config({**config, "use_bias": True})
         elif isinstance(layer, FeaturePyramid) and layer.batch_norm:
             folded[layer] = FeaturePyramid.from_config({**config, "batch_norm": False})
-        elif isinstance(layer, Functional):
+        elif isinstance(layer, _compat.Functional):
             return _folded_network(layer, source.get_layer(layer.name))
         elif type(layer) is keras.layers.Activation and layer.activation is hard_swish:
             return keras.layers.Activation.from_config({**config, "activation": hard_swish_for_inference})
@@ -68,8 +70,8 @@ def _folded_network(network, source):
 
 
 def _norms_by_convolution(network):
-    """The batch normalisation that alone reads a convolution, by that convolution; each is called once."""
-    nodes = list(itertools.chain(*network._nodes_by_depth.values()))
+    """Map each convolution to the batch normalization that is its only reader; both are called once."""
+    nodes = _compat.nodes(network)
     calls = collections.Counter(node.operation for node in nodes)
     readers = {id(tensor): [None] for tensor in network.outputs}
     for node in nodes:
@@ -85,7 +87,7 @@ def _norms_by_convolution(network):
 
 
 def _is_linear(layer):
-    # Not a subclass, which may do something else with its kernel.
+    # Exclude subclasses, which may use their kernel in another way.
     return type(layer) in CONVOLUTIONS and layer.activation is keras.activations.linear
 
 
@@ -94,13 +96,13 @@ def _is_norm(layer):
 
 
 def _folded(conv, norm):
-    """Kernel and bias of a convolution with the normalisation after it."""
+    """Kernel and bias of a convolution with the normalization after it folded in."""
     mean, variance = (np.asarray(weight) for weight in (norm.moving_mean, norm.moving_variance))
     scale = (np.asarray(norm.gamma) if norm.scale else 1.0) / np.sqrt(variance + norm.epsilon)
     shift = (np.asarray(norm.beta) if norm.center else 0.0) - mean * scale
     if conv.use_bias:
         shift = shift + np.asarray(conv.bias) * scale
-    # The last axis of a kernel is its outputs; a depthwise one has those in its last two.
+    # The outputs are the last axis of a kernel; in a depthwise one, the last two.
     depthwise = isinstance(conv, keras.layers.DepthwiseConv2D)
     scale = scale.reshape(conv.kernel.shape[-2:] if depthwise else -1)
     return [np.asarray(conv.kernel) * scale, shift]
@@ -117,8 +119,7 @@ def _folded_head(head, source):
     folded.build((None, None, *head.roi_shape))
     for conv, other, norm in zip(folded.convs, source.convs, source.norms):
         conv.set_weights(_folded(other, norm))
-    pairs = [*zip(itertools.chain(*folded.dense), itertools.chain(*source.dense), strict=True)]
-    pairs += [(folded.class_dense, source.class_dense), (folded.box_dense, source.box_dense)]
+    pairs = zip(folded.dense_layers + folded.predictors, source.dense_layers + source.predictors, strict=True)
     for layer, other in pairs:
         layer.set_weights(other.get_weights())
     return folded

@@ -1,4 +1,4 @@
-"""The model card: what somebody needs to know who finds the export without its maker."""
+"""The model card: documentation for people who find the export without its author."""
 
 import datetime
 import platform
@@ -64,15 +64,15 @@ The network began with weights from: {weights_source}. SHA-256, for `sha256sum -
 
 
 def model_card(path, description, checksums, data=None, metrics=None, changed=()):
-    """The card as Markdown.
+    """Write the card as Markdown.
 
     Args:
-        path: `pathlib.Path` of the export; its name is the version, that of its folder the model's.
+        path: `pathlib.Path` of the export; its name is the version, and its folder's name is the model's.
         description: dict, the contents of `assets/model.json`.
         checksums: dict of SHA-256 sums by file.
         data: str, what the model was trained on.
         metrics: str, its scores and the protocol behind them.
-        changed: names of the settings that are no longer as they were when it was scored.
+        changed: names of the settings that changed after the model was scored.
 
     Returns:
         str.
@@ -83,7 +83,7 @@ def model_card(path, description, checksums, data=None, metrics=None, changed=()
         short, long = ", ".join(map(str, description["pyramid_sides"])), description["pyramid_limit"]
     resize = (
         f"The short side becomes {short} pixels, or the long side {long} where it would become longer "
-        "(bilinear, half-pixel centres)."
+        "(bilinear, half-pixel centers)."
     )
     if "pyramid_sides" in description:
         resize += (

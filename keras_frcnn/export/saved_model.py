@@ -12,15 +12,16 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-import keras_frcnn
 from keras_frcnn.export import companions
 from keras_frcnn.export.folding import fold_batch_norm
 from keras_frcnn.export.model_card import model_card
 from keras_frcnn.export.settings import with_settings
 from keras_frcnn.export.signatures import signatures
 from keras_frcnn.export.warm_up import write_warm_up
+from keras_frcnn.models.detection import EXPORTERS
+from keras_frcnn.version import __version__
 
-# Of one encoded image: what a request may bring, and what decoding it may take, 150 MB.
+# Limits of one encoded image: bytes in a request, and pixels, which take up to 150 MB when decoded.
 MAX_BYTES = 32 * 2**20
 MAX_PIXELS = 50_000_000
 
@@ -41,40 +42,40 @@ def saved_model(
 ):
     """Write a detector with all its pre- and post-processing as a SavedModel of stock TensorFlow operations.
 
-    TF-Serving takes the folder as it is. Batch normalisation is folded into the convolutions before it.
-    There are two signatures:
+    TF-Serving serves the folder without changes. Batch normalization is folded into the convolutions before
+    it. There are two signatures:
 
     - `serving_default`: `input_tensor` uint8 `[B, H, W, 3]`, RGB, images of one shape;
     - `serving_bytes`: `image_bytes` string `[B]`, encoded images (JPEG, PNG, GIF, BMP) of any sizes.
 
-    A model on external proposals has only the first, with a second input: `proposals` float32 `[B, P, 4]`,
-    xyxy in pixels of the image, padded with −1.
+    A model that works on external proposals has only the first, with a second input: `proposals` float32
+    `[B, P, 4]`, xyxy in pixels of the image, padded with −1.
 
-    Both answer in float32: `detection_boxes` `[B, N, 4]` (ymin, xmin, ymax, xmax as fractions of the
+    Both return float32: `detection_boxes` `[B, N, 4]` (ymin, xmin, ymax, xmax as fractions of the
     image), `detection_scores` `[B, N]`, `detection_classes` `[B, N]` counted from 1 and
     `num_detections` `[B]`; padding rows are box 0, score 0, class 1. `serving_bytes` also answers
-    `image_ok` `[B]`: 0 for bytes that cannot be decoded or exceed a limit, which have no detections and
-    leave their neighbours alone. The object that `tf.saved_model.load` gives is a function too, with the
-    arguments and the answer of `serving_default`.
+    `image_ok` `[B]`: 0 for bytes that cannot be decoded or exceed a limit, such images have no detections
+    and do not affect the others. The object that `tf.saved_model.load` returns is callable too, with the
+    arguments and results of `serving_default`.
 
-    Beside the SavedModel proper the folder has `assets/labels.txt` (a class a line), `assets/label_map.pbtxt`
-    (the same for clients of the TF Object Detection API), `assets/model.json` (what a client may want to
-    know), `model_card.md`, and under `assets.extra/` the requests that TF-Serving warms up with and examples
-    of its configuration files.
+    Besides the SavedModel itself, the folder has `assets/labels.txt` (one class per line),
+    `assets/label_map.pbtxt` (the same for clients of the TF Object Detection API), `assets/model.json` (facts
+    for clients), `model_card.md`, and under `assets.extra/` the requests that TF-Serving warms up with and
+    examples of its configuration files.
 
     Args:
         model: `Detector`; it is not changed.
-        path: folder to make; for TF-Serving its name is a version number.
-        image_size, max_detections, score_threshold, nms_iou, precision: in place of the model's own; see
+        path: folder to create; for TF-Serving, its name is a version number.
+        image_size, max_detections, score_threshold, nms_iou, precision: by default the model's own; see
             `with_settings`.
-        max_bytes: `serving_bytes` takes no longer encoded image.
-        max_pixels: nor one whose header claims more pixels; it is read before anything is decoded.
+        max_bytes: `serving_bytes` rejects encoded images above this length.
+        max_pixels: it also rejects images whose header claims more pixels, before decoding anything.
         data: str for the model card, what the model was trained on.
         metrics: str for the model card, its scores and the protocol behind them.
 
     Raises:
-        FileExistsError: there is something at `path` already.
-        ValueError: a setting cannot be met.
+        FileExistsError: `path` already exists.
+        ValueError: a setting is not possible.
 
     Example:
         >>> saved_model(keras_frcnn.FasterRCNN(["cell"], image_size=(96, 128)), "saved_models/cells/1")
@@ -101,7 +102,7 @@ def saved_model(
     description = {**_description(model), "max_bytes": max_bytes, "max_pixels": max_pixels}
     changed = [name for name, value in _description(trained).items() if description[name] != value]
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside its place and renamed, so that a server that watches the folder never sees half a model.
+    # Write next to the target and rename, so that a server watching the folder never sees half a model.
     with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
         folder = Path(folder)
         served = folder / "saved_model"
@@ -135,39 +136,42 @@ def saved_model(
 
 
 def _weights(model):
-    """The variables of the layers as they stand, without those that folding has replaced."""
-    # To ask the functions what they read would trace them once more.
+    """The current variables of the layers, without those that folding replaced."""
+    # Asking the functions for their variables would trace them again.
     parts = vars(model).values()
     weights = [weight for part in parts if isinstance(part, keras.Layer) for weight in part.weights]
     return [weight.value for weight in (*weights, *(own for own in parts if isinstance(own, keras.Variable)))]
 
 
 def _description(model):
-    recipe = model.recipe
-    backbone = recipe["backbone"]
-    pyramid = ("pyramid_sides", "pyramid_limit") if recipe.get("pyramid_sides") else ()
+    arguments = model.arguments
+    backbone = arguments["backbone"]
+    pyramid = ("pyramid_sides", "pyramid_limit") if arguments.get("pyramid_sides") else ()
     return {
-        "keras_frcnn_version": keras_frcnn.__version__,
+        "keras_frcnn_version": __version__,
         "model": type(model).__name__,
         "backbone": backbone if isinstance(backbone, str) else backbone.name,
-        "weights_source": recipe["weights_source"],
+        "weights_source": arguments["weights_source"],
         "class_names": list(model.class_names),
         "needs_proposals": model.needs_proposals,
         "image_size": list(model.image_size),
-        **{name: recipe[name] for name in pyramid},
+        **{name: arguments[name] for name in pyramid},
         "canvas": model.canvas,
-        "preprocessing": recipe["preprocessing"],
+        "preprocessing": arguments["preprocessing"],
         "precision": model.dtype_policy.compute_dtype,
-        "score_threshold": recipe.get("score_threshold", 0.0),
-        "nms_iou": recipe.get("nms_iou", recipe.get("rpn_nms_iou")),
+        "score_threshold": arguments.get("score_threshold", 0.0),
+        "nms_iou": arguments.get("nms_iou", arguments.get("rpn_nms_iou")),
         "max_detections": model.max_detections,
     }
 
 
 def _checksums(served):
-    """SHA-256 in hexadecimal of the files that hold the weights, by their path in the export."""
+    """Hexadecimal SHA-256 of the files with the weights, by their path in the export."""
     checksums = {}
     for file in sorted((served / "variables").glob("variables.data-*")):
         with open(file, "rb") as contents:
             checksums[f"variables/{file.name}"] = hashlib.file_digest(contents, "sha256").hexdigest()
     return checksums
+
+
+EXPORTERS["saved_model"] = saved_model

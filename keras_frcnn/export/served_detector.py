@@ -6,19 +6,21 @@ Letters: H height, W width, N detections, K classes.
 import contextlib
 import json
 import logging
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import images as image_ops
+from keras_frcnn.data.selective_search import checked_proposals
 from keras_frcnn.detects import detect_each, refuse_proposals
 from keras_frcnn.export.versions import versions
-from keras_frcnn.models.external_proposals import checked_proposals
 
 
 class ServedDetector:
-    """An exported SavedModel that answers as the model did that it was made from. `load` makes one.
+    """An exported SavedModel with the results of its original model. `load` creates one.
 
     Args:
         path: folder that `saved_model` wrote.
@@ -27,12 +29,12 @@ class ServedDetector:
         class_names: tuple of the names of the K classes.
         needs_proposals: bool, whether the model works on external proposals.
         only_proposals: bool, whether it is an RPN.
-        has_one_size: True, for `detect` takes no `image_size`.
-        description: dict, the whole of `assets/model.json`.
+        has_one_size: True, because `detect` takes no `image_size`.
+        description: dict, the contents of `assets/model.json`.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: it is no SavedModel of keras_frcnn, or a damaged one.
+        ValueError: it is not a SavedModel of keras_frcnn, or is damaged.
 
     Example:
         >>> detector = load("saved_models/cells/1")
@@ -44,7 +46,7 @@ class ServedDetector:
     def __init__(self, path):
         self.description = _read_description(Path(path))
         self.class_names = tuple(self.description["class_names"])
-        # The functions of a SavedModel hold its weights only as long as the object lives that was loaded.
+        # Keep the loaded object alive: the functions of a SavedModel lose its weights without it.
         self._loaded = _load(path)
         self._serve = self._loaded.signatures["serving_default"]
         self.only_proposals = self.description["model"] == "RPN"
@@ -57,25 +59,25 @@ class ServedDetector:
 
     @property
     def max_detections(self):
-        """The most detections an image."""
+        """The maximum number of detections per image."""
         return self.description["max_detections"]
 
-    def detect(self, image, proposals=None, *, image_size=None):
-        """Detect objects in images as they are: any size, answered in their own pixels.
+    def detect(self, image, proposals=None, *, image_size: tuple[int, int] | None = None) -> Any:
+        """Detect objects in images of any size; boxes are in pixels of the given image.
 
         Args:
             image: path, or array `[H, W, 3]` RGB 0–255, rounded to whole numbers; or a list of these.
-            proposals: of models on external proposals: array `[P, 4]` xyxy, pixels, or a list of these; by
+            proposals: for models on external proposals: array `[P, 4]` xyxy, pixels, or a list of these; by
                 default those of selective search.
-            image_size: None, for an export has one size; `with_settings` and `saved_model` take another.
+            image_size: None, because an export has one size; `with_settings` and `saved_model` can set it.
 
         Returns:
             dict of arrays "boxes" float32 `[N, 4]` (pixels), "scores" float32 `[N]` (0–1, best first) and
-            "labels" int32 `[N]` (0…K−1), without padding; a list of such for a list.
+            "labels" int32 `[N]` (0…K−1), without padding; for a list of images, a list of dicts.
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: a file is no image, the model makes its own proposals, or a size is given.
+            ValueError: a file is not an image, the model makes its own proposals, or a size is given.
         """
         if image_size is not None:
             raise ValueError("An export has one image_size; leave it out, or export the model again with it.")
@@ -92,7 +94,7 @@ class ServedDetector:
         answer = {name: value.numpy()[0] for name, value in self._serve(**inputs).items()}
         count = int(answer["num_detections"])
         height, width = image.shape[:2]
-        pixels = answer["detection_boxes"][:count] * np.float32([height, width, height, width])
+        pixels = answer["detection_boxes"][:count] * np.array([height, width, height, width], np.float32)
         return {
             "boxes": pixels[:, [1, 0, 3, 2]],
             "scores": answer["detection_scores"][:count],
@@ -100,7 +102,7 @@ class ServedDetector:
         }
 
 
-def load(path):
+def load(path: str | PathLike) -> "ServedDetector":
     """Load a SavedModel that `saved_model` wrote; the same as `ServedDetector(path)`."""
     return ServedDetector(path)
 
@@ -109,14 +111,14 @@ def _load(path):
     try:
         with _gradients_not_missed():
             return tf.saved_model.load(str(path))
-    except Exception as error:  # TensorFlow raises whatever the graph, the index or the weights raised
+    except Exception as error:  # TensorFlow passes on any error of the graph, the index or the weights
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ValueError(f"{path} is incomplete or damaged ({reason}); copy or export it again.") from error
 
 
 @contextlib.contextmanager
 def _gradients_not_missed():
-    """Keep TensorFlow from warning that the export has no custom gradients, for nobody trains it."""
+    """Silence TensorFlow's warning about missing custom gradients: nobody trains an export."""
     logger = logging.getLogger("absl")
 
     def passes(record):
@@ -143,7 +145,7 @@ def _read_description(path):
         if "keras_frcnn_version" in description:
             return description
     except (OSError, ValueError, TypeError):
-        pass  # another program's SavedModel, which the next line says
+        pass  # another program's SavedModel, as the error below says
     raise ValueError(
         f"{path} is a SavedModel, but not of keras_frcnn, whose assets/model.json is missing; {advice}."
     )

@@ -1,12 +1,14 @@
-"""A detector with other settings and the same weights."""
+"""Copy a detector with other settings and the same weights."""
 
 import keras
+
+from keras_frcnn.models import Detector
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
-def with_settings(model, precision=None, **settings):
-    """A copy of a detector with some numbers of its recipe changed; None keeps the detector's own.
+def with_settings(model: Detector, precision: str | None = None, **settings) -> Detector:
+    """Copy a detector with some of its settings changed; None keeps the detector's own.
 
     Args:
         model: `Detector`; it is not changed.
@@ -18,7 +20,7 @@ def with_settings(model, precision=None, **settings):
         `Detector`; a backbone given as a `keras.Model` is copied.
 
     Raises:
-        ValueError: a setting is out of range, or the detector has none of this name.
+        ValueError: a setting is out of range, or the detector does not have it.
 
     Example:
         >>> quick = with_settings(model, image_size=(300, 500), score_threshold=0.3)
@@ -28,23 +30,23 @@ def with_settings(model, precision=None, **settings):
     for name, value in settings.items():
         if name not in config:
             raise ValueError(f"{type(model).__name__} has no {name}; leave it out.")
-        if name == "image_size" and model.recipe.get("pyramid_sides"):
+        if name == "image_size" and model.arguments.get("pyramid_sides"):
             raise ValueError("A model with pyramid_sides has sizes of its own; leave image_size out.")
         if name == "max_detections" and value < 1:
             raise ValueError(f"max_detections is {value}; give at least 1.")
         if name in ("score_threshold", "nms_iou") and not 0 <= value <= 1:
             raise ValueError(f"{name} is {value}; it is between 0 and 1.")
-    own_backbone = isinstance(model.recipe["backbone"], keras.Model)
+    own_backbone = isinstance(model.arguments["backbone"], keras.Model)
     if precision is not None:
         if precision not in PRECISIONS:
             raise ValueError(f"precision is {precision!r}; use one of {', '.join(PRECISIONS)}.")
         if own_backbone:
             raise ValueError("A backbone given as a keras.Model has its own precision; leave precision out.")
     if own_backbone:
-        # Its config may not be enough to make it again, as with a Lambda layer or one that is not registered.
-        config["backbone"] = model.recipe["backbone"]
+        # Its config may not suffice to rebuild it, for example with a Lambda layer or an unregistered one.
+        config["backbone"] = model.arguments["backbone"]
     else:
-        # Only training wants weights of more digits than the network computes in.
+        # Only training needs weights of a higher precision than that of the computation.
         config["dtype"] = precision or model.dtype_policy.compute_dtype
     other = type(model).from_config({**config, **settings})
     for new, old in zip(other.weights, model.weights, strict=True):

@@ -1,4 +1,4 @@
-"""The two functions that a server calls, in the words of the TF Object Detection API.
+"""The two functions that a server calls, with the names of the TF Object Detection API.
 
 Letters: B images, H height, W width, P proposals, N detections.
 """
@@ -11,8 +11,8 @@ from keras_frcnn import images as image_ops
 IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="input_tensor")
 PROPOSALS = tf.TensorSpec([None, None, 4], tf.float32, name="proposals")
 BYTES = tf.TensorSpec([None], tf.string, name="image_bytes")
-# Of an encoded image: whether it is one, its prepared pixels, their shape within the padding and the shape as
-# given.
+# For an encoded image: whether it is readable, its prepared pixels, their shape without padding, and the
+# shape of the original.
 LOADED = (
     tf.TensorSpec([], tf.bool),
     tf.TensorSpec([None, None, 3], tf.float32),
@@ -27,7 +27,7 @@ def signatures(model, max_bytes, max_pixels):
 
     Args:
         model: `Detector`.
-        max_bytes, max_pixels: what an encoded image may have.
+        max_bytes, max_pixels: limits of an encoded image.
 
     Returns:
         dict of `tf.function`; a model on external proposals has no "serving_bytes".
@@ -64,11 +64,11 @@ def _detect(model, images, *proposals):
 
 def _from_bytes(model, max_bytes, max_pixels):
     def load(contents):
-        # An operation that fails would fail the whole batch.
+        # Never raise here: one failing operation fails the whole batch.
         image = image_ops.decode_or_empty(contents, max_bytes, max_pixels)
         ok = tf.size(image) > 0
         none = tf.zeros([0, 0, 3]), tf.ones([2], tf.int32)
-        pixels, shape = tf.cond(ok, lambda: model.prepare(image), lambda: none)
+        pixels, shape = tf.cond(ok, lambda: model.resizing.prepare(image), lambda: none)
         return ok, pixels, shape, tf.maximum(tf.shape(image)[:2], 1)
 
     def load_all(contents):
@@ -90,16 +90,16 @@ def _from_bytes(model, max_bytes, max_pixels):
 
         def detect():
             good = {"image_shapes": tf.boolean_mask(shapes, ok)}
-            side = [model.canvas_side] * 2 if model.canvas else tf.unstack(tf.reduce_max(shapes, 0))
+            side = [model.resizing.canvas_side] * 2 if model.canvas else tf.unstack(tf.reduce_max(shapes, 0))
             good["images"] = tf.map_fn(
                 lambda row: image_ops.pad(pixels.read(row), *side),
                 tf.cast(tf.where(ok)[:, 0], tf.int32),
                 fn_output_signature=LOADED[1],
             )
-            return model.restore(model(good), good["image_shapes"], tf.boolean_mask(originals, ok))
+            return model.resizing.restore(model(good), good["image_shapes"], tf.boolean_mask(originals, ok))
 
         answer = tf.cond(tf.reduce_any(ok), detect, lambda: _nothing(model, 0))
-        # The good rows lie close together, followed by one empty row that stands for all the others.
+        # The good rows come first, followed by one empty row that stands for all the others.
         count = tf.cast(ok, tf.int32)
         row = tf.where(ok, tf.cumsum(count, exclusive=True), tf.reduce_sum(count))
         empty = _nothing(model, 1)
@@ -108,7 +108,7 @@ def _from_bytes(model, max_bytes, max_pixels):
 
     @tf.function(input_signature=[BYTES], autograph=False)
     def serve(contents):
-        # However many rows a request has, so many are in memory as images at a time.
+        # Decode at most this many images at a time, however many rows a request has.
         batch = tf.size(contents)
         rows = tf.clip_by_value(batch, 1, ROWS_AT_A_TIME)
         slices = tf.maximum(-(-batch // rows), 1)
@@ -136,7 +136,7 @@ def _answer_specs(model):
 
 
 def _nothing(model, batch):
-    """The answer of `Detector.call` to images without detections."""
+    """The output of `Detector.call` for images without detections."""
     rows = [batch, model.max_detections]
     return {
         "boxes": tf.fill([*rows, 4], -1.0),
@@ -147,14 +147,14 @@ def _nothing(model, batch):
 
 
 def _contract(answer, originals):
-    """Detections as the TF Object Detection API words them.
+    """Convert detections to the format of the TF Object Detection API.
 
     Args:
         answer: dict as from `Detector.detect_batch`.
-        originals: int32 `[B, 2]`, height and width of the images as given.
+        originals: int32 `[B, 2]`, height and width of the original images, pixels.
     """
     filled = answer["labels"] >= 0
-    boxes = box_ops.yxyx_normalised(answer["boxes"], originals)
+    boxes = box_ops.yxyx_normalized(answer["boxes"], originals)
     return {
         "detection_boxes": tf.where(filled[:, :, None], boxes, 0.0),
         "detection_scores": tf.where(filled, answer["scores"], 0.0),

@@ -1,7 +1,7 @@
-"""The two ways to TF-Serving's Predict: REST and gRPC.
+"""The two transports to TF-Serving's Predict: REST and gRPC.
 
-Each gives a function `predict(signature, inputs)` from a dict of arrays (bytes as dtype object) to a dict of
-arrays, which says in one sentence what went wrong, and a function `close()`.
+Each provides a function `predict(signature, inputs)` from a dict of arrays (bytes as dtype object) to a dict
+of arrays, which raises errors of one sentence, and a function `close()`.
 """
 
 import base64
@@ -19,12 +19,12 @@ _URL = re.compile(
     r"(/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 )
 
-# What TF-Serving answers over REST where a queue is full.
+# TF-Serving's statuses over REST when a queue is full.
 OVERLOADED = (http.HTTPStatus.TOO_MANY_REQUESTS, http.HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def connect(url, timeout):
-    """The way that a URL names.
+    """Open the transport that a URL names.
 
     Args:
         url: "http://HOST:8501/v1/models/NAME" (or https) for REST, "grpc://HOST:8500/NAME" for gRPC, with or
@@ -33,10 +33,10 @@ def connect(url, timeout):
         timeout: seconds to wait for an answer.
 
     Returns:
-        The functions `predict` and `close`, see above.
+        The functions `predict` and `close`; see the module.
 
     Raises:
-        ValueError: the URL is of neither kind, or gRPC's package is not installed.
+        ValueError: the URL has neither form, or gRPC's package is not installed.
     """
     url = url.rstrip("/").removesuffix(":predict")
     parts = _URL.fullmatch(url)
@@ -83,7 +83,7 @@ def _over_grpc(url, parts, timeout):
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
     def predict(signature, inputs):
-        request = predict_pb2.PredictRequest()
+        request = predict_pb2.PredictRequest()  # pyright: ignore[reportAttributeAccessIssue]
         spec = request.model_spec
         spec.name, spec.signature_name = parts["name"], signature
         if parts["version"]:
@@ -98,8 +98,8 @@ def _over_grpc(url, parts, timeout):
             if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise TimeoutError(_slow(url, timeout)) from error
             full = error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-            # A server that is not there is UNAVAILABLE too.
-            if full or (error.code() == grpc.StatusCode.UNAVAILABLE and "queue" in error.details()):
+            # UNAVAILABLE also means a missing server; only a busy one mentions its queue.
+            if full or (error.code() == grpc.StatusCode.UNAVAILABLE and "queue" in str(error.details())):
                 raise ConnectionError(_overloaded(url, error.details())) from error
             if error.code() == grpc.StatusCode.UNAVAILABLE:
                 raise ConnectionError(_gone(url, error.details())) from error
@@ -113,7 +113,7 @@ def _as_json(array):
     array = np.asarray(array)
     if array.dtype != object:
         return array.tolist()
-    # TF-Serving wants bytes in an object of their own.
+    # TF-Serving expects each bytes value in its own object.
     return [{"b64": base64.b64encode(value).decode()} for value in array]
 
 

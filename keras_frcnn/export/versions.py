@@ -1,10 +1,11 @@
 """The numbered folders that TF-Serving watches."""
 
+from os import PathLike
 from pathlib import Path
 
 
-def versions(folder):
-    """The versions of a model: dict of their folders by number; other names, such as "1_old", are none."""
+def versions(folder: str | PathLike) -> dict[int, Path]:
+    """Return a dict from version number to folder of a model; other names, such as "1_old", do not count."""
     return {
         int(entry.name): entry
         for entry in Path(folder).glob("*")
@@ -12,14 +13,14 @@ def versions(folder):
     }
 
 
-def next_version(folder):
-    """The folder for the next version of a model: `folder/1`, `folder/2` … after the highest there is.
+def next_version(folder: str | PathLike) -> Path:
+    """Return the folder for the next version of a model: `folder/1`, `folder/2` …, one above the highest.
 
     Args:
-        folder: of the model, such as "saved_models/cells"; need not exist.
+        folder: folder of the model, such as "saved_models/cells"; need not exist.
 
     Returns:
-        `Path`, not made yet.
+        `Path`, not created yet.
 
     Example:
         >>> next_version("saved_models/cells").name

@@ -1,4 +1,4 @@
-"""Requests that TF-Serving sends to a model while it loads it, so that the first client need not wait.
+"""Requests that TF-Serving sends to a model while loading it, so that the first client does not wait.
 
 The file is a TFRecord of `tensorflow.serving.PredictionLog`, of which these fields are used (numbers from
 prediction_log.proto, predict.proto and model.proto of TensorFlow Serving):
@@ -7,7 +7,7 @@ prediction_log.proto, predict.proto and model.proto of TensorFlow Serving):
     PredictRequest { ModelSpec model_spec = 1; map<string, TensorProto> inputs = 2 }
     ModelSpec { string name = 1; string signature_name = 3 }
 
-On the wire each is a field with a length, so they are written here without TF-Serving's own package.
+On the wire, each is a length-delimited field, so this module writes them without TF-Serving's own package.
 """
 
 import numpy as np
@@ -15,12 +15,12 @@ import tensorflow as tf
 
 
 def write_warm_up(path, model, name):
-    """Write requests of every kind that a server will meet.
+    """Write requests of every kind that a server will receive.
 
     Args:
         path: file to write.
         model: `Detector`.
-        name: str, of the served model.
+        name: str, name of the served model.
     """
     with tf.io.TFRecordWriter(str(path)) as file:
         for signature, inputs in _requests(model):
@@ -28,11 +28,11 @@ def write_warm_up(path, model, name):
 
 
 def _requests(model):
-    """Pairs of a signature's name and its inputs as arrays: one image, two, two sizes, a broken one."""
+    """Yield pairs of signature name and input arrays: one image, two, two sizes, a broken one."""
     short, long = model.image_size
     wide, high = _picture(short, long), _picture(long, short)
     if model.needs_proposals:
-        proposals = np.float32([[[0, 0, long, short], [0, 0, long // 2, short // 2]]])
+        proposals = np.array([[[0, 0, long, short], [0, 0, long // 2, short // 2]]], np.float32)
         for batch in (1, 2):
             images, boxes = np.stack([wide] * batch), np.tile(proposals, [batch, 1, 1])
             yield "serving_default", {"input_tensor": images, "proposals": boxes}
@@ -46,7 +46,7 @@ def _requests(model):
 
 
 def _picture(height, width):
-    """Coloured squares, uint8 `[height, width, 3]`: smaller than a photograph, and not without edges."""
+    """Colored squares, uint8 `[height, width, 3]`: smaller than a photograph, but with edges."""
     y, x = np.mgrid[:height, :width] // max(min(height, width) // 4, 1)
     return np.stack([y * 53 % 256, x * 37 % 256, (x + y) % 2 * 160], -1).astype(np.uint8)
 
@@ -61,7 +61,7 @@ def _prediction_log(name, signature, inputs):
 
 
 def _field(number, payload):
-    """A field of protocol buffers with its length."""
+    """Encode a length-delimited field of protocol buffers."""
     return _varint(number << 3 | 2) + _varint(len(payload)) + payload
 
 

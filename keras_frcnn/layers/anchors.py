@@ -1,6 +1,6 @@
 """Anchors: the reference boxes of the RPN.
 
-Letters: L pyramid levels, k anchors a cell, A anchors of all levels.
+Letters: L pyramid levels, k anchors per cell, A anchors of all levels.
 """
 
 import keras
@@ -10,25 +10,25 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class AnchorGenerator(keras.layers.Layer):
-    """Anchors of every cell of one feature map or of a pyramid (Faster R-CNN, section 3.1.1).
+    """Generate the anchors of every cell of a feature map or pyramid (Faster R-CNN, section 3.1.1).
 
     Args:
-        sizes: for each level the side of a square anchor, or several, pixels: `((128, 256, 512),)` in the
+        sizes: sides of the square anchors, one or several per level, pixels: `((128, 256, 512),)` in the
             paper, `(32, 64, 128, 256, 512)` with FPN.
         strides: pixels between the cells of each level.
-        ratios: height over width.
-        offset: where in its cell an anchor is centred, as a fraction of the stride; 0.5 is the middle, 0 the
-            corner (torchvision, detectron2).
+        ratios: height divided by width.
+        offset: position of an anchor's center in its cell, as a fraction of the stride; 0.5 is the middle, 0
+            the corner (torchvision, detectron2).
         rounding: "none"; "caffe" rounds a 16 px base anchor and scales it up, which gives the nine anchors of
             py-faster-rcnn (as half-open boxes); "torchvision" rounds the finished corners.
-        steps: "stride", from cell to cell; or "quotient" (torchvision): the sides of the image over the cells
-            of the level, rounded down. On 800 rows of pixels the 13 cells of stride 64 are 61 apart.
+        steps: distance between cells: "stride"; or "quotient" (torchvision), the side of the image divided by
+            the number of cells, rounded down. On 800 rows of pixels, the 13 cells of stride 64 are 61 apart.
 
     Call arguments:
-        features: tensor `[B, H, W, C]` or list of L such.
+        features: tensor `[B, H, W, C]` or list of L such tensors.
 
     Returns:
-        float32 `[A, 4]`, xyxy pixels: by level, row, column, ratio, size.
+        float32 `[A, 4]`, xyxy pixels, ordered by level, row, column, ratio, size.
 
     Example:
         >>> anchors = AnchorGenerator(sizes=((128, 256, 512),), strides=(16,))
@@ -80,7 +80,7 @@ class AnchorGenerator(keras.layers.Layer):
         return tf.concat(self.per_level(features), axis=0)
 
     def per_level(self, features):
-        """The same as a list with one `[A_l, 4]` a level."""
+        """Anchors as a list with one `[A_l, 4]` per level."""
         features = features if isinstance(features, (list, tuple)) else [features]
         shapes = [tf.shape(feature)[1:3] for feature in features]
         image = shapes[0] * self.strides[0]
@@ -102,7 +102,7 @@ class AnchorGenerator(keras.layers.Layer):
         return (None, 4)
 
     def compute_output_spec(self, features):
-        # Float32 whatever the policy, which Keras would not guess.
+        # Anchors are float32 under any policy, which Keras cannot infer.
         return keras.KerasTensor((None, 4), "float32")
 
     def get_config(self):

@@ -1,46 +1,46 @@
-"""RoI max pooling with quantised bins.
+"""RoI max pooling with quantized bins.
 
-Letters: B images, R RoIs an image, P bins a side, C channels.
+Letters: B images, R RoIs per image, P bins per side, C channels.
 """
 
 import keras
 
-from keras_frcnn.layers.quantised_bins import RULES, QuantisedBins, maxima
 from keras_frcnn.layers.roi_layer import RoILayer
+from keras_frcnn.ops.quantized_bins import RULES, QuantizedBins, maxima
 
 CORNERS = ("inclusive", "half_open")
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class ExactRoIPooling(RoILayer):
-    """RoI max pooling (Fast R-CNN, section 2.1) on bins snapped to cells, with the gradient to each maximum.
+    """RoI max pooling (Fast R-CNN, section 2.1) on bins snapped to cells; each maximum gets the gradient.
 
-    The corners of an RoI, divided by the stride, are rounded (halves away from zero); the region is the cells
-    from the first corner to the last, at least one. Bins end at the border of the map; a bin without cells is
-    0. Of equal cells the first one in row-major order gets the gradient.
+    The corners of an RoI are divided by the stride and rounded (halves away from zero). The region is the
+    cells from the first corner to the last, at least one. Bins end at the border of the map; a bin without
+    cells is 0. Among equal cells, the first one in row-major order gets the gradient.
 
-    Edges of bins are whole-number arithmetic. Where the float32 of Caffe and torchvision misses a whole
-    number (7 bins of 57, 114 … cells), a bin of theirs has a cell more.
+    Bin edges are computed with integers. Caffe and torchvision use float32; where it misses a whole number
+    (7 bins of 57, 114 … cells), one of their bins has an extra cell.
 
     Args:
         pool_size: P, bins along each side of the output.
         strides: pixels between the cells of each level; one for a single map.
         bins: "overlapping" (Caffe, torchvision): bin i of n cells runs from ⌊i·n/P⌋ to ⌈(i+1)·n/P⌉, so
-            neighbours may share cells. "partition" (textbook): bins of ⌊n/P⌋ cells, the remainder in the
-            last; a region narrower than P repeats cells, bin i being the cell ⌊i·n/P⌋.
+            neighbors may share cells. "partition" (textbook): bins of ⌊n/P⌋ cells, the remainder in the
+            last; in a region narrower than P cells, bin i is the cell ⌊i·n/P⌋, so cells repeat.
         corners: "inclusive" (Caffe, chainer, torchvision): the cell of the last corner belongs to the region;
-            "half_open": it does not, as the corners of boxes in this package.
+            "half_open": it does not, as for boxes in this package.
         canonical_size, canonical_level: see `RoILayer`.
 
     Call arguments:
-        features: tensor `[B, H, W, C]` or list of such, fine to coarse.
+        features: tensor `[B, H, W, C]` or list of such tensors, fine to coarse.
         boxes: float32 `[B, R, 4]`, pixels. No gradient reaches them.
 
     Returns:
         `[B, R, P, P, C]` in the compute dtype.
 
     Raises:
-        ValueError: if the rule of the bins or of the corners is unknown.
+        ValueError: if `bins` or `corners` is unknown.
 
     Example:
         >>> pool = ExactRoIPooling(pool_size=2, strides=(1,))
@@ -72,7 +72,7 @@ class ExactRoIPooling(RoILayer):
         return (self.pool_size, self.pool_size, channels)
 
     def gather(self, feature, boxes, image, stride):
-        grid = QuantisedBins(feature, boxes, image, stride, self.pool_size, self.bins, self.corners)
+        grid = QuantizedBins(feature, boxes, image, stride, self.pool_size, self.bins, self.corners)
         return maxima(feature, grid.largest)
 
     def get_config(self):

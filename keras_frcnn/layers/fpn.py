@@ -9,18 +9,18 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class FeaturePyramid(keras.layers.Layer):
-    """Merge coarse, meaningful maps into fine ones from the top down (Feature Pyramid Networks, section 3).
+    """Merge coarse, semantically strong maps into finer ones, top down (Feature Pyramid Networks, section 3).
 
     Args:
         channels: C of every level of the pyramid; 256 in the paper.
-        extra_levels: coarser levels that subsample the last one, for the largest anchors; 1 in the paper.
-        batch_norm: whether batch normalisation follows each convolution, in place of its bias.
-        epsilon: of the batch normalisation.
+        extra_levels: coarser levels, subsampled from the last one for the largest anchors; 1 in the paper.
+        batch_norm: whether batch normalization follows each convolution, which then has no bias.
+        epsilon: epsilon of the batch normalization.
 
     Call arguments:
-        features: list of L maps `[B, H_l, W_l, C_l]`, fine to coarse, each twice as coarse as the one before
-            or of the same size.
-        training: bool, for the batch normalisation.
+        features: list of L maps `[B, H_l, W_l, C_l]`, fine to coarse, each half the size of the one before
+            or the same size.
+        training: bool, for batch normalization.
 
     Returns:
         list of L + extra_levels maps `[B, H_l, W_l, C]`.
@@ -75,7 +75,7 @@ class FeaturePyramid(keras.layers.Layer):
 
     @property
     def norms(self):
-        """The layers of batch normalisation."""
+        """The batch normalization layers."""
         return [*self.lateral_norms, *self.output_norms]
 
     def compute_output_shape(self, features_shape):
@@ -96,7 +96,7 @@ class FeaturePyramid(keras.layers.Layer):
 
 
 def _each(convs, norms, features, training):
-    """Each map through its convolution and, where there is any, its normalisation."""
+    """Apply to each map its convolution and, if there is one, its normalization."""
     features = [conv(feature) for conv, feature in zip(convs, features, strict=True)]
     if not norms:
         return features
@@ -104,15 +104,17 @@ def _each(convs, norms, features, training):
 
 
 def _as_fine(feature, shape):
-    """Repeat every cell, 2 × 2 times but on maps of one size, and cut to the finer map; broadcasting has
-    gradients everywhere, XLA too."""
+    """Upsample a map to at least `shape` by repeating cells, and crop it to the finer map.
+
+    Broadcasting has a gradient everywhere, also under XLA. Maps of one size stay as they are.
+    """
     batch, height, width, channels = tf.unstack(tf.shape(feature))
     rows, columns = -(-shape[1] // height), -(-shape[2] // width)
-    # One axis after the other, as the middle one of three: the sums of the gradient transpose nothing then.
+    # Repeat one axis at a time, as the middle of three, so that the gradient sums without a transpose.
     feature = tf.reshape(feature, [batch * height, 1, width * channels])
     feature = tf.broadcast_to(feature, [batch * height, rows, width * channels])
     feature = tf.reshape(feature, [batch * height * rows * width, 1, channels])
     feature = tf.broadcast_to(feature, [batch * height * rows * width, columns, channels])
     feature = tf.reshape(feature, [batch, rows * height, columns * width, channels])
-    # Not by [:]: the gradient of a slice copies nothing where nothing is cut off.
+    # Use tf.slice: unlike [:], its gradient makes no copy when nothing is cut.
     return tf.slice(feature, [0, 0, 0, 0], [batch, shape[1], shape[2], channels])

@@ -1,6 +1,6 @@
-"""From raw pixels to what a pretrained network expects.
+"""Preprocessing of raw pixels for a pretrained network.
 
-Letters: B images, H height, W width, H' and W' these rounded up to the stride.
+Letters: B images, H height, W width, H' and W' both rounded up to the stride.
 """
 
 import keras
@@ -9,12 +9,12 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class PixelNormalization(keras.layers.Layer):
-    """Normalise RGB images 0–255, blank what lies outside the image, pad to a multiple of the stride.
+    """Normalize RGB images, zero the padding around them, and pad to a multiple of the stride.
 
     Args:
-        preprocessing: "caffe" (BGR less the ImageNet mean, 0–255), "torch" (RGB less mean over deviation,
-            0–1) or "tf" (−1…1): the three habits of pretrained networks.
-        multiple: sides are padded with zeros at the bottom and right to a multiple of this, cells.
+        preprocessing: convention of the pretrained network: "caffe" (BGR 0–255 minus the ImageNet mean),
+            "torch" (RGB 0–1 minus the mean, divided by the deviation) or "tf" (−1…1).
+        multiple: sides are padded with zeros at the bottom and right to a multiple of this, pixels.
 
     Call arguments:
         images: `[B, H, W, 3]`, RGB, uint8 or float 0–255.
@@ -37,13 +37,13 @@ class PixelNormalization(keras.layers.Layer):
         self.built = True
 
     def build(self, images_shape, image_shapes_shape):
-        """Nothing is made; `summary` shows the shapes that a layer is built for."""
+        """Create nothing; Keras records the shapes for `summary`."""
 
     def call(self, images, image_shapes):
         batch, height, width = tf.unstack(tf.shape(images)[:3])
         if self.preprocessing == "caffe":
             images = images[..., ::-1]
-        # Whole rows of pixels at once: TensorFlow is slow where the last of the sizes is only 3.
+        # Work on whole rows of pixels: TensorFlow is slow when the last dimension is only 3.
         rows = tf.reshape(tf.cast(images, tf.float32), [batch, height, 3 * width])
         if self.preprocessing == "caffe":
             rows -= tf.tile(self.MEAN_BGR, [width])
@@ -52,7 +52,7 @@ class PixelNormalization(keras.layers.Layer):
             rows *= tf.tile([1 / deviation for deviation in self.DEVIATION_RGB], [width])
         else:
             rows = rows / 127.5 - 1.0
-        # Padding is zero after normalisation, whatever it was before: how a batch is padded changes nothing.
+        # Zero the padding after normalization, so that its values in the batch have no effect.
         inside = tf.sequence_mask(image_shapes[:, 0], height)[:, :, None]
         inside &= tf.sequence_mask(3 * image_shapes[:, 1], 3 * width)[:, None]
         pixels = tf.reshape(tf.where(inside, rows, 0.0), [batch, height, width, 3])

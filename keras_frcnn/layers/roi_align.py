@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_frcnn.layers.bilinear_reads import bilinear_reads
 from keras_frcnn.layers.roi_sampling import RoISampling
+from keras_frcnn.ops.bilinear_reads import bilinear_reads
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
@@ -11,7 +11,7 @@ class RoIAlign(RoISampling):
     """RoIAlign (Mask R-CNN, section 3): the mean of S × S bilinear samples in each of P × P bins.
 
     Arguments, call arguments and returns are those of `RoISampling`. `aligned=True` is detectron2's
-    ROIAlignV2, `aligned=False` what torchvision's Faster R-CNN was trained with.
+    ROIAlignV2; torchvision's Faster R-CNN was trained with `aligned=False`.
 
     Example:
         >>> align = RoIAlign(pool_size=2, strides=(1,))

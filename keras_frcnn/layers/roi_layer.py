@@ -1,6 +1,6 @@
-"""What every RoI layer shares: which feature map an RoI is pooled from, and the joining of the maps.
+"""Base of the RoI layers: chooses the feature map of each RoI and joins the pooled RoIs of all maps.
 
-Letters: B images, R RoIs an image, N RoIs, L levels, C channels.
+Letters: B images, R RoIs per image, N RoIs, L levels, C channels.
 """
 
 import math
@@ -8,11 +8,11 @@ import math
 import keras
 import tensorflow as tf
 
-from keras_frcnn import kernels
+from keras_frcnn.ops import kernels
 
 
 class RoILayer(keras.layers.Layer):
-    """Base of the RoI layers; a subclass says how RoIs are pooled from one map and what shape that has.
+    """Base of the RoI layers; a subclass pools RoIs from one map and gives the shape of the result.
 
     Args:
         strides: pixels between the cells of each level; one for a single map.
@@ -20,7 +20,7 @@ class RoILayer(keras.layers.Layer):
         canonical_level: log2 of the stride of that level; 4 is stride 16 (FPN paper, equation 1).
 
     Call arguments:
-        features: tensor `[B, H, W, C]` or list of L such, fine to coarse.
+        features: tensor `[B, H, W, C]` or list of L such tensors, fine to coarse.
         boxes: float32 `[B, R, 4]`, pixels. No gradient reaches them.
 
     Returns:
@@ -35,14 +35,14 @@ class RoILayer(keras.layers.Layer):
         self.built = True
 
     def build(self, features_shape, boxes_shape):
-        """Nothing is made; `summary` shows the shapes that a layer is built for."""
+        """Create nothing; Keras records the shapes for `summary`."""
 
     def roi_shape(self, channels):
         """Shape of one pooled RoI."""
         raise NotImplementedError
 
     def gather(self, feature, boxes, image, stride):
-        """Read what the RoIs need from one map.
+        """Read the features of RoIs from one map.
 
         Args:
             feature: `[B, H, W, C]`.
@@ -56,7 +56,7 @@ class RoILayer(keras.layers.Layer):
         raise NotImplementedError
 
     def reduce(self, gathered):
-        """Reduce what `gather` read, of all levels together, to `[N, *roi_shape]`."""
+        """Reduce the output of `gather`, joined over all levels, to `[N, *roi_shape]`."""
         return gathered
 
     def call(self, features, boxes):
@@ -68,11 +68,11 @@ class RoILayer(keras.layers.Layer):
         return tf.reshape(pooled, [batch, count, *self.roi_shape(features[0].shape[-1])])
 
     def pool(self, features, boxes, image, level, strides=None):
-        """Pool each RoI from one of several maps: those of a feature pyramid, or of an image pyramid.
+        """Pool each RoI from one map of a feature pyramid or of an image pyramid.
 
         Args:
             features: list of L maps `[B, H, W, C]`.
-            boxes: list of L float32 `[N, 4]`: the same RoIs in the pixels that belong to each map.
+            boxes: list of L float32 `[N, 4]`: the same RoIs in the pixels of each map's image.
             image: int32 `[N]`, the image of each RoI.
             level: int32 `[N]`, the map that each RoI is pooled from.
             strides: pixels between the cells of each map; by default those of the layer.
@@ -81,7 +81,7 @@ class RoILayer(keras.layers.Layer):
             `[N, *roi_shape]` in the compute dtype.
 
         Raises:
-            ValueError: if there are not as many strides as maps.
+            ValueError: if the numbers of strides and of maps differ.
         """
         strides = self.strides if strides is None else strides
         if len(features) != len(strides):
@@ -90,7 +90,7 @@ class RoILayer(keras.layers.Layer):
         return tf.cast(self.pool_levels(features, boxes, image, level, strides), self.compute_dtype)
 
     def pool_levels(self, features, boxes, image, level, strides):
-        """Pool each RoI from its own map, arguments as of `pool`; any float dtype."""
+        """Pool each RoI from its own map: arguments as for `pool`, result of any float dtype."""
         if len(features) == 1:
             return self.reduce(self.gather(features[0], boxes[0], image, strides[0]))
         if kernels.for_xla():
@@ -104,7 +104,7 @@ class RoILayer(keras.layers.Layer):
         return tf.gather(pooled, tf.argsort(tf.concat(rows, axis=0)))
 
     def _gather_static(self, features, boxes, image, level, strides):
-        """What `gather` reads from all maps, in static shapes: every map is read for all RoIs."""
+        """Gather in static shapes: read every map for all RoIs, and keep what each RoI's own map gives."""
         gathered = self.gather(features[0], boxes[0], image, strides[0])
         for index in range(1, len(features)):
             own = tf.reshape(level == index, [-1] + [1] * (gathered.shape.rank - 1))
@@ -113,7 +113,7 @@ class RoILayer(keras.layers.Layer):
         return gathered
 
     def levels(self, boxes):
-        """The level of each box by the √area / 224 rule.
+        """Choose the level of each box by the √area / 224 rule.
 
         Args:
             boxes: float32 `[..., 4]`, pixels.

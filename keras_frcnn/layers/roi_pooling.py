@@ -3,16 +3,16 @@
 import keras
 import tensorflow as tf
 
-from keras_frcnn import kernels
-from keras_frcnn.layers.bilinear_reads import bilinear_crops, bilinear_reads
 from keras_frcnn.layers.roi_sampling import RoISampling
+from keras_frcnn.ops import kernels
+from keras_frcnn.ops.bilinear_reads import bilinear_crops, bilinear_reads
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class RoIPooling(RoISampling):
     """RoI pooling (Fast R-CNN, section 2.1): the largest of S × S bilinear samples in each of P × P bins.
 
-    Nothing is rounded: bins divide the RoI exactly, where Caffe's layer snaps them to cells. Arguments, call
+    Bins divide the RoI exactly, without rounding; Caffe's layer snaps them to cells. Arguments, call
     arguments and returns are those of `RoISampling`.
 
     Example:

@@ -1,6 +1,6 @@
-"""What RoIPooling and RoIAlign share: bilinear samples in each RoI.
+"""Base of RoIPooling and RoIAlign: bilinear samples in each RoI.
 
-Letters: B images, R RoIs an image, N RoIs, P bins a side, S samples a bin and side, C channels.
+Letters: B images, R RoIs per image, N RoIs, P bins per side, S samples per side of a bin, C channels.
 """
 
 import tensorflow as tf
@@ -9,18 +9,18 @@ from keras_frcnn.layers.roi_layer import RoILayer
 
 
 class RoISampling(RoILayer):
-    """Base: sample P·S × P·S points in each RoI; a subclass reduces S × S points to a bin.
+    """Sample P·S × P·S points in each RoI; a subclass reduces S × S points to a bin.
 
     Args:
         pool_size: P, bins along each side of the output.
         strides: pixels between the cells of each level; one for a single map.
         samples: S, bilinear samples along each side of a bin.
-        aligned: whether continuous coordinates are shifted by half a cell, so that a sample at the middle of
-            a cell reads that cell alone. False repeats the shifted grid of torchvision's Faster R-CNN.
+        aligned: whether to shift continuous coordinates by half a cell, so that a sample at the middle of a
+            cell reads only that cell. False repeats the shifted grid of torchvision's Faster R-CNN.
         canonical_size, canonical_level: see `RoILayer`.
 
     Call arguments:
-        features: tensor `[B, H, W, C]` or list of such, fine to coarse.
+        features: tensor `[B, H, W, C]` or list of such tensors, fine to coarse.
         boxes: float32 `[B, R, 4]`, pixels. No gradient reaches them.
 
     Returns:
@@ -46,8 +46,8 @@ class RoISampling(RoILayer):
         return (self.pool_size, self.pool_size, channels)
 
     def pool_levels(self, features, boxes, image, level, strides):
-        # At least one RoI: TensorFlow ends the process at a sparse matrix of no rows, and in the gradient of
-        # a max pooling of none.
+        # Pad to at least one RoI: TensorFlow crashes on a sparse matrix without rows, and in the gradient of
+        # max pooling without RoIs.
         count = tf.shape(image)[0]
         missing = tf.maximum(1 - count, 0)
         boxes = tf.pad(tf.stack(boxes, axis=1), [[0, missing], [0, 0], [0, 0]])
@@ -64,14 +64,14 @@ class RoISampling(RoILayer):
         x = x1[:, None] + width[:, None] * middles - shift
         y = y1[:, None] + height[:, None] * middles - shift
         bins = self.bins(features, y, x, image, level)
-        # Not by [:]: the gradient of a slice copies nothing where nothing is cut off.
+        # Use tf.slice: unlike [:], its gradient makes no copy when nothing is cut.
         return tf.slice(bins, [0, 0, 0, 0], [count, *self.roi_shape(features[0].shape[-1])])
 
     def bins(self, features, y, x, image, level):
         """Reduce S × S samples to a bin.
 
         Args:
-            features, y, x, image, level: as of `bilinear_reads`, with P·S rows and columns.
+            features, y, x, image, level: see `bilinear_reads`, with P·S rows and columns.
 
         Returns:
             float32 `[N, P, P, C]`.

@@ -1,37 +1,40 @@
 """The region proposal network.
 
-Letters: B images, L levels, k anchors a cell, A anchors of all levels, S chosen ones, R proposals.
+Letters: B images, L levels, k anchors per cell, A anchors of all levels, S selected anchors, R proposals.
 """
+
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
 from keras_frcnn.layers.anchors import AnchorGenerator
-from keras_frcnn.nms import grouped_nms
+from keras_frcnn.ops.nms import grouped_nms
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class RegionProposalNetwork(keras.layers.Layer):
-    """Slide a small network over the features: objectness and a box for each anchor, then the best boxes
-    (Faster R-CNN, section 3.1; over a pyramid as in Feature Pyramid Networks, section 4.1).
+    """Predict objectness and a box for each anchor, and propose the best boxes (Faster R-CNN, section 3.1).
+
+    A pyramid is handled as in Feature Pyramid Networks, section 4.1.
 
     Args:
         anchors: `AnchorGenerator`; by default the paper's nine anchors at stride 16.
-        channels: of the 3×3 convolution; 512 with VGG16, 256 with ZF and FPN.
-        objectness: "softmax" has two class channels an anchor as in the paper, "sigmoid" one.
+        channels: filters of the 3×3 convolution; 512 with VGG16, 256 with ZF and FPN.
+        objectness: "softmax" has two class channels per anchor, as in the paper; "sigmoid" has one.
         pre_nms: `(training, test)`, boxes of each level that enter non-maximum suppression.
-        post_nms: `(training, test)`, proposals that leave it (R).
-        nms_iou: proposals that overlap a better one by more are dropped.
+        post_nms: `(training, test)`, proposals that remain after it (R).
+        nms_iou: proposals whose IoU with a better one is higher are dropped.
         min_size: proposals with a shorter side are dropped, pixels.
-        coder_weights: of the box coder.
-        depth: 3×3 convolutions in a row; 1 in the papers.
-        score_threshold: proposals that score lower are dropped, 0–1.
-        min_size_first: whether small boxes leave before the cut to `pre_nms` (py-faster-rcnn, chainercv), or
-            after it (torchvision, detectron2).
+        coder_weights: weights of the `BoxCoder`.
+        depth: number of 3×3 convolutions; 1 in the papers.
+        score_threshold: proposals with a lower score are dropped, 0–1.
+        min_size_first: whether small boxes are dropped before the cut to `pre_nms` (py-faster-rcnn, chainercv)
+            or after it (torchvision, detectron2).
 
     Call arguments:
-        features: tensor `[B, H, W, C]` or list of L such.
+        features: tensor `[B, H, W, C]` or list of L such tensors.
         image_shapes: `[B, 2]`, height and width to clip proposals to, pixels; by default the whole map.
         training: bool.
 
@@ -82,7 +85,8 @@ class RegionProposalNetwork(keras.layers.Layer):
         self.box_conv = self._conv(4 * k, 1, 0.01, "box_conv")
 
     def _conv(self, filters, kernel_size, stddev, name, activation=None):
-        return keras.layers.Conv2D(
+        layer: Any = keras.layers.Conv2D  # Keras's annotation allows initializers only by name
+        return layer(
             filters,
             kernel_size,
             padding="same",
@@ -134,19 +138,19 @@ class RegionProposalNetwork(keras.layers.Layer):
         """Logits `[..., k]` and deltas `[..., 4k]` of cells."""
         logits = tf.cast(self.class_conv(hidden), tf.float32)
         if self.objectness == "softmax":
-            # A softmax over (background, object) is the sigmoid of the difference of its logits.
+            # A softmax over (background, object) equals the sigmoid of the difference of its logits.
             background, foreground = tf.split(logits, 2, axis=-1)
             logits = foreground - background
         return logits, tf.cast(self.box_conv(hidden), tf.float32)
 
     def at(self, features, index):
-        """What the network says of some anchors alone, computed from the patch of the map that each sees.
+        """Predict only the given anchors, each from the patch of the map that it sees.
 
-        The numbers are those of the call. But a loss over a minibatch of them has its gradient in a few
-        hundred patches, where that of the call runs through all the maps.
+        The results equal those of the call, but the gradient of a loss over a minibatch goes through a few
+        hundred patches instead of all the maps.
 
         Args:
-            features: as of the call.
+            features: see the call arguments.
             index: int32 `[B, S]`, rows of "anchors".
 
         Returns:
@@ -157,7 +161,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         hidden, inside = self._patches(features, index // k)
         for conv in (self.conv, *self.further_convs):
             hidden = tf.nn.relu(_convolved(hidden, conv))
-            # Beyond its border a map is 0 before every convolution.
+            # Padding is 0 before every convolution, so reset the cells beyond the border of the map.
             inside = inside[:, 1:-1, 1:-1]
             hidden = tf.where(inside, hidden, tf.zeros([], hidden.dtype))
         logits, deltas = self._outputs(hidden)
@@ -168,7 +172,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         )
 
     def _patches(self, features, cell):
-        """The surroundings of cells, counted through all levels.
+        """Cut out the surroundings of cells, which are numbered through all levels.
 
         Args:
             features: list of L maps `[B, H, W, C]`.
@@ -176,7 +180,7 @@ class RegionProposalNetwork(keras.layers.Layer):
 
         Returns:
             `[B·S, 2d + 1, 2d + 1, C]` in the compute dtype, d the depth, 0 beyond the map; and bool
-            `[B·S, 2d + 1, 2d + 1, 1]`, whether it is within.
+            `[B·S, 2d + 1, 2d + 1, 1]`, whether a cell is within it.
         """
         window = tf.range(-self.depth, self.depth + 1)
         patches, inside, start = [], [], 0
@@ -213,7 +217,7 @@ class RegionProposalNetwork(keras.layers.Layer):
             decoded = box_ops.clip(self.coder.decode(chosen, tf.gather(references, index)), image_shapes)
             usable = box_ops.at_least(decoded, self.min_size) & (tf.sigmoid(logits) >= self.score_threshold)
             logits = tf.where(usable, logits, -float("inf"))
-            # A group a level: each level competes with itself only, and the best of all remain.
+            # One group per level: boxes compete only within their level, and the best of all levels remain.
             others = [tf.fill(tf.shape(logits), -float("inf"))] * (len(anchors) - 1)
             scores.append(tf.stack([*others[:level], logits, *others[level:]], axis=-1))
             boxes.append(decoded)
@@ -228,7 +232,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         return proposals, tf.where(filled, tf.sigmoid(logits), 0.0), count
 
     def _without_small(self, logits, deltas, references, image_shapes):
-        """Logits `[B, A]` of a level, −∞ where a box is small."""
+        """Logits `[B, A]` of a level, −∞ where a box is too small."""
         decoded = box_ops.clip(self.coder.decode(deltas, references), image_shapes)
         return tf.where(box_ops.at_least(decoded, self.min_size), logits, -float("inf"))
 
@@ -270,7 +274,7 @@ class RegionProposalNetwork(keras.layers.Layer):
 
 
 def _convolved(patches, conv):
-    """A 3×3 convolution without padding as one matrix product, much faster where maps have so few cells.
+    """Convolve 3×3 without padding, as one matrix product: much faster on maps of so few cells.
 
     Args:
         patches: `[N, H, H, C]`.

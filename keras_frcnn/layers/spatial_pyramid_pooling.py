@@ -1,13 +1,13 @@
 """Spatial pyramid pooling.
 
-Letters: B images, R RoIs an image, N RoIs, T bins of all grids, C channels.
+Letters: B images, R RoIs per image, N RoIs, T bins of all grids, C channels.
 """
 
 import keras
 import tensorflow as tf
 
-from keras_frcnn.layers.quantised_bins import QuantisedBins, maxima
 from keras_frcnn.layers.roi_layer import RoILayer
+from keras_frcnn.ops.quantized_bins import QuantizedBins, maxima
 
 CORNERS = ("inclusive", "centers")
 
@@ -16,28 +16,28 @@ CORNERS = ("inclusive", "centers")
 class SpatialPyramidPooling(RoILayer):
     """Spatial pyramid pooling of RoIs (SPPnet, sections 2.2 and 4): max pooling on several grids at once.
 
-    Bins are the "overlapping" ones of `ExactRoIPooling`, as is the gradient.
+    Bins and gradient are those of `ExactRoIPooling` with `bins="overlapping"`.
 
     Args:
-        levels: bins along each side of an RoI, one number for each grid; in the paper 50 bins in all.
+        levels: bins along each side of an RoI, one number per grid; the paper's grids have 50 bins in all.
         strides: pixels between the cells of each map; one for a single map.
         canonical_size, canonical_level: see `RoILayer`.
         corners: "inclusive", see `ExactRoIPooling`; or "centers": the region is the cells whose receptive
             fields are centered in it, from ⌊x1/S⌋ + 1 to ⌈x2/S⌉ − 1 with the stride S (SPPnet, appendix A).
-            One without any gets a cell nearby, as in the authors' code.
-        offset: of "centers": where in its cell the receptive field is centered, as a fraction of the stride;
-            0.5 is the middle. The paper pads so that it is 0, and has an offset for other networks.
+            A region without such cells gets a cell nearby, as in the authors' code.
+        offset: for "centers": position of the receptive field's center in its cell, as a fraction of the
+            stride; 0.5 is the middle. The paper pads so that it is 0, and has an offset for other networks.
 
     Call arguments:
-        features: tensor `[B, H, W, C]` or list of such, fine to coarse.
+        features: tensor `[B, H, W, C]` or list of such tensors, fine to coarse.
         boxes: float32 `[B, R, 4]`, pixels. No gradient reaches them.
 
     Returns:
-        `[B, R, T·C]` in the compute dtype, T = 50: grid after grid as in `levels`, each in row-major order,
-        the channels of a bin together.
+        `[B, R, T·C]` in the compute dtype, T = 50: the grids in the order of `levels`, each in row-major
+        order, the channels of a bin together.
 
     Raises:
-        ValueError: if the rule of the corners is unknown.
+        ValueError: if `corners` is unknown.
 
     Example:
         >>> pool = SpatialPyramidPooling()
@@ -72,13 +72,13 @@ class SpatialPyramidPooling(RoILayer):
             largest = {}
             for grid in sorted(self.grids, reverse=True):
                 finer = min((one for one in largest if one % grid == 0), default=None)
-                if finer:  # a bin is then exactly a block of finer bins
+                if finer:  # a bin is exactly a block of finer bins
                     side = finer // grid
                     rows = tf.reduce_max(tf.reshape(largest[finer], [-1, side, finer, channels]), axis=1)
                     blocks = tf.reshape(rows, [-1, grid, grid, side, channels])
                     largest[grid] = tf.reduce_max(blocks, axis=3)
                 else:
-                    bins = QuantisedBins(
+                    bins = QuantizedBins(
                         feature, boxes, image, stride, grid, corners=self.corners, offset=self.offset
                     )
                     largest[grid] = bins.largest(cells)

@@ -1,4 +1,4 @@
-"""What a batch must look like, and what is said of one that does not.
+"""Checks of the format of batches, with readable errors.
 
 Letters: B images, H height, W width, P proposals, M ground-truth boxes.
 """
@@ -7,11 +7,11 @@ import tensorflow as tf
 
 
 def check_images(x, name):
-    """Refuse what is no batch of images.
+    """Raise a readable error unless the input is a batch of images.
 
     Args:
         x: images, or a dict with "images".
-        name: str, of the model's class.
+        name: str, name of the model's class.
 
     Raises:
         ValueError: the images are not `[B, H, W, 3]`.
@@ -22,16 +22,16 @@ def check_images(x, name):
     if shape.rank is not None and (shape.rank != 4 or shape[-1] not in (3, None)):
         raise ValueError(
             f"{name} wants a batch of RGB images [B, H, W, 3] and got shape {tuple(shape)}; give a single "
-            "image as image[None], a grey one with its channel three times, or a file to detect."
+            "image as image[None], a gray one with its channel three times, or a file to detect."
         )
 
 
 def check_proposals(x, name):
-    """Refuse a batch without proposals.
+    """Raise a readable error if a batch has no proposals.
 
     Args:
         x: dict, or images alone.
-        name: str, of the model's class.
+        name: str, name of the model's class.
 
     Raises:
         ValueError: there are none, or they are not `[B, P, 4]`.
@@ -49,14 +49,14 @@ def check_proposals(x, name):
 
 
 def check_targets(y, sample_weight):
-    """Refuse targets of another format, and weights of samples.
+    """Raise a readable error for targets in another format or for sample weights.
 
     Args:
         y: targets of a batch.
-        sample_weight: what came with them.
+        sample_weight: weights given with them; must be None.
 
     Raises:
-        ValueError: there are weights, or `y` is no dict of "boxes", "labels" and "ignore".
+        ValueError: there are weights, or `y` is not a dict of "boxes", "labels" and "ignore".
     """
     if sample_weight is not None:
         raise ValueError(

@@ -1,16 +1,16 @@
-"""What the deltas of proposals are like in a training set.
+"""Mean and deviation of the box targets in a training set.
 
-Letters: P proposals of an image, M objects of it, K classes.
+Letters: P proposals per image, M objects per image, K classes.
 """
 
 import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
-from keras_frcnn.layers.normalised_dense import NormalisedDense
+from keras_frcnn.layers.normalized_dense import NormalizedDense
 
-# Of a class with a single pair or none.
-USUAL_DEVIATION = NormalisedDense.USUAL_DEVIATION
+# For a class with at most one pair.
+USUAL_DEVIATION = NormalizedDense.USUAL_DEVIATION
 
 
 def box_statistics(dataset, positive_iou=0.5, class_agnostic=False, flip=0.5):
@@ -18,10 +18,10 @@ def box_statistics(dataset, positive_iou=0.5, class_agnostic=False, flip=0.5):
 
     Args:
         dataset: `DetectionDataset` with proposals.
-        positive_iou: a proposal is a pair with the object that it overlaps most, from this IoU.
-        class_agnostic: whether all classes are taken together.
-        flip: probability of mirroring a training image. A mirror turns the sign of t_x: at 0.5 these are the
-            numbers of the images and their mirrors together, as py-faster-rcnn takes them.
+        positive_iou: minimum IoU of a pair, a proposal and the object that it overlaps most.
+        class_agnostic: whether all classes share their statistics.
+        flip: probability of mirroring a training image, which flips the sign of t_x. With 0.5, the result
+            covers the images and their mirrors together, as in py-faster-rcnn.
 
     Returns:
         mean, deviation: float32 `[K, 4]`, or `[1, 4]`.
@@ -37,7 +37,7 @@ def box_statistics(dataset, positive_iou=0.5, class_agnostic=False, flip=0.5):
         objects = record.boxes[~record.ignore]
         if not len(objects):
             continue
-        # The objects are trained on as proposals too.
+        # Training uses the objects as proposals too.
         rois = np.concatenate([proposals, objects])
         iou = box_ops.iou(tf.constant(rois), tf.constant(objects)).numpy()
         match = iou.argmax(-1)
@@ -55,8 +55,8 @@ def box_statistics(dataset, positive_iou=0.5, class_agnostic=False, flip=0.5):
 
 
 def _with_mirrors(mean, deviation, flip):
-    """Mean and deviation `[4]` of deltas of which a share has the other sign of t_x."""
+    """Mean and deviation `[4]` when t_x changes sign in a fraction `flip` of the deltas."""
     turned = mean * [1.0 - 2.0 * flip, 1.0, 1.0, 1.0]
-    # What the square of the mean loses, for the mean square is that of before.
+    # The mean square stays, so the variance gains what the squared mean loses.
     gained = mean**2 * [4.0 * flip * (1.0 - flip), 0.0, 0.0, 0.0]
     return turned, np.sqrt(deviation**2 + gained)

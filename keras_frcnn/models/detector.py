@@ -1,187 +1,148 @@
-"""What every detector of the family shares: fit, evaluate, predict, save.
+"""Base class of all detectors: backbone, fit, evaluate, save.
 
-Letters: B images, N detections, M ground-truth boxes, K classes.
+Letters: B images, M ground-truth boxes, K classes.
 """
 
 from types import MappingProxyType
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from keras_frcnn import images as image_ops
+from keras_frcnn import backbones
+from keras_frcnn.layers import DetectionHead, PixelNormalization
 from keras_frcnn.models import batches
-from keras_frcnn.models.argument import Argument
-from keras_frcnn.models.backbone_features import BackboneFeatures
+from keras_frcnn.models.defaults import entries, resolve
 from keras_frcnn.models.loading_report import loading_report
-from keras_frcnn.models.whole_images import WholeImages
-from keras_frcnn.trainable_flags import set_trainable_flags, trainable_flags
+from keras_frcnn.models.resizing import Resizing
+from keras_frcnn.models.saved_detector import SavedDetector
 
-# In a weights file, among the model's own variables: the states of all random generators, int64 `[G, 2]`.
-RANDOM_STATE = "random_state"
+# Positional arguments, which belong to no group in `arguments.py`.
+POSITIONAL = ("class_names", "backbone", "backbone_weights")
 
 
-class Detector(WholeImages, BackboneFeatures, keras.Model):
-    """Base of the models: a subclass gives the forward pass for detections and the one for losses.
+class Detector(SavedDetector):
+    """Base of the models: a subclass builds layers and stages, and defines `infer` and `training_losses`.
 
     Args:
-        class_names: names of the K classes, without background; their order gives the labels 0…K−1.
-        loss_names: names of the losses and other figures that `training_losses` gives, for the logs.
+        class_names: names of the K classes, without background; their order defines the labels 0…K−1.
+        backbone, backbone_weights: see `FasterRCNN`.
+        arguments: dict of the other constructor arguments, including those of `keras.Model`.
+        log_names: names of the losses and other figures that `training_losses` returns, for the logs.
 
     Attributes:
-        image_size: `(short side, limit of the long side)` that `detect` and the export resize to, pixels.
-        resize_rounding: how its sides are rounded, see `images.resized_shape`.
-        canvas: whether every image is letterboxed into one square, so that a batch of any images is one pass.
-        max_detections: rows of the answer (N).
+        arguments: read-only mapping from every constructor argument to its value.
+        backbone: `keras.Model`, the network that computes the features.
+        backbone_info: `Backbone`, with its strides, stages and defaults.
     """
 
-    image_size = Argument()
-    resize_rounding = Argument(default="exact")
-    canvas = Argument()
-    max_detections = Argument()
+    argument_group: type  # TypedDict of `arguments.py`, set by the decorator `takes`
+    head_names = ("head",)  # attributes that hold a `DetectionHead`
+    has_stages = False  # whether `finish_training` does anything
+    only_proposals = False  # whether detections are proposals, without classes
+    score_name = "val_voc_ap50"  # the log that decides which epoch is best
 
-    needs_proposals = False
-    has_stages = False  # whether `finish_training` has work to do
-    only_proposals = False  # whether `detect` answers with regions that may hold anything
-    score_name = "val_voc_ap50"  # the log that says which epoch is best
-    earlier = {}  # what the method did before there was an argument for it, where the default is another
-
-    def __init__(self, class_names, loss_names, **kwargs):
-        super().__init__(autocast=False, **kwargs)
+    def __init__(self, class_names, backbone, backbone_weights, arguments, log_names):
+        known = entries(self.argument_group)
+        super().__init__(
+            autocast=False, **{name: value for name, value in arguments.items() if name not in known}
+        )
         self.class_names = _checked_class_names(class_names)
         self.restored = False
         self.weight_origins = {}
-        self.built = True  # the constructor of a subclass makes and builds every part
-        self.jit_compile = False  # also without `compile`: "auto" would take XLA on the first GPU
+        self.built = True  # the constructor of a subclass builds every part
+        self.jit_compile = False  # even without `compile`, because Keras's "auto" would use XLA on a GPU
         self.sampling_seeds = keras.random.SeedGenerator(name="sampling_seeds")
-        self._figures = [keras.metrics.Mean(name=name) for name in ("loss", *loss_names)]
+        self._figures = [keras.metrics.Mean(name=name) for name in ("loss", *log_names)]
+        if isinstance(backbone, dict):
+            backbone = keras.saving.deserialize_keras_object(backbone)
+        elif isinstance(backbone, keras.Model):
+            backbone = backbones.copied_network(backbone)
+        with self.dtype_scope():
+            info = self.backbone_info = self.checked_backbone(backbones.get(backbone, backbone_weights))
+        if isinstance(backbone_weights, dict):
+            backbone_weights = info.source  # otherwise the arrays stay in memory
+        positional = (self.class_names, backbone, backbone_weights)
+        values = resolve(self.argument_group, arguments, info, self.own_defaults(info, arguments))
+        self.arguments = MappingProxyType({**dict(zip(POSITIONAL, positional)), **values})
+        self.resizing = Resizing(values["image_size"], values["resize_rounding"], values["canvas"])
+        self.stride = info.stride
+        self.freeze_backbone(info)
+        info.set_epsilon(values["batch_norm_epsilon"])
+        with self.dtype_scope():
+            self.pixels = PixelNormalization(values["preprocessing"], self.stride, name="pixels")
+            self.pixels.build((None, None, None, 3), (None, 2))
+        self.backbone = info.network
+
+    def dtype_scope(self):
+        """Context manager in which new layers get the dtype policy of the model."""
+        return backbones.dtype_policy(self.dtype_policy)
+
+    @property
+    def detection_heads(self) -> list[DetectionHead]:
+        """List of the `DetectionHead`s; empty for an RPN."""
+        return [getattr(self, name) for name in self.head_names]
 
     def finish_assembly(self):
-        """Remember what trains by the arguments alone; the last line of a subclass's constructor."""
-        flags = trainable_flags(self)
-        if isinstance(self.recipe["backbone"], keras.Model):
-            flags = {}  # the config of a network of one's own does not tell what is frozen deep inside
-        self._flags_by_arguments = MappingProxyType(flags)
+        """Connect the stages and record the trainable flags; a constructor calls it last."""
+        self.connect_stages()
+        self.remember_flags()
 
-    # What a subclass gives: `recipe`, its arguments, all resolved; and two methods.
+    # Subclasses implement these, besides `infer`.
 
-    def infer(self, x, training=False):
-        """Detections of images that share one padded shape.
+    def checked_backbone(self, backbone: backbones.Backbone) -> backbones.Backbone:
+        """Return the `Backbone` as the method uses it; raise ValueError if it cannot use it."""
+        return backbone
 
-        Args:
-            x: dict of "images" `[B, H, W, 3]`, RGB 0–255, "image_shapes" int32 `[B, 2]`, height and width
-                within the padding, and what else the batch brought.
-            training: bool, of the layers inside.
+    def own_defaults(self, backbone, arguments):
+        """Compute a dict of defaults from a `Backbone` and the given arguments."""
+        return {}
 
-        Returns:
-            dict of "boxes" `[B, N, 4]`, "scores" `[B, N]`, "labels" `[B, N]` and "num_detections" `[B]`,
-            padded with −1.
-        """
-        raise NotImplementedError
+    def freeze_backbone(self, backbone):
+        """Freeze the parts of a `Backbone` that do not train."""
+        backbone.freeze(self.arguments["frozen_stages"], self.arguments["frozen_batch_norm"])
+
+    def connect_stages(self):
+        """Create the stages around the layers; an export that replaces layers calls it again."""
 
     def training_losses(self, x, y, training):
-        """The training forward and its losses.
+        """Run the forward pass of training and compute its losses.
 
         Args:
             x: batch as in `call`.
             y: dict of "boxes" `[B, M, 4]`, "labels" `[B, M]`, "ignore" `[B, M]`.
-            training: bool; false leaves out dropout and draws the same minibatch every time.
+            training: bool; false disables dropout and samples the same minibatch every time.
 
         Returns:
             Two dicts: the terms of the loss, float32 scalars; and figures for the logs, each a pair of a
-            float32 scalar and the weight that it has in the mean of an epoch.
+            float32 scalar and its weight in the mean over an epoch.
         """
         raise NotImplementedError
 
-    # What a method does before and after `fit`; most do nothing.
+    # Hooks before and after `fit`; most methods leave them empty.
 
     def prepare_training(self, dataset, flip=0.5):
-        """Measure what training needs to know of the training set.
+        """Measure statistics of the training set that training needs.
 
         Args:
-            dataset: `DetectionDataset`, the one that `fit` gets batches of.
-            flip: probability of mirroring an image, the one that `batches` has.
+            dataset: `DetectionDataset` that `fit` gets its batches from.
+            flip: probability of mirroring an image, as given to `batches`.
         """
 
     def finish_training(self, dataset, folder, progress=lambda done, total: None):
-        """Go through the stages after `fit`.
+        """Run the stages of training after `fit`.
 
         Args:
-            dataset: `DetectionDataset`, the one that `fit` had.
-            folder: for what the stages keep on disk.
-            progress: function that hears after each image how many are through, and how many will be.
+            dataset: `DetectionDataset` that `fit` trained on.
+            folder: path where the stages keep their files.
+            progress: function that is called after each image with the number done and the total.
         """
+
+    def features(self, images, image_shapes, training) -> list:
+        """Compute the feature maps of images, a list from fine to coarse."""
+        features = self.backbone(self.pixels(images, image_shapes), training=training)
+        return list(features) if isinstance(features, (list, tuple)) else [features]
 
     # Keras.
-
-    def __call__(self, x, *args, **kwargs):
-        self.check_inputs(x)  # here, because Keras would add its own words to what `call` raises
-        return super().__call__(x, *args, **kwargs)
-
-    def call(self, x, training=False):
-        """Detections in pixels of the given images, which are not resized.
-
-        Args:
-            x: images `[B, H, W, 3]`, RGB, uint8 or float 0–255; or a dict of "images" and "image_shapes" int
-                `[B, 2]`; models on external proposals need the dict, with "proposals" float32 `[B, P, 4]`
-                in pixels, padded with −1.
-            training: bool.
-
-        Returns:
-            dict of "boxes" float32 `[B, N, 4]`, "scores" float32 `[B, N]`, "labels" int32 `[B, N]`, padded
-            with −1, and "num_detections" int32 `[B]`. An image's answer never depends on the others of the
-            batch: images share a pass only where their padded shapes are equal.
-        """
-        shapes_known = isinstance(x, dict) and "image_shapes" in x
-        x = self.unpack(x)
-        if self.canvas or not shapes_known:
-            return self.infer(x, training)
-
-        padded = -(-x["image_shapes"] // self.stride) * self.stride
-        batch = tf.shape(padded)[0]
-        step = tf.where(tf.reduce_all(padded == padded[:1]), batch, 1)
-        answers = self._answer_arrays(batch)
-
-        def one_pass(start, answers):
-            part = {name: value[start : start + step] for name, value in x.items()}
-            part["images"] = part["images"][:, : padded[start, 0], : padded[start, 1]]
-            answer = self.infer(part, training)
-            return start + step, {name: answers[name].write(start // step, answer[name]) for name in answers}
-
-        _, answers = tf.while_loop(lambda start, _: start < batch, one_pass, [0, answers])
-        return {name: array.concat() for name, array in answers.items()}
-
-    def _answer_arrays(self, batch):
-        shapes = {
-            "boxes": (tf.float32, [None, self.max_detections, 4]),
-            "scores": (tf.float32, [None, self.max_detections]),
-            "labels": (tf.int32, [None, self.max_detections]),
-            "num_detections": (tf.int32, [None]),
-        }
-        return {
-            name: tf.TensorArray(dtype, size=0, dynamic_size=True, infer_shape=False, element_shape=shape)
-            for name, (dtype, shape) in shapes.items()
-        }
-
-    def check_inputs(self, x):
-        """Refuse what is no batch for this model, in one sentence."""
-        batches.check_images(x, type(self).__name__)
-
-    def unpack(self, x):
-        """A batch as a dict with "image_shapes", out of a dict or of plain images; with `canvas`, in the one
-        square."""
-        x = dict(x) if isinstance(x, dict) else {"images": x}
-        images = x["images"] = tf.convert_to_tensor(x["images"])
-        shape = tf.shape(images)
-        image_shapes = tf.cast(x.get("image_shapes", tf.tile(shape[None, 1:3], [shape[0], 1])), tf.int32)
-        if self.canvas:
-            side = self.canvas_side
-            fits = tf.debugging.assert_less_equal(
-                image_shapes, side, f"An image is larger than the canvas of {side} pixels; resize it first."
-            )
-            with tf.control_dependencies([fits] if fits is not None else []):
-                images = image_ops.pad(images[:, :side, :side], side, side)
-        return {**x, "images": images, "image_shapes": image_shapes}
 
     def compile(
         self,
@@ -201,11 +162,11 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
             optimizer: any Keras optimizer; by default SGD with rate 0.01, momentum 0.9, global clip norm 10.
             loss, loss_weights, metrics, weighted_metrics: refused; a detector has its own.
             run_eagerly, steps_per_execution, auto_scale_loss: as in `keras.Model.compile`.
-            jit_compile: whether XLA compiles the steps of `fit`, anew for each shape of a batch;
+            jit_compile: whether XLA compiles the steps of `fit`, once for each shape of a batch;
                 see `keras_frcnn.kernels`.
 
         Raises:
-            ValueError: a loss or metrics are given.
+            ValueError: a loss or metric is given.
         """
         if loss is not None or loss_weights is not None:
             raise ValueError(
@@ -228,18 +189,10 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
         )
 
     def make_train_function(self, force=False):
-        # Built while the step is traced, its variables would leave copies of the weights in the graph.
+        # Build the optimizer before tracing, or the graph keeps a copy of every weight.
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
         return super().make_train_function(force)
-
-    def make_predict_function(self, force=False):
-        # `call` groups images by their shapes, which XLA would have to know beforehand.
-        compiled, self.jit_compile = self.jit_compile, False
-        try:
-            return super().make_predict_function(force)
-        finally:
-            self.jit_compile = compiled
 
     def compile_from_config(self, config):
         config = keras.saving.deserialize_keras_object(config)
@@ -252,7 +205,7 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
             loss, logs = self._loss_and_logs(data, training=True)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_variables)
-        # Else the optimizer's first products, as large as the weights, would wait in memory all the step.
+        # Wait for all gradients first; otherwise the optimizer's temporaries stay in memory during the step.
         ready = [gradient for gradient in gradients if gradient is not None]
         with tf.control_dependencies(ready), tf.name_scope("update"):
             self.optimizer.apply(gradients, self.trainable_variables)
@@ -264,11 +217,11 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
 
     @property
     def metrics(self):
-        # Without the tracker that Keras adds for the loss, which is among these.
+        # These include the loss, so Keras's own loss tracker is left out.
         return list(self._figures)
 
     def _loss_and_logs(self, data, training):
-        """The loss with the layers' own, such as weight decay; and the logs as pairs of value and weight."""
+        """Return the loss, with the layers' losses such as weight decay, and the logs as (value, weight)."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         self.check_inputs(x)
         batches.check_targets(y, sample_weight)
@@ -283,84 +236,30 @@ class Detector(WholeImages, BackboneFeatures, keras.Model):
         return {figure.name: figure.result() for figure in self._figures}
 
     def sampling_seed(self, training):
-        """Seed `[2]` of one random draw: new each time in training, always the same otherwise."""
+        """Return a seed `[2]` for one random draw: new each time in training, otherwise always the same."""
         return tf.cast(self.sampling_seeds.next(), tf.int32) if training else tf.zeros([2], tf.int32)
-
-    def get_config(self):
-        recipe = {name: value for name, value in self.recipe.items() if name != "backbone_weights"}
-        if isinstance(recipe["backbone"], keras.Model):
-            recipe["backbone"] = keras.saving.serialize_keras_object(recipe["backbone"])
-        flags = trainable_flags(self).items()
-        changed = {path: flag for path, flag in flags if flag != self._flags_by_arguments.get(path, True)}
-        return {
-            **recipe,
-            **super().get_config(),
-            "class_names": list(self.class_names),
-            "image_size": list(self.image_size),
-            **({"trainable_flags": changed} if changed else {}),
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        # A file from before there was an argument answers as it did then.
-        arguments = {**cls.earlier, **config}
-        # Not an argument: what was frozen or thawed after construction.
-        flags = arguments.pop("trainable_flags", {})
-        model = super().from_config(arguments, custom_objects)
-        set_trainable_flags(model, flags)
-        return model
-
-    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
-        """Save as a `.keras` file; see `keras.Model.save`.
-
-        Raises:
-            ValueError: the name ends in `.h5` or `.hdf5`, Keras's older format, which cannot hold a detector.
-        """
-        if str(filepath).endswith((".h5", ".hdf5")):
-            raise ValueError(
-                f"A detector cannot be loaded from the older format of {filepath}; name it .keras, or "
-                ".weights.h5 with save_weights and ModelCheckpoint(save_weights_only=True)."
-            )
-        super().save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
-
-    def save_own_variables(self, store):
-        super().save_own_variables(store)
-        store[RANDOM_STATE] = np.stack([state.numpy() for state in self._random_states()])
-
-    def load_own_variables(self, store):
-        self.restored = True
-        super().load_own_variables({name: store[name] for name in store.keys() if name != RANDOM_STATE})
-        # Files of version 0.1.0 have none; those of a model without dropout have that of the sampling alone.
-        if RANDOM_STATE in store.keys():
-            for state, value in zip(self._random_states(), store[RANDOM_STATE]):
-                state.assign(value)
-
-    def _random_states(self):
-        """The states of all generators of random numbers: that of the sampling, of dropout …"""
-        weights = {id(weight) for weight in self.weights}
-        return [variable for variable in self.variables if id(variable) not in weights]
 
     # Beyond Keras.
 
     def note_origin(self, weights, source):
-        """Keep where weights came from, for `loading_report`.
+        """Record the source of weights for `loading_report`.
 
         Args:
             weights: list of `keras.Variable` of this model.
-            source: name of a file, or another word for it.
+            source: name of a file, or another name for the source.
         """
         self.weight_origins |= {id(weight): source for weight in weights}
 
-    def loading_report(self):
-        """Table of the parts, for a look before training.
+    def loading_report(self) -> str:
+        """Format a table of the model's parts, to check before training.
 
         Returns:
             str of several lines: for each stage of the backbone and each further part the number of tensors,
-            parameters and trainable parameters, and where the weights came from: "imagenet", the name of a
-            weights or model file, "as given" (a network of one's own), "saved model" or "new"; then how
-            pixels are normalised.
+            parameters and trainable parameters, and the source of the weights: "imagenet", the name of a
+            weights or model file, "as given" (a custom network), "saved model" or "new"; then the
+            normalization of the pixels.
         """
-        return loading_report(self, self.backbone_parts)
+        return loading_report(self, self.backbone_info)
 
 
 def _checked_class_names(names):

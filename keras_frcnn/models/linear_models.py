@@ -3,27 +3,30 @@
 Letters: N examples, D features, T targets.
 """
 
+from typing import Any
+
 import numpy as np
 
-# Negatives enter at or above the margin and leave when well below it (R-CNN's released code).
+# Negatives enter if their margin is above HARD and leave if it is below EASY (R-CNN's released code).
 HARD, EASY = -1.0001, -1.2
-# The SVM is trained anew when so many negatives have come in.
+# The SVM is trained again after this many new negatives.
 NEW_NEGATIVES = 2000
 POSITIVE_WEIGHT = 2.0
 BIAS_SCALE = 10.0
-# Of the ridge: one example to so many features is few; rows of a matrix that are worked on at a time.
+# Ridge: it keeps raw examples while there are at most D / FEW.
 FEW = 8
+# Matrix rows handled at a time.
 BLOCK = 2048
 
 
 class HardNegativeSVM:
-    """A linear SVM on more negatives than fit into memory, by one pass of hard-negative mining.
+    """Linear SVM on more negatives than fit into memory, with one pass of hard-negative mining.
 
     Args:
         positives: float32 `[N, D]`.
         scale: factor on all features while training.
-        c: of the SVM.
-        seed: of the solver.
+        c: cost parameter of the SVM.
+        seed: random seed of the solver.
     """
 
     def __init__(self, positives, scale, c, seed=0):
@@ -32,7 +35,7 @@ class HardNegativeSVM:
         self._kept, self._new, self._model = positives[:0], [], None
 
     def add(self, negatives):
-        """Take in the negatives `[N, D]` of one image, as far as they are hard."""
+        """Add the hard ones among the negatives `[N, D]` of an image."""
         if not len(self.positives):
             return
         negatives = negatives * self.scale
@@ -43,31 +46,31 @@ class HardNegativeSVM:
             self._train()
 
     def solve(self):
-        """Weights float32 `[D]` and offset: the margin of a feature x is x · weights + offset.
+        """Return weights float32 `[D]` and offset: the margin of a feature x is x · weights + offset.
 
-        Without positives the margin is −10 everywhere, so that the class is never found.
+        Without positives the margin is −10 everywhere, so the class is never detected.
 
         Raises:
             ValueError: scikit-learn is not installed.
         """
         if not len(self.positives):
             return np.zeros(self.positives.shape[1], np.float32), -10.0
-        if self._model is None or sum(map(len, self._new)):
-            self._train()
-        weights, offset = self._model
+        weights, offset = self._train() if self._model is None or sum(map(len, self._new)) else self._model
         return (weights * self.scale).astype(np.float32), float(offset)
 
     def _train(self):
         negatives = np.concatenate([self._kept, *self._new])
-        self._model = _fit(self.positives, negatives, self.c, self.seed)
-        self._kept, self._new = negatives[_margins(self._model, negatives) >= EASY], []
+        model = self._model = _fit(self.positives, negatives, self.c, self.seed)
+        self._kept, self._new = negatives[_margins(model, negatives) >= EASY], []
+        return model
 
 
 class Ridge:
-    """Least squares with an L2 penalty, the offset left free, on examples that come in parts.
+    """Least squares with an L2 penalty and a free offset, on examples that arrive in parts.
 
-    Examples are kept while they are few beside the features; then only their products are, `[D, D]` in
-    float64: 5 GB for the 7 × 7 × 512 features of VGG16, and as much again while the system is solved.
+    Raw examples are kept while they are few compared with the features; after that only their products
+    `[D, D]`, float64: 5 GB for the 7 × 7 × 512 features of VGG16, and as much again while the system is
+    solved.
 
     Args:
         penalty: λ.
@@ -79,7 +82,7 @@ class Ridge:
         self._sums = None
 
     def add(self, features, targets):
-        """Take in examples: `[N, D]` and `[N, T]`."""
+        """Add examples: `[N, D]` and `[N, T]`."""
         self._parts.append((features.astype(np.float64), targets.astype(np.float64)))
         self._waiting += len(features)
         self._count += len(features)
@@ -87,22 +90,22 @@ class Ridge:
             self._sum_up()
 
     def solve(self):
-        """Weights float32 `[D, T]` and offset float32 `[T]`."""
+        """Return weights float32 `[D, T]` and offset float32 `[T]`."""
         if self._sums is None:
             x, y = (np.concatenate(parts) for parts in zip(*self._parts))
-            centre, mean = x.mean(0), y.mean(0)
-            x, y = x - centre, y - mean
-            # The smaller one of two equal systems.
+            center, mean = x.mean(0), y.mean(0)
+            x, y = x - center, y - mean
+            # Solve the smaller of two equivalent systems.
             weights = x.T @ np.linalg.solve(x @ x.T + self.penalty * np.eye(len(x)), y)
         else:
             self._sum_up()
             of_x, of_y, squares, products = self._sums
-            centre, mean = of_x / self._count, of_y / self._count
-            for rows in _blocks(len(centre)):
-                squares[rows] -= np.outer(centre[rows], of_x)
-            squares.flat[:: len(centre) + 1] += self.penalty
-            weights = np.linalg.solve(squares, products - np.outer(centre, of_y))
-        return weights.astype(np.float32), (mean - centre @ weights).astype(np.float32)
+            center, mean = of_x / self._count, of_y / self._count
+            for rows in _blocks(len(center)):
+                squares[rows] -= np.outer(center[rows], of_x)
+            squares.flat[:: len(center) + 1] += self.penalty
+            weights = np.linalg.solve(squares, products - np.outer(center, of_y))
+        return weights.astype(np.float32), (mean - center @ weights).astype(np.float32)
 
     def _sum_up(self):
         if not self._parts:
@@ -117,7 +120,7 @@ class Ridge:
         of_x += x.sum(0)
         of_y += y.sum(0)
         products += x.T @ y
-        # In place and by parts, for the sum of two such matrices would be a third.
+        # Add in place and by blocks; a plain sum would need a third matrix of this size.
         for rows in _blocks(x.shape[1]):
             squares[rows] += x[:, rows].T @ x
 
@@ -127,7 +130,7 @@ def _blocks(size):
 
 
 def svm_class():
-    """The solver.
+    """Return the solver class.
 
     Raises:
         ValueError: scikit-learn is not installed.
@@ -144,11 +147,11 @@ def svm_class():
 def _fit(positives, negatives, c, seed):
     if not len(negatives):
         return np.zeros(positives.shape[1]), 1.0
-    svm = svm_class()(
+    svm: Any = svm_class()(
         C=c,
         loss="hinge",
         class_weight={1: POSITIVE_WEIGHT, 0: 1.0},
-        intercept_scaling=BIAS_SCALE,
+        intercept_scaling=BIAS_SCALE,  # pyright: ignore[reportArgumentType]
         max_iter=5000,
         random_state=seed,
     )

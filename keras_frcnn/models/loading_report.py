@@ -1,4 +1,4 @@
-"""What a detector is made of, and where its weights come from."""
+"""Report of the parts of a detector and the sources of their weights."""
 
 import math
 
@@ -10,13 +10,13 @@ PREPROCESSING = {
 
 
 def loading_report(model, backbone):
-    """Table of the parts of a detector; see `Detector.loading_report`.
+    """Format a table of the parts of a detector; see `Detector.loading_report`.
 
     Args:
         model: `Detector`.
-        backbone: the `Backbone` that gave the model its network.
+        backbone: `Backbone` with the model's network.
     """
-    dense = [layer for layers in getattr(getattr(model, "head", None), "dense", []) for layer in layers]
+    dense = [layer for head in model.detection_heads for layer in head.dense_layers]
     loaded = [layer for layer in [*backbone.layers(), *dense] if hasattr(layer, "weights_source")]
     sources = {id(weight): layer.weights_source for layer in loaded for weight in layer.weights}
     sources |= model.weight_origins

@@ -4,41 +4,77 @@ Letters: K classes.
 """
 
 import dataclasses
+from typing import Annotated, Unpack
 
 import keras
 
-from keras_frcnn import backbones
 from keras_frcnn.layers import SpatialPyramidPooling
-from keras_frcnn.models import region_classification
-from keras_frcnn.models.detector import Detector
-from keras_frcnn.models.staged_training import StagedTraining
+from keras_frcnn.models.arguments import (
+    AnswerArguments,
+    ForegroundArguments,
+    HeadArguments,
+    ImageArguments,
+)
+from keras_frcnn.models.constructor import takes
+from keras_frcnn.models.defaults import alike
+from keras_frcnn.models.external_proposals import PyramidArguments
+from keras_frcnn.models.region_stage import detection_head
+from keras_frcnn.models.staged_training import StageArguments, StagedTraining
+
+
+class SPPNetArguments(
+    ImageArguments,
+    PyramidArguments,
+    StageArguments,
+    HeadArguments,
+    ForegroundArguments,
+    AnswerArguments,
+    total=False,
+):
+    """Arguments of SPPnet."""
+
+    pool_levels: Annotated[
+        tuple, (1, 2, 3, 6), "bins along each side, for each level of the pooling pyramid; section 4.1."
+    ]
+    pool_corners: Annotated[
+        str,
+        "centers",
+        'which cells belong to a region: "centers" (appendix A) or "inclusive" (Caffe\'s RoI pooling); '
+        "see `SpatialPyramidPooling`.",
+    ]
+    pool_offset: Annotated[
+        float | None,
+        alike(0.5),
+        'with "centers", see `SpatialPyramidPooling`; 1/32 for zf, which pads as in the paper: each '
+        "receptive field is centered on the middle of the first pixel of its cell.",
+    ]
+    head_negative_iou: Annotated[
+        tuple[float, float], (0.1, 0.5), "`(low, high)`, IoU range of background RoIs, 0 to 1; section 4.2."
+    ]
+    head_batch_size: Annotated[
+        int | None, 64, "RoIs sampled per image, at least 1; 128 from a batch of 2 images."
+    ]
+    box_positive_iou: Annotated[
+        float,
+        0.5,
+        "minimum IoU of the regions that the box regression trains on, 0 to 1; the authors' SPP_net.",
+    ]
+    box_ridge: Annotated[float, 4000.0, "λ of the box regression, above 0; the authors' SPP_net."]
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
-class SPPNet(StagedTraining, Detector):
-    """SPPnet (He et al., 2014): one pass an image, spatial pyramid pooling, training in stages.
+@takes(SPPNetArguments)
+class SPPNet(StagedTraining):
+    """SPPnet (He et al., 2014): one pass per image, spatial pyramid pooling, training in stages.
 
-    The convolutions never train, for the paper's pyramid passes no gradient on. `fit` fine-tunes the fully
-    connected layers; `finish_training` makes the classifiers and the box regressors. Published weights of
-    fully connected layers do not fit the pyramid's 50 bins, so these layers begin new.
+    The convolutions never train, because the paper's pyramid passes no gradient on. `fit` fine-tunes the
+    fully connected layers; `finish_training` fits the classifiers and the box regressors. Published weights
+    of fully connected layers do not fit the pyramid's 50 bins, so these layers start with new weights.
 
     Args:
-        class_names: names of the K classes, without background.
-        backbone: of one feature map.
-        backbone_weights, image_size, canvas, preprocessing: see `FasterRCNN`.
-        pool_levels: bins along a side in each level of the pyramid (section 4.1).
-        pool_corners: which cells belong to a region, "centers" (appendix A) or "inclusive" (Caffe's
-            RoI pooling); see `SpatialPyramidPooling`.
-        pool_offset: of "centers", likewise; by default 0.5, and 1/32 of zf, which pads as in the paper: its
-            cells see around the middle of their first pixel.
-        pyramid_sides, pyramid_limit: see `FastRCNN`; the paper's five scales are 480, 576, 688, 864, 1200.
-        classifier: "softmax", that of the fine-tuned network, or "svm".
-        svm_c, svm_negative_iou: cost of the SVMs; a region is a negative of a class below this IoU.
-        box_positive_iou, box_ridge: boxes are regressed from regions from this IoU on, with this λ; numbers
-            of the authors' code (github.com/ShaoqingRen/SPP_net).
-        seed: of the SVM solver.
-        head_units, head_dropout, head_ranks, head_positive_iou, head_negative_iou, head_batch_size,
-        head_positive_fraction, class_agnostic, score_threshold, nms_iou, max_detections: see `FastRCNN`.
+        class_names, backbone_weights: see `FasterRCNN`.
+        backbone (str or keras.Model): network with one feature map.
+        **arguments: the groups in `models/arguments.py`.
 
     Call arguments, returns: see `Detector.call`; the dict needs "proposals".
     """
@@ -46,67 +82,37 @@ class SPPNet(StagedTraining, Detector):
     earlier = {"pool_corners": "inclusive"}
 
     def __init__(
-        self,
-        class_names,
-        backbone="vgg16",
-        backbone_weights="none",
-        *,
-        image_size=(600, 1000),
-        canvas=False,
-        preprocessing=None,
-        pool_levels=(1, 2, 3, 6),
-        pool_corners="centers",
-        pool_offset=None,
-        pyramid_sides=(),
-        pyramid_limit=2000,
-        classifier="softmax",
-        svm_c=0.001,
-        svm_negative_iou=0.3,
-        box_positive_iou=0.5,
-        box_ridge=4000.0,
-        seed=0,
-        head_units=None,
-        head_dropout=None,
-        head_ranks=None,
-        head_positive_iou=0.5,
-        head_negative_iou=(0.1, 0.5),
-        head_batch_size=64,
-        head_positive_fraction=0.25,
-        class_agnostic=False,
-        score_threshold=0.05,
-        nms_iou=None,
-        max_detections=100,
-        weights_source=None,
-        **kwargs,
+        self, class_names, backbone="vgg16", backbone_weights="none", **arguments: Unpack[SPPNetArguments]
     ):
-        # The arguments as they came, in place of twenty assignments; nothing is defined before this line.
-        arguments = {
-            name: value for name, value in locals().items() if name not in ("self", "kwargs", "__class__")
-        }
-        super().__init__(
-            class_names,
-            loss_names=("class_loss", "proposal_recall"),
-            **kwargs,
-        )
-        with backbones.dtype_policy(self.dtype_policy):
-            # The pyramid makes vectors, which the head that a ResNet brings cannot take.
-            parts = dataclasses.replace(self.open_backbone(arguments), head=None)
-            defaults = {**region_classification.defaults(parts.pyramid), "pool_offset": 0.5}
-            recipe = self.resolve(arguments, parts, defaults)
-            self.check_single_map(parts)
-            self.check_pyramid(parts, recipe)
-            recipe.frozen_stages, recipe.frozen_batch_norm = len(parts.stages), True
-            self.assemble_backbone(parts, recipe)
-            parts.network.trainable = False
-            self.assemble_head(parts, recipe, boxes_from="pooled")
-            self.assemble_stages(recipe)
+        names = ("class_loss", "proposal_recall")
+        super().__init__(class_names, backbone, backbone_weights, arguments, names)
+        self.check_pyramid()
+        info, values = self.backbone_info, self.arguments
+        self.backbone.trainable = False
+        with self.dtype_scope():
+            self.roi_pooling = SpatialPyramidPooling(
+                values["pool_levels"],
+                info.strides,
+                corners=values["pool_corners"],
+                offset=values["pool_offset"],
+                name="roi_pooling",
+            )
+            self.roi_pooling.build((None, None, None, info.channels), (None, None, 4))
+            shape = self.roi_pooling.roi_shape(info.channels)
+            self.head = detection_head(
+                info,
+                values,
+                len(self.class_names),
+                shape,
+                boxes_from="pooled",
+                class_agnostic=values["class_agnostic"],
+            )
+        self.assemble_linear_models()
         self.finish_assembly()
 
-    def make_pooling(self, strides, recipe):
-        return SpatialPyramidPooling(
-            recipe.pool_levels,
-            strides,
-            corners=recipe.pool_corners,
-            offset=recipe.pool_offset,
-            name="roi_pooling",
-        )
+    def checked_backbone(self, backbone):
+        # Drop a ResNet's head, which cannot take the vectors that the pyramid makes.
+        return dataclasses.replace(super().checked_backbone(backbone), head=None)
+
+    def freeze_backbone(self, backbone):
+        backbone.freeze(len(backbone.stages), batch_norm=True)

@@ -1,27 +1,28 @@
-"""The stages that R-CNN and SPPnet go through after their network is fine-tuned.
+"""The training stages of R-CNN and SPPnet after their network is fine-tuned.
 
-Letters: B images, P proposals, R regions of an image, D features, F pooled features, K classes.
+Letters: B images, P proposals, R regions per image, D features, F pooled features, K classes.
 """
 
 import hashlib
 import itertools
 import json
-import os
 import zipfile
 from pathlib import Path
+from typing import Annotated, TypedDict
 
 import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
-from keras_frcnn.losses import detection_loss
+from keras_frcnn.files import replacing
 from keras_frcnn.models.external_proposals import ExternalProposals
 from keras_frcnn.models.linear_models import HardNegativeSVM, Ridge, svm_class
+from keras_frcnn.models.region_stage import RegionStage
 from keras_frcnn.sampling import IGNORE_COVER
 
 CLASSIFIERS = ("softmax", "svm")
 
-# What says nothing of the features of regions.
+# Arguments that do not affect cached features; left out of the cache key.
 NO_FEATURES = (
     "name",
     "backbone",
@@ -35,91 +36,115 @@ NO_FEATURES = (
     "max_detections",
 )
 
-# R-CNN scales features to this mean norm, for which its C and λ were chosen. It takes the mean over so many
-# images and regions of each, drawn among all (`rcnn_feature_stats` of the released code).
+# R-CNN scales features to this mean norm, for which its C and λ were chosen. The mean is over this many
+# random images, and this many random regions of each (`rcnn_feature_stats` of the released code).
 TARGET_NORM = 20.0
 NORM_IMAGES, NORM_REGIONS = 200, 200
 
 
-class StagedTraining(ExternalProposals):
-    """Mixin of a `Detector` that learns classes in `fit` and the rest in `finish_training`.
+class StageArguments(TypedDict, total=False):
+    """Training after `fit`."""
 
-    Boxes are regressed from the pooled features, and only afterwards; classes by the softmax of the
-    fine-tuned network or by linear SVMs on its features (R-CNN, section 2.3 and appendices B and C).
+    classifier: Annotated[
+        str,
+        "softmax",
+        '"softmax", from the fine-tuned network, or "svm", one per class (R-CNN, section 2.3).',
+    ]
+    svm_c: Annotated[float, 0.001, "cost parameter of the SVMs, above 0; R-CNN, rcnn_train.m."]
+    svm_negative_iou: Annotated[
+        float,
+        0.3,
+        "a region is a negative of a class if its IoU with all objects of the class is lower, 0 to 1; "
+        "R-CNN, section 2.3.",
+    ]
+    box_positive_iou: Annotated[
+        float, 0.6, "minimum IoU of the regions that the box regression trains on, 0 to 1; R-CNN, appendix C."
+    ]
+    box_ridge: Annotated[float, 1000.0, "λ of the box regression, above 0; R-CNN, appendix C."]
+    seed: Annotated[int, 0, "random seed of the SVM solver."]
+
+
+class StagedTraining(ExternalProposals):
+    """Base of the methods that learn classes in `fit` and the rest in `finish_training`.
+
+    Boxes are regressed from the pooled features, only after `fit`. Classes come from the softmax of the
+    fine-tuned network, or from linear SVMs on its features (R-CNN, section 2.3 and appendices B and C).
     """
 
     has_stages = True
 
-    def check_single_map(self, parts):
-        """Refuse a pyramid of features, of which these methods know nothing."""
-        if parts.pyramid:
+    def checked_backbone(self, backbone):
+        if backbone.pyramid:
             raise ValueError(
                 f"{type(self).__name__} needs a backbone of one feature map, such as vgg16 or mobilenet_v2; "
-                f"{parts.network.name} has {len(parts.strides)}."
+                f"{backbone.network.name} has {len(backbone.strides)}."
             )
+        return backbone
 
-    def assemble_stages(self, recipe):
+    def assemble_linear_models(self):
         """Check the classifier, and keep the box regressors out of `fit`."""
-        if recipe.classifier not in CLASSIFIERS:
-            raise ValueError(f"Unknown classifier {recipe.classifier!r}; use {' or '.join(CLASSIFIERS)}.")
+        if self.arguments["classifier"] not in CLASSIFIERS:
+            raise ValueError(
+                f"Unknown classifier {self.arguments['classifier']!r}; use {' or '.join(CLASSIFIERS)}."
+            )
         self.head.box_dense.trainable = False
         self.head.box_dense.set_weights([np.zeros(weight.shape) for weight in self.head.box_dense.weights])
-        # SVMs answer in margins, the network in logits against the background.
+        # 1 if the classifier outputs SVM margins, 0 if it outputs logits against the background.
         self.margins = self.add_weight(name="margins", shape=(), initializer="zeros", trainable=False)
+
+    def connect_stages(self):
+        self.regions = RegionStage.of(
+            self.pool, self.head, self.arguments, learns_boxes=False, probabilities=self.probabilities
+        )
         self._regions_function = tf.function(
             self.region_features, input_signature=list(self.detect_signature), autograph=False
         )
 
-    def head_losses(self, features, proposals, proposed, y, training):
-        rois, *targets = self.proposal_targets(proposals, proposed, y, self.sampling_seed(training))
-        class_logits, deltas = self.head(self.pool(features, rois, training), training=training)
-        class_loss, _ = detection_loss(class_logits, deltas, *targets)
-        return {"class_loss": class_loss}
-
     def probabilities(self, class_logits):
-        # A detection's class is asked for by each SVM alone, and the softmax compares them.
+        """Convert the outputs of the classifier to scores 0–1 `[B, R, K + 1]`."""
+        # Each SVM judges its class alone; the softmax compares all classes.
         return tf.where(self.margins > 0.0, tf.sigmoid(class_logits), tf.nn.softmax(class_logits))
 
     def region_features(self, images, image_size, proposals):
-        """What the classifiers and the regressors see of regions; arguments as of `detect_batch`.
+        """Compute the inputs of the classifiers and regressors; for the arguments see `detect_batch`.
 
         Returns:
-            float32 `[R, D]`, what the last fully connected layer answers, and `[R, F]`, what is pooled.
+            float32 `[R, D]`, outputs of the last fully connected layer, and `[R, F]`, pooled features.
         """
         features, pooled = self.head.features(self.pool_regions(images, image_size, proposals))
         return tf.cast(features, tf.float32), tf.cast(pooled, tf.float32)
 
     def prepare_training(self, dataset, flip=0.5):
-        """Refuse now what would fail after hours; a model with SVMs that is trained again gives them up."""
-        if self.recipe["classifier"] == "svm":
+        """Check for scikit-learn now, not after hours of training; discard earlier SVMs."""
+        if self.arguments["classifier"] == "svm":
             svm_class()
         self.margins.assign(0.0)
 
     def finish_training(self, dataset, folder, progress=lambda done, total: None):
-        """Cache features on disk, then train the SVMs if the recipe has them, and the box regressors.
+        """Cache features on disk, then train the SVMs, if any, and the box regressors.
 
         Args:
-            dataset: `DetectionDataset` with proposals, the one that `fit` had.
-            folder: for the cache, one file an image; a file that this model made is not made again.
-            progress: function that hears after each image how many are cached, and how many will be.
+            dataset: `DetectionDataset` with proposals that `fit` trained on.
+            folder: folder of the cache, one file per image; files from this model are reused.
+            progress: function that is called after each image with the number cached and the total.
         """
         files = self.cache_features(dataset, folder, progress)
-        if self.recipe["classifier"] == "svm":
+        if self.arguments["classifier"] == "svm":
             self._fit_svms(files)
         self._fit_boxes(files)
 
     def cache_features(self, dataset, folder, progress=lambda done, total: None):
-        """Write the features of every region of a set.
+        """Write the features of every region in a data set to files.
 
         Args:
-            dataset, folder, progress: as of `finish_training`.
+            dataset, folder, progress: see `finish_training`.
 
         Returns:
-            list of files, `.npz` with "boxes" `[R, 4]`, the objects then the proposals, "objects" (how many
-            are objects), "labels" of the objects, "overlaps" `[R, objects]`, "left_alone" `[R]`, whether an
-            ignored region covers a box, "features" `[R, D]` (with SVMs), "pooled" `[Q, F]` of the regions
-            "pairs" `[Q]` that boxes are regressed from, and "norms", those of what is pooled from the drawn
-            regions. "key" tells what they follow from.
+            list of `.npz` files with "boxes" `[R, 4]`, objects before proposals; "objects", the number of
+            objects; their "labels"; "overlaps" `[R, objects]`; "left_alone" `[R]`, whether an ignored region
+            covers a box; "features" `[R, D]` (with SVMs); "pairs" `[Q]`, the regions that boxes are regressed
+            from, and their "pooled" `[Q, F]`; "norms" of the pooled features of sampled regions; and "key", a
+            digest of everything that the features depend on.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -132,22 +157,21 @@ class StagedTraining(ExternalProposals):
             files.append(folder / f"{index:06d}.npz")
             if not _has_key(files[-1], key.hexdigest()):
                 arrays = self._regions_of(dataset.image(index), record, proposals, drawn)
-                partial = folder / f".{index:06d}.partial.npz"
-                np.savez(partial, key=key.hexdigest(), **arrays)
-                os.replace(partial, files[-1])
+                with replacing(files[-1]) as partial:
+                    np.savez(partial, key=key.hexdigest(), **arrays)
             progress(index + 1, len(dataset))
         return files
 
     def _key(self):
-        """Digest of all that features depend on but the image and its proposals."""
-        # As JSON, in which a model that was loaded is like the one that was saved.
+        """Digest everything that features depend on, except the image and its proposals."""
+        # As JSON, the config of a loaded model equals that of the saved one.
         config = {name: value for name, value in self.get_config().items() if name not in NO_FEATURES}
         digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
-        layers = [self.backbone, *itertools.chain(*self.head.dense)]
+        layers = [self.backbone, *self.head.dense_layers]
         if self.head.network is not None:
             layers.append(self.head.network)
         for weight in itertools.chain(*(layer.get_weights() for layer in layers)):
-            digest.update(np.ascontiguousarray(weight))
+            digest.update(np.ascontiguousarray(weight).data)
         return digest.digest()
 
     def _regions_of(self, image, record, proposals, drawn):
@@ -155,12 +179,12 @@ class StagedTraining(ExternalProposals):
         boxes = np.concatenate([objects, proposals]).astype(np.float32)
         overlaps = box_ops.iou(tf.constant(boxes), tf.constant(objects)).numpy()
         cover = box_ops.intersection(tf.constant(boxes), tf.constant(ignored)) / box_ops.area(boxes)[:, None]
-        pairs = np.flatnonzero(overlaps.max(axis=1, initial=0.0) >= self.recipe["box_positive_iou"])
-        # Only SVMs look at the other regions, which are ten times as many.
-        svm = self.recipe["classifier"] == "svm"
+        pairs = np.flatnonzero(overlaps.max(axis=1, initial=0.0) >= self.arguments["box_positive_iou"])
+        # Only SVMs use the other regions, which are ten times as many.
+        svm = self.arguments["classifier"] == "svm"
         wanted = np.arange(len(boxes)) if svm else np.union1d(pairs, drawn)
         features, pooled = self._regions_function(
-            tf.constant(image[None], tf.float32), self._size(None), tf.constant(boxes[wanted][None])
+            tf.constant(image[None], tf.float32), self.size_tensor(None), tf.constant(boxes[wanted][None])
         )
         pooled = pooled.numpy()
         return {
@@ -176,8 +200,8 @@ class StagedTraining(ExternalProposals):
         }
 
     def _fit_svms(self, files):
-        """One SVM a class: its objects against all regions that hardly overlap one of them, objects of other
-        classes too (R-CNN, section 2.3, and `rcnn_train` of the released code)."""
+        """Fit one SVM per class: its objects against all regions that hardly overlap them, including objects
+        of other classes (R-CNN, section 2.3, and `rcnn_train` of the released code)."""
         positives, norms = [[] for _ in self.class_names], []
         for file in files:
             with np.load(file) as cache:
@@ -187,7 +211,7 @@ class StagedTraining(ExternalProposals):
                 found.append(features[: len(labels)][labels == label])
         scale = _scale(np.concatenate(norms))
         svms = [
-            HardNegativeSVM(np.concatenate(found), scale, self.recipe["svm_c"], self.recipe["seed"])
+            HardNegativeSVM(np.concatenate(found), scale, self.arguments["svm_c"], self.arguments["seed"])
             for found in positives
         ]
         for file in files:
@@ -196,7 +220,7 @@ class StagedTraining(ExternalProposals):
                 usable = ~cache["left_alone"]
             for label, svm in enumerate(svms):
                 overlap = overlaps[:, labels == label].max(axis=1, initial=0.0)
-                svm.add(features[usable & (overlap < self.recipe["svm_negative_iou"])])
+                svm.add(features[usable & (overlap < self.arguments["svm_negative_iou"])])
         layer = self.head.class_dense
         kernel, bias = (np.zeros(weight.shape, np.float32) for weight in layer.get_weights())
         for label, svm in enumerate(svms):
@@ -205,7 +229,7 @@ class StagedTraining(ExternalProposals):
         self.margins.assign(1.0)
 
     def _fit_boxes(self, files):
-        """Ridge regression of the deltas from pooled features in each class (R-CNN, appendix C)."""
+        """Fit a ridge regression from pooled features to deltas in each class (R-CNN, appendix C)."""
         labels, norms = [], []
         for file in files:
             with np.load(file) as cache:
@@ -216,9 +240,9 @@ class StagedTraining(ExternalProposals):
             return
         scale = _scale(np.concatenate(norms))
         kernel, bias = (np.zeros(weight.shape, np.float32) for weight in self.head.box_dense.get_weights())
-        # One class after another, for the pairs of all would not fit into memory.
+        # Fit one class at a time, because the pairs of all classes may not fit into memory.
         for group in range(self.head.box_count):
-            regression = Ridge(self.recipe["box_ridge"])
+            regression = Ridge(self.arguments["box_ridge"])
             chosen = [found == group if self.head.box_count > 1 else found >= 0 for found in labels]
             for file, rows in zip(files, chosen):
                 if rows.any():
@@ -230,16 +254,16 @@ class StagedTraining(ExternalProposals):
         self.head.box_dense.set_weights([kernel, bias])
 
     def _pairs_of(self, file, rows, scale):
-        """Pooled features `[N, F]` and deltas `[N, 4]` of some pairs of an image."""
+        """Load pooled features `[N, F]` and deltas `[N, 4]` of some pairs of an image."""
         with np.load(file) as cache:
             pairs, boxes, pooled = cache["pairs"][rows], cache["boxes"], cache["pooled"][rows]
             match = cache["overlaps"][pairs].argmax(axis=1)
-        deltas = self.box_coder.encode(tf.constant(boxes[match]), tf.constant(boxes[pairs]))
+        deltas = self.regions.coder.encode(tf.constant(boxes[match]), tf.constant(boxes[pairs]))
         return pooled * scale, deltas.numpy()
 
 
 def _draw(dataset):
-    """The regions of each image, objects then proposals, whose norms count: a list of indices, some empty."""
+    """Sample the regions whose norms count: indices for each image, objects before proposals, some empty."""
     random = np.random.default_rng(0)
     counts = [
         np.count_nonzero(~record.ignore) + len(proposals)
@@ -257,7 +281,7 @@ def _scale(norms):
 
 
 def _has_key(file, key):
-    """Whether a file of the cache is there and follows from what the key stands for."""
+    """Return whether a cache file exists and has this key."""
     try:
         with np.load(file) as cache:
             return str(cache["key"]) == key

@@ -1,23 +1,25 @@
-"""From one trained detector to the beginning of another."""
+"""Start a detector with the weights of another one."""
+
+from keras_frcnn.models.detector import Detector
 
 
-def transfer(source, target, origin):
-    """Give a detector the weights of another that fit it.
+def transfer(source: Detector, target: Detector, origin: str) -> list[str]:
+    """Copy the weights of a detector that fit another one.
 
-    Weights are matched by their path, and one fits if its shape does. Those of the predictors, of classes and
-    of boxes where each class has its own, are taken row by row: the background's and those of classes that
-    both know by name, or none where they know no class in common.
+    Weights are matched by path, and fit if their shapes are equal. The predictors of classes, and of boxes if
+    each class has its own, are copied row by row: the rows of the background and of the class names that both
+    detectors share, or no row if they share no class.
 
     Args:
-        source: `Detector` to learn from; it is not changed.
+        source: `Detector` to copy from; it is not changed.
         target: `Detector` that gets the weights.
-        origin: what to call the source in `Detector.loading_report` and in messages.
+        origin: name of the source in `Detector.loading_report` and in messages.
 
     Returns:
-        list of the paths of the weights of `target` that remain new as a whole.
+        list of the paths of the weights of `target` that stay entirely new.
 
     Raises:
-        ValueError: nothing fits, or a frozen layer would stay new; then nothing is taken.
+        ValueError: nothing fits, or a frozen layer would stay new; then nothing is copied.
     """
     known = {weight.path: weight for weight in source.weights}
     known_rows, rows = _rows(source), _rows(target)
@@ -47,10 +49,10 @@ def transfer(source, target, origin):
 
 
 def _fitting(match, weight, known_rows, rows):
-    """The value for a weight out of the one of its path elsewhere; None where nothing fits.
+    """Return the part of the source's weight that fits this one, or None.
 
-    Rows are what the outputs of a predictor belong to, in the order of the last axis, as often as there are
-    outputs for each; None of other layers.
+    `rows` names the class of each equal block of outputs along the last axis, or is None if the layer is no
+    predictor.
     """
     if known_rows == rows:
         return match if match.shape == weight.shape else None
@@ -69,21 +71,14 @@ def _fitting(match, weight, known_rows, rows):
 
 
 def _rows(model):
-    """What the rows of the predictors are of, by the paths of their weights: names of classes, and None for
-    the background."""
-    head = getattr(model, "head", None)
-    if head is None:
-        return {}
-    classes = [*model.class_names]
-    layers = [(head.class_dense, [None, *classes])]
-    if not head.class_agnostic:
-        layers.append((head.box_dense, [None] * (head.box_rows - head.box_count) + classes))
-    return {weight.path: rows for layer, rows in layers for weight in layer.weights}
+    """Map the paths of the predictors' weights to their rows: class names, and None for the background."""
+    pairs = [pair for head in model.detection_heads for pair in head.output_rows(model.class_names)]
+    return {weight.path: rows for layer, rows in pairs for weight in layer.weights}
 
 
 def _frozen(model):
-    """The weights of the layers that do not train."""
-    parts = model.backbone_parts
-    norms = model.head.norms if hasattr(model, "head") else []
+    """List the weights of the layers that do not train."""
+    parts = model.backbone_info
+    norms = [norm for head in model.detection_heads for norm in head.norms]
     layers = [layer for layer in [*parts.layers(), *parts.norms(), *norms] if not layer.trainable]
     return [weight for layer in layers for weight in layer.weights]

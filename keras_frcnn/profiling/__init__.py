@@ -1,4 +1,4 @@
-"""Where the time of a step goes."""
+"""Measure where the time of a step goes."""
 
 from keras_frcnn.profiling.steps import profile, report
 

@@ -1,4 +1,4 @@
-"""Where a training step and an inference spend their time."""
+"""Measure where a training step and an inference spend their time."""
 
 import statistics
 import time
@@ -9,10 +9,10 @@ import tensorflow as tf
 from keras_frcnn.models import FasterRCNN
 from keras_frcnn.profiling import trace
 
-# Parts that are no layer, as the name scopes of their operations call them.
+# Parts that are not layers, by the name scopes of their operations.
 SCOPES = ("proposals", "targets", "losses", "post_processing", "update")
 INPUT, OTHER = "input", "other"
-# In the order of a step.
+# In the order in which a step runs them.
 PARTS = (
     *(INPUT, "backbone", "rpn", "proposals", "targets", "roi_pooling", "head"),
     *("losses", "post_processing", "update", OTHER),
@@ -24,23 +24,23 @@ MOST_TRACED = 5
 def profile(model, dataset, batch_size, steps, folder):
     """Time training steps and inferences, and divide their time among the parts of the detector.
 
-    Steps are timed as `fit` runs them, input included. The shares of the parts come from a trace of the last
-    of them, run again without input; traced steps are slower, so only their shares are used.
+    Steps are timed as `fit` runs them, including input. The shares of the parts come from a trace that
+    repeats the last step without input; traced steps are slower, so only their shares are used.
 
     Args:
         model: `FasterRCNN`, compiled; training changes its weights.
         dataset: `DetectionDataset` with the classes of the model.
-        batch_size: int, images a training step; an inference has one.
+        batch_size: int, images per training step; an inference has one.
         steps: int, timed steps of each kind.
-        folder: `pathlib.Path` that gets a trace of each, in `training` and `inference`.
+        folder: `pathlib.Path` that receives the traces, in `training` and `inference`.
 
     Returns:
-        dict of "training" and "inference", each a dict of "images" (of a step), "seconds" (median of a step
-        and its input), "spread" (seconds, least and most) and "parts", dict from part to a pair of seconds:
-        forward (or all of it) and backward. The parts add up to "seconds".
+        dict of "training" and "inference", each a dict of "images" (per step), "seconds" (median of a step
+        and its input), "spread" (seconds, minimum and maximum) and "parts", a dict from part to a pair of
+        seconds: forward (or total) and backward. The parts add up to "seconds".
 
     Raises:
-        ValueError: a model of another method, or one compiled by XLA.
+        ValueError: the model is not a `FasterRCNN`, or is compiled by XLA.
     """
     if not isinstance(model, FasterRCNN):
         raise ValueError(f"A {type(model).__name__} is not profiled part by part; give a FasterRCNN.")
@@ -60,7 +60,7 @@ def profile(model, dataset, batch_size, steps, folder):
 
 
 def report(figures):
-    """The answer of `profile` as text: a table of each kind of step."""
+    """Format the result of `profile` as text: one table for each kind of step."""
     lines = []
     for phase, step in figures.items():
         low, high = (1000 * seconds for seconds in step["spread"])
@@ -82,7 +82,7 @@ def _training(model, dataset, batch_size, steps, folder, part_of):
     batches = dataset.batches(
         batch_size, image_size=model.image_size, training=True, canvas=model.canvas
     ).repeat()
-    # Else the step is traced twice: the first trace makes the optimizer's variables.
+    # Otherwise the step is traced twice: the first trace creates the optimizer's variables.
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     step = tf.function(
@@ -110,8 +110,8 @@ def _timed(inputs, run, steps, folder, part_of):
         seconds.append(time.perf_counter() - started)
     waits, seconds = waits[WARM_UP:], seconds[WARM_UP:]
     traced, operations = trace.record(folder, lambda: run(given), min(steps, MOST_TRACED))
-    divided = trace.divide(operations, part_of)
-    # What none of the operations account for: their dispatch, and Python.
+    divided: dict[tuple[str, bool], float] = trace.divide(operations, part_of)
+    # Time outside all operations: their dispatch, and Python.
     divided[OTHER, False] = divided.get((OTHER, False), 0.0) + max(traced - sum(divided.values()), 0.0)
     middle, wait = statistics.median(seconds), float(np.mean(waits) / np.mean(seconds))
     scale = middle * (1.0 - wait) / sum(divided.values())
@@ -128,28 +128,24 @@ def _timed(inputs, run, steps, folder, part_of):
 
 
 class _Parts:
-    """From the name of an operation to a part of the detector, and whether it is of the backward pass."""
+    """Map an operation's name to a part of the detector, and whether it is in the backward pass."""
 
     def __init__(self, model):
-        layers = {
-            "rpn": model.rpn,
-            "roi_pooling": model.roi_pooling,
-            "head": model.head,
-            "backbone": model.backbone,
-        }
+        layers = [("rpn", model.rpn), ("roi_pooling", model.roi_pooling), ("backbone", model.backbone)]
+        layers += [("head", head) for head in model.detection_heads]
         self.scopes = {part: part for part in SCOPES}
-        self.scopes |= {_plain(layer.name): part for part, layer in layers.items()}
+        self.scopes |= {_plain(layer.name): part for part, layer in layers}
         self.scopes[_plain(model.pixels.name)] = "backbone"
 
     def __call__(self, name):
         words = name.rpartition(":")[0].split("/")
-        # The outermost decides, for layers of a backbone may have any name; but the RPN makes the proposals.
+        # The outermost scope decides, as backbone layers may have any name; but proposals lie inside the RPN.
         found = [self.scopes[scope] for scope in map(_plain, words[:-1]) if scope in self.scopes]
         part = "proposals" if found[:2] == ["rpn", "proposals"] else next(iter(found), OTHER)
         return part, "gradient_tape" in words
 
 
 def _plain(name):
-    """A scope without the number that tells it from others of its name."""
+    """A scope name without the number that makes it unique."""
     stem, _, number = name.rpartition("_")
     return stem if stem and number.isdigit() else name

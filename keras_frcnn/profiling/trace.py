@@ -1,4 +1,4 @@
-"""TensorBoard's traces: writing one, and dividing its time among the operations in it."""
+"""Write a TensorBoard trace, and divide its time among its operations."""
 
 import collections
 import re
@@ -6,11 +6,12 @@ import time
 from pathlib import Path
 
 import tensorflow as tf
-from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-# An operation stands in a trace as "scope/name:Kind".
+from keras_frcnn import _compat
+
+# A trace names operations as "scope/name:Kind".
 _OPERATION = re.compile(r"^[\w./-]+:\w+$")
-# Those that do nothing but run others, which have entries of their own.
+# Operations that only run others, which have their own entries.
 _CONTAINERS = ("While", "If", "Case", "PartitionedCall", "StatefulPartitionedCall")
 
 
@@ -20,13 +21,13 @@ def record(folder, run, count):
     Args:
         folder: path that TensorBoard is pointed to.
         run: function without arguments that returns when its work is done.
-        count: int, calls.
+        count: int, number of calls.
 
     Returns:
-        float, seconds that the calls took; and a list of operations, each a tuple of its name and the seconds
-        at which it began and ended.
+        float, seconds that the calls took; and a list of operations, each a tuple of its name, start and end
+        in seconds.
     """
-    # What Python does is left out: it would be most of the file.
+    # Leave out Python events: they would be most of the file.
     options = tf.profiler.experimental.ProfilerOptions(host_tracer_level=2, python_tracer_level=0)
     tf.profiler.experimental.start(str(folder), options)
     started = time.perf_counter()
@@ -35,22 +36,22 @@ def record(folder, run, count):
             run()
     seconds = time.perf_counter() - started
     tf.profiler.experimental.stop()
-    # The newest: traces of one second have one name.
+    # Take the newest by time: traces from the same second share a name.
     file = max(Path(folder).rglob("*.xplane.pb"), key=lambda file: file.stat().st_mtime_ns)
     return seconds, operations(file.read_bytes())
 
 
 def operations(contents):
-    """The operations in a trace.
+    """Read the operations in a trace.
 
     Args:
         contents: bytes of an `.xplane.pb` file.
 
     Returns:
-        list of `(name, start, end)`, the name with its kind, seconds from some moment on.
+        list of `(name, start, end)`: the name with its kind, and seconds from an arbitrary origin.
     """
     found = []
-    space = xplane_pb2.XSpace.FromString(contents)
+    space = _compat.XSpace.FromString(contents)
     for plane in space.planes:
         names = {
             number: data.name
@@ -66,13 +67,13 @@ def operations(contents):
 
 
 def divide(operations, part_of):
-    """Seconds of each part: a moment belongs to the operations that run then, in equal shares.
+    """Divide the time among parts: the operations that run at a moment share it equally.
 
-    So the parts add up to the time in which anything ran, however many threads there were.
+    The parts therefore add up to the time in which anything ran, however many threads there were.
 
     Args:
         operations: list as from `operations`.
-        part_of: function from the name of an operation to what it counts for.
+        part_of: function from the name of an operation to its part.
 
     Returns:
         dict from part to seconds.
@@ -81,7 +82,7 @@ def divide(operations, part_of):
     for name, start, end in operations:
         part = part_of(name)
         changes += [(start, 1, part), (end, -1, part)]
-    running, seconds = collections.Counter(), collections.Counter()
+    running, seconds = collections.Counter(), collections.defaultdict(float)
     before = 0.0
     for moment, change, part in sorted(changes, key=lambda change: change[0]):
         total = running.total()

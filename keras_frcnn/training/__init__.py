@@ -1,6 +1,6 @@
-"""Training: recipes, schedules, callbacks."""
+"""Training: recipes, schedules and Caffe's SGD."""
 
-# A model saved with either must load when nothing but the package itself was imported.
+# Register both, so that a model saved with either loads after importing only the package.
 from keras_frcnn.training.caffe_sgd import CaffeSGD
 from keras_frcnn.training.step_decay import StepDecay
 

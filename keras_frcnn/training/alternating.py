@@ -2,35 +2,37 @@
 
 import dataclasses
 import inspect
-import json
 import shutil
 
 import keras
-import numpy as np
 
 from keras_frcnn.data import proposals as proposal_files
 from keras_frcnn.evaluation import proposal_recall
+from keras_frcnn.files import write_json
 from keras_frcnn.models import RPN, FastRCNN
 from keras_frcnn.training.fit import fit
 
 STEPS = ("1-rpn", "2-fast-rcnn", "3-rpn-shared", "4-fast-rcnn-shared")
-# Proposals that Fast R-CNN trains on; the paper's number.
+# Number of proposals per image that Fast R-CNN trains on, as in the paper.
 PROPOSALS = 2000
 
 
 def alternate(recipe, train, val, folder):
-    """Train an RPN and a Fast R-CNN by turns until they share their convolutions.
+    """Train an RPN and a Fast R-CNN in turn until they share their convolutions.
 
-    1. An RPN from the pretrained network. 2. A Fast R-CNN from the pretrained network, on the proposals of
-    the first. 3. An RPN on the convolutions of the second, which are frozen. 4. The second's own layers
-    again, on the proposals of the third. The paper only says that the third fine-tunes the layers of the RPN;
-    they are new as in py-faster-rcnn, or, with `alternating_rpn` of the recipe, those of the first. Each step
-    has a folder with its model, and an RPN's also with its proposals and their recall. A step that is
-    complete is not repeated; one that is not starts anew, with the seed of the recipe plus its number.
+    1. Train an RPN from the pretrained network.
+    2. Train a Fast R-CNN from the pretrained network, on the proposals of step 1.
+    3. Train an RPN on the frozen convolutions of step 2.
+    4. Train the head of step 2 again, on the proposals of step 3.
+
+    The paper only says that step 3 fine-tunes the layers of the RPN. They start new, as in py-faster-rcnn, or
+    from those of step 1, as the recipe's `alternating_rpn` says. Each step has a folder with its model; that
+    of an RPN also has its proposals and their recall. A complete step is not repeated; an incomplete one
+    starts over, with the recipe's seed plus the step's index from 0.
 
     Args:
-        recipe: `Recipe` of a FasterRCNN. Every step has its epochs and its schedule, but for what its
-            `alternating_steps` and `alternating_rate_steps` say.
+        recipe: `Recipe` of a FasterRCNN. Every step has its epochs and its schedule, unless its
+            `alternating_steps` and `alternating_rate_steps` override them.
         train, val: `DetectionDataset`; `val` may be None.
         folder: `pathlib.Path` of the run.
 
@@ -38,17 +40,17 @@ def alternate(recipe, train, val, folder):
         `FasterRCNN` with one set of convolutions.
 
     Raises:
-        ValueError: a set has two images of one id.
+        ValueError: a set has two images with the same id.
     """
     for dataset in filter(None, (train, val)):
-        proposal_files.check_names(dataset)  # now, and not after the first step
+        proposal_files.check_names(dataset)  # fail now, not after the first step
     alternation = _Alternation(recipe, train, val, folder)
     return alternation.run()
 
 
 class _Alternation:
     def __init__(self, recipe, train, val, folder):
-        # Fast R-CNN has no boxes of the background.
+        # Fast R-CNN predicts no boxes for the background.
         detector = {**recipe.detector, "head_background_box": False}
         self.recipe = dataclasses.replace(recipe, detector=detector)
         self.train, self.val, self.folder = train, val, folder
@@ -75,7 +77,7 @@ class _Alternation:
             if isinstance(model, RPN):
                 self._write_proposals(model, folder)
             complete.touch()
-        # From its file in any case, so that a run that was interrupted goes on with the same numbers.
+        # Always load from the file, so that an interrupted run continues with the same numbers.
         return keras.saving.load_model(folder / "last.keras", compile=False)
 
     def _recipe(self, number):
@@ -88,7 +90,7 @@ class _Alternation:
         return recipe
 
     def _sets(self, number):
-        """The training and the validation set of a step, with proposals where it needs them."""
+        """The training and validation sets of a step, with proposals if it needs them."""
         if number % 2 == 0:
             return self.train, self.val
         folder = self.folder / STEPS[number - 1]
@@ -98,17 +100,17 @@ class _Alternation:
         )
 
     def _part(self, kind):
-        """An RPN or a FastRCNN with the arguments that the recipe has for it."""
+        """Build an RPN or a FastRCNN with the recipe's arguments for it."""
         known = inspect.signature(kind).parameters
         detector = {name: value for name, value in self.recipe.detector.items() if name in known}
         if kind is FastRCNN:
-            # Faster R-CNN's proposals are few and good; all that are not foreground count as background.
+            # Proposals of an RPN are few and good, so all that are not foreground count as background.
             detector.setdefault("head_negative_iou", (0.0, 0.5))
         name = {RPN: "rpn", FastRCNN: "fast_rcnn"}[kind]
         return dataclasses.replace(self.recipe, model=name, detector=detector).build(self.train.class_names)
 
     def _third(self, first):
-        """The RPN that step 3 begins with, the convolutions aside."""
+        """Build the RPN that step 3 starts from, without its convolutions."""
         model = self._part(RPN)
         if self.recipe.alternating_rpn == "first":
             model.rpn.set_weights(first.rpn.get_weights())
@@ -116,7 +118,7 @@ class _Alternation:
 
     @staticmethod
     def _share(model, detector):
-        """Give a model the convolutions of another, frozen."""
+        """Copy the convolutions of a detector into a model, and freeze them."""
         model.backbone.set_weights(detector.backbone.get_weights())
         model.backbone.trainable = False
         return model
@@ -134,7 +136,7 @@ class _Alternation:
             boxes = [found[str(record.image_id)] for record in dataset.records]
             curves[name] = proposal_recall.recall_curve(boxes, dataset.records)
             print(f"{name}: {proposal_recall.report(curves[name])}", flush=True)
-        (folder / "recall.json").write_text(json.dumps(curves, indent=2) + "\n", encoding="utf-8")
+        write_json(folder / "recall.json", curves)
 
 
 def unite(model, rpn, detector):
@@ -150,16 +152,6 @@ def unite(model, rpn, detector):
     """
     model.backbone.set_weights(detector.backbone.get_weights())
     model.rpn.set_weights(rpn.rpn.get_weights())
-    for mine, theirs in zip(model.head.dense, detector.head.dense, strict=True):
-        for layer, other in zip(mine, theirs, strict=True):
-            layer.set_weights(other.get_weights())
-    for mine, theirs in zip(model.head.convs + model.head.norms, detector.head.convs + detector.head.norms):
-        mine.set_weights(theirs.get_weights())
-    if model.head.network is not None:
-        model.head.network.set_weights(detector.head.network.get_weights())
-    model.head.class_dense.set_weights(detector.head.class_dense.get_weights())
-    # The one learns plain deltas, the other those that its coder has weighted.
-    kernel, bias = detector.head.box_dense.folded()
-    weights = np.tile(model.box_coder.weights, model.head.box_count)
-    model.head.box_dense.set_weights([kernel * weights, bias * weights])
+    # Fast R-CNN predicts plain deltas; Faster R-CNN's head predicts them times its coder weights.
+    model.head.copy_from(detector.head, model.regions.coder.weights)
     return model

@@ -1,25 +1,25 @@
-"""Stochastic gradient descent as Caffe has it, for recipes that were measured with it."""
+"""Stochastic gradient descent as in Caffe, for recipes that were measured with it."""
 
 import keras
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class CaffeSGD(keras.optimizers.SGD):
-    """SGD with momentum, L2 in the gradient, and rules of its own for biases (Caffe's `SGDSolver`).
+    """SGD with momentum, L2 in the gradient, and separate rules for biases (Caffe's `SGDSolver`).
 
     One update of a variable w with gradient g at rate r is, as in Caffe: v ← momentum · v − r · (g + l2 · w),
-    w ← w + v. The rate is inside the velocity, so that a drop acts slowly, and so is weight decay,
-    which Keras's own, decoupled, leaves out of it. With `gradient_accumulation_steps` (Caffe's `iter_size`)
-    g is the mean gradient of so many batches, and decay is added once.
+    w ← w + v. The rate is inside the velocity, so a drop acts slowly. Weight decay is inside it too,
+    unlike Keras's own decoupled decay. With `gradient_accumulation_steps` (Caffe's `iter_size`), g is the
+    mean gradient of that many batches, and decay is added once.
 
     Args:
-        learning_rate: float or schedule. Keras asks a schedule for the rate by batches, not by updates, also
-            where gradients accumulate.
+        learning_rate: float or schedule. Keras counts the steps of a schedule in batches, not in updates,
+            even when gradients accumulate.
         momentum: 0 to 1; 0.9 in every recipe of the papers.
         l2: weight decay, Caffe's `weight_decay`; 0.0005 in every recipe of the papers.
-        bias_rate: rate of biases over that of other variables, Caffe's `lr_mult`; 2 in the papers.
+        bias_rate: rate of biases divided by that of other variables, Caffe's `lr_mult`; 2 in the papers.
         l2_on_bias: whether biases decay too, Caffe's `decay_mult`; yes in py-faster-rcnn, no in fast-rcnn.
-        **kwargs: of any Keras optimizer, such as `gradient_accumulation_steps` or `global_clipnorm`.
+        **kwargs: options of any Keras optimizer, such as `gradient_accumulation_steps` or `global_clipnorm`.
 
     Example:
         >>> model.compile(CaffeSGD(0.001, gradient_accumulation_steps=2))
@@ -33,7 +33,7 @@ class CaffeSGD(keras.optimizers.SGD):
 
     def build(self, variables):
         super().build(variables)
-        # Asked here, because `update_step` gets backend variables, whose names are longer.
+        # Check names here, because `update_step` gets backend variables, whose names are longer.
         self._is_bias = [variable.name == "bias" for variable in variables]
 
     def update_step(self, gradient, variable, learning_rate):

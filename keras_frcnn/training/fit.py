@@ -1,32 +1,32 @@
 """One training run: from a recipe and data sets to a trained model in a run folder."""
 
-import json
 import math
 
 import keras
 
 from keras_frcnn import callbacks, evaluation
+from keras_frcnn.callbacks.progress import EpochLines, ImageLines
+from keras_frcnn.callbacks.run_folder import RunFolder, save
 from keras_frcnn.data import memory
-from keras_frcnn.training.progress import EpochLines, ImageLines
+from keras_frcnn.files import write_json
 from keras_frcnn.training.recipe import CACHE
-from keras_frcnn.training.run_folder import RunFolder, save
 
-# The file that says, of a method with stages, that the network is fine-tuned and need not be again.
+# Marker file: fine-tuning is done; a restarted run skips it.
 FITTED = "fitted"
 
 
 def fit(recipe, model, train, val, folder):
-    """Train a model as a recipe has it, through every stage of its method.
+    """Train a model with a recipe, through every stage of its method.
 
     Args:
         recipe: `Recipe`.
         model: `Detector`, not compiled.
-        train, val: `DetectionDataset`; `val` may be None. With proposals where the model needs them.
+        train, val: `DetectionDataset`, with proposals if the model needs them; `val` may be None.
         folder: `pathlib.Path` of the run; gets log.csv, last.keras, best.keras and, with `val`, metrics.json.
-            Of a method with stages also the features of regions, in `features`, and no best.keras.
+            A method with stages also writes the features of regions to `features`, but no best.keras.
 
     Returns:
-        dict of scores of the model after the last stage, as of `evaluation.evaluate`; None without `val`.
+        dict of scores of the model after the last stage, as from `evaluation.evaluate`; None without `val`.
 
     Raises:
         ValueError: the loss is no longer a number.
@@ -40,7 +40,7 @@ def fit(recipe, model, train, val, folder):
         if (folder / FITTED).exists():
             model.load_weights(folder / "last.keras")
         else:
-            # No scores on the way, for there are no classifiers and no box regressors yet.
+            # No scores yet: the classifiers and box regressors are trained later.
             _fit(recipe, model, train, val, folder, None)
             (folder / FITTED).touch()
         model.finish_training(train, folder / "features", ImageLines("features"))
@@ -81,6 +81,6 @@ def _fit(recipe, model, train, val, folder, metrics):
 
 
 def write_scores(results, folder):
-    """Keep the scores of a run, if there are any, as its metrics.json."""
+    """Write the scores of a run, if any, to its metrics.json."""
     if results:
-        (folder / "metrics.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
+        write_json(folder / "metrics.json", results)

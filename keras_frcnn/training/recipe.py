@@ -1,4 +1,4 @@
-"""A recipe: every number of a training run that is not a path."""
+"""A recipe: every setting of a training run that is not a path."""
 
 import dataclasses
 import inspect
@@ -12,19 +12,20 @@ from keras_frcnn import models
 from keras_frcnn.training.caffe_sgd import CaffeSGD
 from keras_frcnn.training.step_decay import StepDecay
 
-# Classes of keras_frcnn.models by the names that recipes have for them.
+# Classes of keras_frcnn.models by their names in recipes.
 MODELS = {
     "faster_rcnn": "FasterRCNN",
+    "cascade_rcnn": "CascadeRCNN",
     "fast_rcnn": "FastRCNN",
     "rpn": "RPN",
     "sppnet": "SPPNet",
     "rcnn": "RCNN",
 }
-# What `DetectionDataset.batches` calls them.
+# Values of `cache` for `DetectionDataset.batches`.
 CACHE = {"auto": None, "always": True, "never": False}
-# Arguments of a model that only weights from somewhere give a sense.
+# Model arguments that only make sense with pretrained weights.
 FROZEN = ("frozen_stages", "frozen_batch_norm")
-# Lengths of the four steps, in place of the recipe's own length.
+# Lengths of the four steps, instead of the recipe's own.
 ALTERNATING = ("alternating_steps", "alternating_rate_steps")
 
 
@@ -32,10 +33,10 @@ ALTERNATING = ("alternating_steps", "alternating_rate_steps")
 class Recipe:
     """How to train a detector; the defaults fine-tune a pretrained network on hundreds of images or more."""
 
-    model: Literal["faster_rcnn", "fast_rcnn", "rpn", "sppnet", "rcnn"] = "faster_rcnn"
-    """The method."""
+    model: Literal["faster_rcnn", "cascade_rcnn", "fast_rcnn", "rpn", "sppnet", "rcnn"] = "faster_rcnn"
+    """Detection method."""
     backbone: str = "mobilenet_v2_fpn"
-    """Network of the features: vgg16, zf, resnet50, resnet50_fpn, resnet50_fpn_v2, mobilenet_v2,
+    """Network that computes the features: vgg16, zf, resnet50, resnet50_fpn, resnet50_fpn_v2, mobilenet_v2,
     mobilenet_v2_fpn, mobilenet_v3_large_fpn, mobilenet_v3_large_320_fpn or tiny_fpn."""
     backbone_weights: str = "imagenet"
     """imagenet, none, or a file: .weights.h5, or a state dict of torchvision for its networks."""
@@ -46,59 +47,59 @@ class Recipe:
     epochs: int = 12
     """Passes over the training set."""
     steps: int = 0
-    """Updates of the weights; above 0 they decide how long training lasts, in place of epochs."""
+    """Weight updates; above 0, they set the length of training instead of epochs."""
     batch_size: int = 4
-    """Images a batch."""
+    """Images per batch."""
     accumulate: int = 1
-    """Batches whose mean gradient makes one update, Caffe's iter_size."""
+    """Batches whose mean gradient makes one update; Caffe's iter_size."""
     learning_rate: float = 0.0005
-    """Peak rate."""
+    """Peak learning rate."""
     rate_schedule: Literal["cosine", "steps"] = "cosine"
-    """After the warm-up: along a cosine down to zero, or constant but for a drop at each of rate_steps."""
+    """Rate after the warm-up: a cosine down to zero, or constant with a drop at each of rate_steps."""
     rate_steps: tuple[int, ...] = ()
     """Updates after which the rate drops."""
     rate_factor: float = 0.1
-    """What a drop multiplies the rate with."""
+    """Factor by which each drop multiplies the rate."""
     alternating_steps: tuple[int, ...] = ()
-    """Updates of each of the four steps of --schedule alternating; by default those of the recipe."""
+    """Updates in each of the four steps of --schedule alternating; by default those of the recipe."""
     alternating_rate_steps: tuple[int, ...] = ()
-    """Updates after which the rate drops in each of these, in place of rate_steps."""
+    """Updates after which the rate drops in each of these steps, instead of rate_steps."""
     alternating_rpn: Literal["new", "first"] = "new"
-    """What the RPN of the third of them begins with: new layers, or those of the RPN of the first."""
+    """Start of the RPN in the third of these steps: new layers, or those of the RPN in the first step."""
     warmup_steps: int = 200
     """Updates over which the rate rises to its peak; at most a tenth of all."""
     warmup_factor: float = 0.01
-    """Fraction of the peak that the rate rises from."""
+    """Fraction of the peak rate at which the warm-up starts."""
     optimizer: Literal["sgd", "adamw", "caffe"] = "adamw"
-    """AdamW, SGD, or SGD as Caffe has it: weight decay in the gradient, rules of its own for biases."""
+    """AdamW, SGD, or Caffe's SGD: weight decay in the gradient and separate rules for biases."""
     momentum: float = 0.9
-    """Of SGD."""
+    """Momentum of SGD."""
     weight_decay: float = 0.0001
-    """Decoupled weight decay, biases and batch normalisation left out; of caffe, L2 in the gradient."""
+    """Decoupled weight decay, without biases and batch normalization; with caffe, L2 in the gradient."""
     bias_rate: float = 2.0
-    """Rate of biases over that of weights, of caffe."""
+    """With caffe: learning rate of biases divided by that of weights."""
     bias_decay: bool = True
-    """Whether weight decay takes in the biases, of caffe."""
+    """With caffe: apply weight decay to biases too."""
     clip_norm: float = 10.0
-    """Global norm that gradients are clipped to; 0 for no clipping."""
+    """Global norm to clip gradients to; 0 for no clipping."""
     flip: float = 0.5
     """Probability of mirroring a training image."""
     short_sides: tuple[int, ...] = ()
-    """Short sides to choose from in training; by default the image pyramid's or the one of image_size."""
+    """Short sides to choose from in training; by default those of the image pyramid or image_size."""
     photometric: float = 0.0
-    """Probability of distorting the colours of a training image."""
+    """Probability of distorting the colors of a training image."""
     crop: float = 0.0
-    """Probability of cutting a training image to a window that keeps an object."""
+    """Probability of cropping a training image to a window that keeps an object."""
     scale_jitter: tuple[float, ...] = ()
-    """Range of a random factor on the size of a training image, such as 0.1 2.0; by default none."""
+    """Range of a random scale factor for training images, such as 0.1 2.0; by default none."""
     cache: Literal["auto", "always", "never"] = "auto"
-    """Whether decoded images stay in memory; by default where they fit into a quarter of what is free."""
+    """Keep decoded images in memory; auto: if they fit into a quarter of the free memory."""
     mixed_precision: Literal["none", "float16", "bfloat16"] = "none"
     """Compute dtype; box arithmetic and losses stay float32."""
     seed: int = 0
-    """Of the initial weights, the order of the images, augmentation and sampling."""
+    """Random seed of the initial weights, the order of the images, augmentation and sampling."""
     detector: Annotated[dict[str, Any], tyro.conf.Suppress] = dataclasses.field(default_factory=dict)
-    """Further arguments of the model's constructor; in YAML only."""
+    """Further arguments of the model's constructor; only in YAML."""
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "accumulate", "learning_rate", "rate_factor"):
@@ -114,17 +115,17 @@ class Recipe:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be below 0.")
 
     def build(self, class_names, weights_source=None):
-        """The model, compiled with nothing yet; nothing is frozen where no weights come from anywhere.
+        """Build the model, not compiled; without pretrained weights, nothing is frozen.
 
         Args:
             class_names: names of the K classes.
-            weights_source: where the weights come from that it is given afterwards, such as a file's name.
+            weights_source: source of the weights that are loaded afterwards, such as a file's name.
 
         Returns:
             `Detector`.
 
         Raises:
-            ValueError: an entry of `detector` is no argument of the model, or of the wrong kind.
+            ValueError: an entry of `detector` is not an argument of the model, or has the wrong type.
         """
         own = {
             "class_names": class_names,
@@ -156,11 +157,11 @@ class Recipe:
             raise ValueError(f"The recipe's `detector` has a value of the wrong kind ({reason}).") from error
 
     def batches(self, dataset, model, training):
-        """Batches of a data set as this recipe wants them; see `DetectionDataset.batches`."""
+        """Batches of a data set with this recipe's settings; see `DetectionDataset.batches`."""
         short, long = model.image_size
-        sides = model.recipe.get("pyramid_sides")
+        sides = model.arguments.get("pyramid_sides")
         if training and sides:
-            long = model.recipe["pyramid_limit"]
+            long = model.arguments["pyramid_limit"]
         return dataset.batches(
             self.batch_size,
             image_size=(short, long),
@@ -176,7 +177,7 @@ class Recipe:
         )
 
     def epochs_for(self, batches):
-        """Epochs of the run: `epochs`, or as many as `steps` take.
+        """Number of epochs of the run: `epochs`, or as many as `steps` need.
 
         Args:
             batches: int, batches of one pass over the training set.
@@ -184,7 +185,7 @@ class Recipe:
         return math.ceil(self.steps * self.accumulate / batches) if self.steps else self.epochs
 
     def batches_an_epoch(self, batches):
-        """Batches of each epoch: those of one pass, or a few less, so that all epochs together make `steps`.
+        """Batches per epoch: one pass, or slightly less, so that all epochs together make `steps`.
 
         Args:
             batches: int, batches of one pass over the training set.
@@ -194,16 +195,16 @@ class Recipe:
         return math.ceil(self.steps * self.accumulate / self.epochs_for(batches))
 
     def make_optimizer(self, batches):
-        """The optimizer with its schedule.
+        """Build the optimizer with its schedule.
 
         Args:
-            batches: int, of the whole run.
+            batches: int, batches of the whole run.
         """
         common = {
             "global_clipnorm": self.clip_norm or None,
             "gradient_accumulation_steps": self.accumulate if self.accumulate > 1 else None,
         }
-        rate = self._rate(batches)
+        rate: Any = self._rate(batches)
         if self.optimizer == "caffe":
             return CaffeSGD(rate, self.momentum, self.weight_decay, self.bias_rate, self.bias_decay, **common)
         if self.optimizer == "adamw":
@@ -216,7 +217,7 @@ class Recipe:
         return optimizer
 
     def _rate(self, batches):
-        # Keras asks a schedule for the rate by batches also where several of them make one update.
+        # Keras counts the steps of a schedule in batches, even when several batches make one update.
         warmup = min(self.warmup_steps * self.accumulate, batches // 10)
         if self.rate_schedule == "steps":
             drops = [step * self.accumulate for step in self.rate_steps]
@@ -230,25 +231,25 @@ class Recipe:
 
 
 def of_detector(model, name):
-    """The recipe that builds a detector like another, trained by the default rules.
+    """Make the recipe that builds a detector like another and trains it by the default rules.
 
     Args:
         model: `Detector`.
-        name: where it came from, for the message.
+        name: str, source of the model, for the error message.
 
     Returns:
-        `Recipe`; its `detector` has every further argument of the model but where its weights came from.
+        `Recipe`; its `detector` has every other argument of the model, except the source of its weights.
 
     Raises:
-        ValueError: the model has a network of its own, which a recipe cannot name.
+        ValueError: the model has a custom network, which a recipe cannot name.
     """
-    arguments = dict(model.recipe)
+    arguments = dict(model.arguments)
     if not isinstance(arguments["backbone"], str):
         raise ValueError(f"{name} has a network of its own, which no recipe can name; train it with `fit`.")
     policy = model.dtype_policy.name
     (kind,) = [word for word, kind in MODELS.items() if kind == type(model).__name__]
     recipe = Recipe(
-        model=kind,
+        model=kind,  # pyright: ignore[reportArgumentType]
         backbone=arguments["backbone"],
         backbone_weights="none",
         image_size=model.image_size,
@@ -261,5 +262,5 @@ def of_detector(model, name):
 
 
 def _plain(value):
-    """A value as YAML has it."""
+    """Convert tuples to lists, as in YAML."""
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -1,4 +1,4 @@
-"""Recipes as YAML: those of the package, by name, and files of one's own."""
+"""Recipes as YAML: those of the package, by name, and your own files."""
 
 import dataclasses
 from importlib import resources
@@ -18,10 +18,10 @@ def names():
 
 
 def load(name, base=None):
-    """A recipe of the package by name, over the defaults or over another recipe.
+    """Load a recipe of the package by name, on top of the defaults or another recipe.
 
     Raises:
-        ValueError: there is none of this name.
+        ValueError: the package has no recipe of this name.
     """
     if name not in names():
         raise ValueError(
@@ -32,15 +32,15 @@ def load(name, base=None):
 
 
 def from_yaml(text, origin, base=None):
-    """A recipe from YAML, over the defaults or over another recipe.
+    """Read a recipe from YAML, on top of the defaults or another recipe.
 
     Args:
         text: YAML mapping of field names to values.
-        origin: what to call it in messages.
-        base: `Recipe` whose values hold where the text is silent.
+        origin: str, name of the text in messages.
+        base: `Recipe` with the values of fields that the text leaves out.
 
     Raises:
-        ValueError: the text is no mapping, has an unknown field, or a value of the wrong kind.
+        ValueError: the text is not a mapping, or has an unknown field or a value of the wrong type.
     """
     try:
         values = yaml.safe_load(text) or {}
@@ -54,14 +54,14 @@ def from_yaml(text, origin, base=None):
         raise ValueError(f"{origin} has unknown fields {', '.join(unknown)}; known are {', '.join(known)}.")
     values = {name: _typed(value, known[name], f"{name} in {origin}") for name, value in values.items()}
     if "epochs" in values:
-        values.setdefault("steps", 0)  # else those of the base would still decide
+        values.setdefault("steps", 0)  # otherwise the base's steps would override epochs
     if "epochs" in values or "steps" in values:
         values = {**dict.fromkeys(ALTERNATING, ()), **values}
     return dataclasses.replace(base or Recipe(), **values)
 
 
 def _typed(value, kind, what):
-    """A YAML value as its field has it: lists as tuples, whole numbers and `1e-3` as float."""
+    """Convert a YAML value to its field's type: lists to tuples, integers and `1e-3` to float."""
     parts = get_args(kind)
     if get_origin(kind) is Literal and value in parts:
         return value
@@ -70,7 +70,7 @@ def _typed(value, kind, what):
             return tuple(_typed(item, parts[0], what) for item in value)
     if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         try:
-            return float(value)  # YAML 1.1 takes 1e-3, without a dot, for text
+            return float(value)  # YAML 1.1 reads 1e-3, without a dot, as text
         except ValueError:
             pass
     if kind in (int, bool, str) and type(value) is kind:
@@ -83,7 +83,7 @@ def _typed(value, kind, what):
 
 
 def to_yaml(recipe):
-    """YAML of every field of a recipe."""
+    """Write every field of a recipe as YAML."""
     values = dataclasses.asdict(recipe)
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
     return yaml.safe_dump(plain, sort_keys=False)

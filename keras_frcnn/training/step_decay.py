@@ -10,13 +10,13 @@ class StepDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         learning_rate: float, the rate before the first drop.
-        drops: steps, counted from 0, from which on the rate is lower, as with Caffe's `multistep`.
-        factor: of each drop; 0.1 in every recipe of the papers.
+        drops: steps, counted from 0, at which the rate drops, as with Caffe's `multistep`.
+        factor: factor of each drop; 0.1 in every recipe of the papers.
         warmup_steps: step at which the full rate is reached.
-        warmup_factor: what fraction of the rate the warm-up begins with.
+        warmup_factor: fraction of the rate that the warm-up begins with.
 
     Call arguments:
-        step: int scalar, steps done.
+        step: int scalar, number of steps done.
 
     Returns:
         float32 scalar.

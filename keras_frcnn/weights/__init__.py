@@ -1,4 +1,4 @@
-"""Detectors with the weights of other libraries, and the way back."""
+"""Convert the weights of detectors from other libraries, and back."""
 
 from keras_frcnn.weights.torchvision import load_torchvision, to_torchvision
 

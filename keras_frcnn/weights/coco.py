@@ -1,6 +1,6 @@
 """The classes of COCO as torchvision numbers them."""
 
-# Category ids run from 1 to 90 for 80 classes (cocodataset.org): "N/A" stands where there is none.
+# Category ids run from 1 to 90 for 80 classes (cocodataset.org): "N/A" marks an unused id.
 TORCHVISION_CLASS_NAMES = (
     *("person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light"),
     *("fire hydrant", "N/A", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep"),

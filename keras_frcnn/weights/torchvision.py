@@ -1,8 +1,9 @@
-"""torchvision's four Faster R-CNNs: from its state dicts to models, and back."""
+"""Convert state dicts of torchvision's four Faster R-CNNs to models, and back."""
 
 import dataclasses
 import hashlib
-import inspect
+from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 
 import keras
@@ -10,20 +11,22 @@ import numpy as np
 
 from keras_frcnn import checkpoints
 from keras_frcnn.backbones.torchvision import DEFAULTS
-from keras_frcnn.models import FasterRCNN, region_classification, region_proposals
+from keras_frcnn.models import FasterRCNN
+from keras_frcnn.models.defaults import resolve
+from keras_frcnn.models.faster_rcnn import FasterRCNNArguments
 from keras_frcnn.weights.coco import TORCHVISION_CLASS_NAMES
 from keras_frcnn.weights.torchvision_names import current_name, detector_tensors
 
-# torchvision's builders (models/detection/faster_rcnn.py), and the backbone that each is here.
+# torchvision's builders (models/detection/faster_rcnn.py), and the backbone of each here.
 BACKBONES = {
     "fasterrcnn_resnet50_fpn": "resnet50_fpn",
     "fasterrcnn_resnet50_fpn_v2": "resnet50_fpn_v2",
     "fasterrcnn_mobilenet_v3_large_fpn": "mobilenet_v3_large_fpn",
     "fasterrcnn_mobilenet_v3_large_320_fpn": "mobilenet_v3_large_320_fpn",
 }
-# The COCO_V1 file, fasterrcnn_resnet50_fpn_coco-258fb6c6.pth: its name has the beginning of its SHA-256.
+# First digits of the SHA-256 of the COCO_V1 file, fasterrcnn_resnet50_fpn_coco-258fb6c6.pth.
 TRAINED_WITHOUT_EPSILON = "258fb6c6"
-# Arguments that say which tensors there are and what is computed with them. The others are of training, or
+# Arguments that determine the tensors and the computation. The others only affect training, or
 # torchvision's builders take them too.
 ARCHITECTURE = (
     *("resize_rounding", "canvas", "preprocessing", "anchor_sizes", "anchor_ratios", "anchor_offset"),
@@ -40,15 +43,21 @@ ARCHITECTURE = (
     *("pool_size", "pool_samples", "pool_aligned", "head_convs", "head_units", "head_ranks"),
     *("head_background_box", "head_coder_weights", "class_agnostic", "min_box_size"),
 )
-# The tensor that has one number for the background and for each class.
+# The tensor with one number for the background and one for each class.
 OF_CLASSES = "roi_heads.box_predictor.cls_score.bias"
 
 
-def load_torchvision(name, source, class_names=None, batch_norm_epsilon=None, **arguments):
-    """A detector with the weights of one of torchvision's Faster R-CNNs.
+def load_torchvision(
+    name: str,
+    source: str | PathLike | dict,
+    class_names: Sequence[str] | None = None,
+    batch_norm_epsilon: float | None = None,
+    **arguments,
+) -> FasterRCNN:
+    """Build a detector with the weights of one of torchvision's Faster R-CNNs.
 
-    Labels are torchvision's less one, for they have no background: of the published files, which know the
-    90 ids of COCO, ten labels are called "N/A".
+    Labels are torchvision's minus one, because they leave out the background. The published files have the
+    90 ids of COCO, so ten labels are named "N/A".
 
     Args:
         name: "fasterrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn_v2", "fasterrcnn_mobilenet_v3_large_fpn" or
@@ -57,21 +66,21 @@ def load_torchvision(name, source, class_names=None, batch_norm_epsilon=None, **
             dict from names to arrays.
         class_names: names of the K classes, without background; by default those of COCO.
         batch_norm_epsilon: by default 0 for the published file of `fasterrcnn_resnet50_fpn`, which was
-            trained so, told by its SHA-256 or by having it in its name; and 1e-5 for any other. A dict of
-            that file's tensors cannot be told: give 0.0. Where it is 0, torchvision's own model needs
+            trained this way, and 1e-5 for any other. The file is recognized by its SHA-256, in its contents
+            or name. A dict of its tensors is not recognized: pass 0.0. With 0, torchvision's own model needs
             `torchvision.models.detection._utils.overwrite_eps(model, 0.0)`.
-        **arguments: further ones of `FasterRCNN`, such as `image_size`, `score_threshold` or `frozen_stages`.
-            Those that differ from torchvision's have to be given to its builder too, if both are to answer
-            the same.
+        **arguments: further arguments of `FasterRCNN`, such as `image_size`, `score_threshold` or
+            `frozen_stages`. Pass those that differ from torchvision's to its builder too, so that both
+            models give the same results.
 
     Returns:
-        `FasterRCNN`, not compiled; its first stages and its batch normalisation are frozen as torchvision's.
+        `FasterRCNN`, not compiled; its first stages and its batch normalization are frozen as in torchvision.
 
     Raises:
         FileNotFoundError: there is no such file.
         TypeError: `backbone`, `backbone_weights` or `weights_source` is given.
-        ValueError: an unknown name; a file that is damaged or needs torch; a tensor that is missing, one too
-            many, given twice, or of another shape; as many classes as there are no names for.
+        ValueError: an unknown name; a file that is damaged or needs torch; a tensor that is missing,
+            unexpected, duplicate or of another shape; a number of names that differs from that of classes.
 
     Example:
         >>> model = load_torchvision("fasterrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth")
@@ -81,10 +90,10 @@ def load_torchvision(name, source, class_names=None, batch_norm_epsilon=None, **
 
 
 def from_state(name, state, source, class_names=None, batch_norm_epsilon=None, **arguments):
-    """A detector with tensors that are read already.
+    """Build a detector from tensors that are already read.
 
     Args:
-        state: dict from names to arrays, of `source`.
+        state: dict from names to arrays, read from `source`.
         others: see `load_torchvision`.
 
     Returns, raises: see `load_torchvision`.
@@ -114,12 +123,12 @@ def from_state(name, state, source, class_names=None, batch_norm_epsilon=None, *
         for tensor in detector_tensors(model)
     ]
     checkpoints.assign(tensors, state, origin)
-    model.note_origin(model.weights, model.recipe["weights_source"])
+    model.note_origin(model.weights, model.arguments["weights_source"])
     return model
 
 
 def _spelled(state, origin):
-    """From the current names of tensors to those that a file has for them."""
+    """Map the current names of tensors to their names in a file."""
     spelled = {}
     for name in state:
         other = spelled.setdefault(current_name(name), name)
@@ -129,7 +138,7 @@ def _spelled(state, origin):
 
 
 def _check_classes(bias, class_names, origin):
-    """Refuse names that are not as many as the classes, in other words than those for a shape."""
+    """Raise a readable error when the number of names differs from the number of classes."""
     if np.ndim(bias) == 1 and len(bias) != len(class_names) + 1:
         raise ValueError(
             f"The classes of {origin} are {len(bias) - 1}, and the names {len(class_names)} (by default "
@@ -137,19 +146,19 @@ def _check_classes(bias, class_names, origin):
         )
 
 
-def to_torchvision(model):
-    """The state dict of a detector, as torchvision's model of the same name and number of classes has it.
+def to_torchvision(model: FasterRCNN) -> dict[str, np.ndarray]:
+    """Convert a detector to the state dict of torchvision's model of the same name and number of classes.
 
-    The state dict has the weights alone. Where `model.recipe["batch_norm_epsilon"]` is 0, torchvision's model
-    needs `torchvision.models.detection._utils.overwrite_eps(model, 0.0)`; and an `image_size` or a threshold
-    that differs from torchvision's has to be given to its builder.
+    The state dict has only the weights. If `model.arguments["batch_norm_epsilon"]` is 0, torchvision's model
+    needs `torchvision.models.detection._utils.overwrite_eps(model, 0.0)`. Pass an `image_size` or a threshold
+    that differs from torchvision's to its builder.
 
     Args:
         model: `FasterRCNN` on one of torchvision's backbones.
 
     Returns:
         dict from torchvision's names to NumPy arrays: float32, and the int64 counters of batch
-        normalisation, which nothing reads, at 0.
+        normalization, which are 0 because nothing reads them.
 
     Raises:
         ValueError: torchvision has no such model.
@@ -158,41 +167,28 @@ def to_torchvision(model):
         >>> state = {name: torch.from_numpy(array) for name, array in to_torchvision(model).items()}
         >>> fasterrcnn_resnet50_fpn(weights_backbone=None, num_classes=4).load_state_dict(state)
     """
-    if not isinstance(model, FasterRCNN) or model.recipe["backbone"] not in BACKBONES.values():
+    if not isinstance(model, FasterRCNN) or model.arguments["backbone"] not in BACKBONES.values():
         raise ValueError(
             f"torchvision has no model like this {type(model).__name__}; it must be a FasterRCNN on "
             f"{', '.join(BACKBONES.values())}."
         )
-    usual = _usual(model.backbone_parts)
+    usual = resolve(FasterRCNNArguments, {}, model.backbone_info)
     other = [
         key
         for key in ARCHITECTURE
-        # Flat, for a loaded model has lists where a new one has tuples.
-        if keras.tree.flatten(model.recipe[key]) != keras.tree.flatten(usual[key])
+        # Flatten, because a loaded model has lists where a new one has tuples.
+        if keras.tree.flatten(model.arguments[key]) != keras.tree.flatten(usual[key])
     ]
     if other:
         raise ValueError(
-            f"This model has another {', '.join(other)} than torchvision's {model.recipe['backbone']}; it "
+            f"This model has another {', '.join(other)} than torchvision's {model.arguments['backbone']}; it "
             "would not answer the same there."
         )
     return {tensor.name: tensor.to_torch() for tensor in detector_tensors(model)}
 
 
-def _usual(parts):
-    """The arguments of a `FasterRCNN` on a pyramid that is told none."""
-    parameters = inspect.signature(FasterRCNN).parameters
-    usual = {name: parameter.default for name, parameter in parameters.items()}
-    usual |= {"preprocessing": parts.preprocessing, "anchor_sizes": parts.anchor_sizes}
-    return {
-        **usual,
-        **region_proposals.defaults(True),
-        **region_classification.defaults(True),
-        **parts.defaults,
-    }
-
-
 def epsilon_of(source):
-    """The epsilon of batch normalisation that a state dict was trained with; see `load_torchvision`."""
+    """The epsilon of batch normalization that a state dict was trained with; see `load_torchvision`."""
     if isinstance(source, dict):
         return DEFAULTS["batch_norm_epsilon"]
     path = Path(source)

@@ -1,7 +1,7 @@
-"""Which tensor of torchvision's detectors is which variable here.
+"""Map the tensors of torchvision's detectors to variables here.
 
-Names are those of torchvision 0.13 and later; files from before, among them three that it publishes, have
-shorter ones in the pyramid and in the RPN.
+Names are those of torchvision 0.13 and later. Older files, including three published ones, have shorter
+names in the pyramid and in the RPN.
 """
 
 import re
@@ -17,7 +17,7 @@ OLDER = (
 
 
 def current_name(name):
-    """The name that a tensor has since torchvision 0.13.
+    """The name of a tensor since torchvision 0.13.
 
     Example:
         >>> current_name("rpn.head.conv.weight")
@@ -29,7 +29,7 @@ def current_name(name):
 
 
 def detector_tensors(model):
-    """Every tensor of torchvision's state dict of a detector.
+    """List every tensor in torchvision's state dict of a detector.
 
     Args:
         model: `FasterRCNN` on one of torchvision's backbones.
@@ -48,7 +48,7 @@ def detector_tensors(model):
         *_blocks("backbone.fpn.inner_blocks.", pyramid.lateral, pyramid.lateral_norms),
         *_blocks("backbone.fpn.layer_blocks.", pyramid.output_convs, pyramid.output_norms),
         *_rpn(model.rpn),
-        *_head(model.head, model.recipe["pool_size"]),
+        *_head(model.head, model.arguments["pool_size"]),
     ]
 
 
@@ -74,12 +74,12 @@ def _rpn(rpn):
 
 
 def _head(head, bins):
-    first, *others = [layer for layers in head.dense for layer in layers]
-    # Without convolutions the layers are named; with them they are counted, and so is what has no weights.
+    first, *others = head.dense_layers
+    # Layers have names without convolutions and numbers with them; layers without weights count too.
     path = "roi_heads.box_head."
-    names = [f"{path}fc{index}" for index in range(6, 6 + len(head.dense))]
+    names = [f"{path}fc{index}" for index in range(6, 6 + len(head.dense_layers))]
     if head.convs:
-        names = [f"{path}{len(head.convs) + 1 + 2 * index}" for index in range(len(head.dense))]
+        names = [f"{path}{len(head.convs) + 1 + 2 * index}" for index in range(len(head.dense_layers))]
     return [
         *_blocks(path, head.convs, head.norms),
         *flattened_dense(first, names[0], bins),

@@ -72,7 +72,7 @@ def test_a_detector_leaves_the_network_alone():
     model = network()
     weights, flags = model.get_weights(), trainable_flags(model)
     detector = kf.FasterRCNN(["cell"], backbone=model, frozen_batch_norm=True, batch_norm_epsilon=0.5)
-    assert detector.backbone_parts.norms()[0].epsilon == 0.5
+    assert detector.backbone_info.norms()[0].epsilon == 0.5
     detector.backbone.set_weights([weight + 1.0 for weight in detector.backbone.get_weights()])
     assert model.get_layer("norm").epsilon == 1e-3 and trainable_flags(model) == flags
     for now, before in zip(model.get_weights(), weights, strict=True):

@@ -44,7 +44,7 @@ def test_a_cell_looks_at_the_pixels_around_sixteen_times_its_index(zf):
         tape.watch(images)
         cell = tf.reduce_sum(zf.network(images)[0, 10, 10])
     seen = np.flatnonzero(np.abs(tape.gradient(cell, images)).sum(axis=(0, 2, 3)))
-    # 139 pixels (171 through the RPN, as section 3.3 has it) and the 20 that normalisation adds around them.
+    # 139 pixels (171 through the RPN, as section 3.3 has it) and the 20 that normalization adds around them.
     assert 160 - 79 <= seen[0] <= 160 - 69 and 160 + 69 <= seen[-1] <= 160 + 79
 
 

@@ -10,7 +10,7 @@ import keras_frcnn as kf
 
 @pytest.fixture
 def counted(benchmark_module):
-    return benchmark_module("arithmetic").counted
+    return benchmark_module("measures.arithmetic").counted
 
 
 @pytest.fixture

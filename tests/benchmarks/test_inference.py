@@ -24,9 +24,9 @@ def test_a_tiny_model(benchmark_module, make_model, tmp_path, capsys):
 
 
 def test_a_peer_that_is_not_there_is_named_with_the_reason(benchmark_module, tmp_path):
-    sides = benchmark_module("sides").Sides(str(tmp_path / "python"))
+    sides = benchmark_module("sides.turns").Sides(str(tmp_path / "python"))
     with sides:
-        assert sides.peer("torchvision", "peers.py", "eager") is None
+        assert sides.peer("torchvision", "peers", "eager") is None
     assert "cannot be run" in sides.skipped["torchvision"]
 
 
@@ -42,13 +42,13 @@ def test_a_peer_that_detects_less_or_more_is_not_timed(benchmark_module, tmp_pat
     sides = made_up_sides({"torchvision float32": detections(100), f"OpenVINO {precision}": detections(rows)})
     sides.drop = dropped.__setitem__
     names = list(sides.workers)
-    inference.check(sides, names, tmp_path, benchmark_module("report").Report("", {}))
+    inference.check(sides, names, tmp_path, benchmark_module("measures.report").Report("", {}))
     assert (f"OpenVINO {precision}" in names) == timed == (not dropped)
 
 
 def test_nothing_is_timed_where_nothing_is_detected(benchmark_module, tmp_path):
     sides = made_up_sides({"torchvision float32": detections(0), "keras_frcnn float32": detections(0)})
-    report = benchmark_module("report").Report("", {})
+    report = benchmark_module("measures.report").Report("", {})
     with pytest.raises(SystemExit, match="torchvision float32 detects nothing in this image"):
         benchmark_module("inference").check(sides, list(sides.workers), tmp_path, report)
 
@@ -63,7 +63,7 @@ def made_up_sides(answers):
 
 
 def test_detections_agree_only_where_box_score_and_class_do(benchmark_module):
-    agreement = benchmark_module("agreement")
+    agreement = benchmark_module("measures.agreement")
     one = {"boxes": [[0, 0, 10, 10]], "scores": [0.5], "labels": [3]}
     for change, same, again in (
         ({}, 1, 1),

@@ -2,7 +2,7 @@
 
 import json
 
-from keras_frcnn.data import shapes
+from keras_frcnn.data.readers import shapes
 
 
 def test_every_stage_is_in_the_report(benchmark_module, monkeypatch, tmp_path):

@@ -19,7 +19,7 @@ def test_lowers_a_whole_step(make_model, benchmark_module, tmp_path, precision, 
     model = make_model(backbone="tiny_fpn", anchor_sizes=None, dtype=precision)
     model.compile()
     path = tmp_path / "step.mlir"
-    assert benchmark_module("stablehlo").write(model, (x, y), path) == path.stat().st_size
+    assert benchmark_module("measures.stablehlo").write(model, (x, y), path) == path.stat().st_size
     module = path.read_text()
     assert re.search(r"func\.func (public )?@main\(", module)
     assert absent is None or absent not in module

@@ -55,7 +55,7 @@ def test_a_misspelt_peer_is_refused(benchmark_module, capsys):
 
 @pytest.mark.parametrize("precision, policy", [("none", "float32"), ("bfloat16", "mixed_bfloat16")])
 def test_precision_of_a_keras_file(benchmark_module, make_model, monkeypatch, tmp_path, precision, policy):
-    ours, made = benchmark_module("ours"), []
+    ours, made = benchmark_module("sides.ours"), []
     load = ours.detector
     monkeypatch.setattr(ours, "detector", lambda *args, **kw: made.append(load(*args, **kw)) or made[-1])
     make_model(backbone="tiny_fpn", anchor_sizes=None, dtype="mixed_float16").save(tmp_path / "tiny.keras")

@@ -9,7 +9,7 @@ import cv2
 import pytest
 
 from keras_frcnn.commands import train
-from keras_frcnn.data import shapes
+from keras_frcnn.data.readers import shapes
 
 
 @pytest.fixture(scope="session")

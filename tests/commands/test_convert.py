@@ -37,7 +37,7 @@ def test_every_tensor_is_accounted_for(npz, tmp_path, capsys):
     assert "330 tensors: 284 loaded, 46 counters, none left over." in lines
     assert any("1e-05" in line for line in lines)
     model = keras.saving.load_model(file)
-    assert model.recipe["weights_source"] == "weights.npz" and len(model.class_names) == 90
+    assert model.arguments["weights_source"] == "weights.npz" and len(model.class_names) == 90
     for name, array in to_torchvision(model).items():
         np.testing.assert_array_equal(array, np.load(npz)[name])
 
@@ -68,7 +68,7 @@ def test_training_begins_with_it(keras_file, voc, tmp_path, capsys):
     tuned, initial = (keras.saving.load_model(file) for file in (folder / "last.keras", keras_file))
     assert len(tuned.class_names) == 6 and tuned.image_size == (64, 80)
     for name in ("frozen_stages", "anchor_rounding", "rpn_post_nms", "score_threshold", "batch_norm_epsilon"):
-        assert tuned.recipe[name] == initial.recipe[name]
+        assert tuned.arguments[name] == initial.arguments[name]
     # torchvision trains the last three stages and keeps the statistics of all.
     for layer, before in zip(tuned.backbone.layers, initial.backbone.layers, strict=True):
         same = all(np.array_equal(a, b) for a, b in zip(layer.weights, before.weights, strict=True))
@@ -88,9 +88,9 @@ def test_its_configuration_alone_freezes_nothing(keras_file):
     recipe = train._recipe_of(train._parse(words, train._initial(words)))
     assert recipe.detector["frozen_stages"] == 3 and "weights_source" not in recipe.detector
     begun, new = recipe.build(["a"], "coco.keras"), recipe.build(["a"])
-    assert (begun.recipe["frozen_stages"], begun.recipe["weights_source"]) == (3, "coco.keras")
-    assert (new.recipe["frozen_stages"], new.recipe["weights_source"]) == (0, "none")
-    assert not new.recipe["frozen_batch_norm"]
+    assert (begun.arguments["frozen_stages"], begun.arguments["weights_source"]) == (3, "coco.keras")
+    assert (new.arguments["frozen_stages"], new.arguments["weights_source"]) == (0, "none")
+    assert not new.arguments["frozen_batch_norm"]
 
 
 @pytest.mark.parametrize(

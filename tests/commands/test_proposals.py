@@ -42,7 +42,7 @@ def shards(folder):
 
 
 def test_writes_shards_and_their_recall(words, voc, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("keras_frcnn.training.progress.INTERVAL", 0)
+    monkeypatch.setattr("keras_frcnn.callbacks.progress.INTERVAL", 0)
     curve = command.main([*words, "--workers", "2"])
     folder = tmp_path / "found"
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -62,7 +62,7 @@ def test_writes_shards_and_their_recall(words, voc, tmp_path, capsys, monkeypatc
 
 
 def test_what_is_there_is_not_made_again(words, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("keras_frcnn.training.progress.INTERVAL", 0)
+    monkeypatch.setattr("keras_frcnn.callbacks.progress.INTERVAL", 0)
     command.main([*words, "--top", "20"])
     before, output = shards(tmp_path / "found"), capsys.readouterr().out
     monkeypatch.setattr(command, "selective_search", lambda *_: pytest.fail("made again"))

@@ -75,8 +75,8 @@ def cut_by_hand(example, window):
         if min(sides) <= 0:
             continue
         share = sides[0] * sides[1] / ((box[2] - box[0]) * (box[3] - box[1]))
-        centre = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        stays = x1 <= centre[0] < x2 and y1 <= centre[1] < y2 and share >= 0.25
+        center = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        stays = x1 <= center[0] < x2 and y1 <= center[1] < y2 and share >= 0.25
         kept.append((np.subtract(clipped, [x1, y1, x1, y1]), label, ignore or not stays))
     for box in example.proposals:
         clipped = [max(box[0], x1), max(box[1], y1), min(box[2], x2), min(box[3], y2)]
@@ -197,7 +197,7 @@ def test_scale_jitter_cuts_everywhere():
 
 
 def distorted_by_hand(pixel, draws):
-    """SSD's distortion of one pixel, with the standard library's colours."""
+    """SSD's distortion of one pixel, with the standard library's colors."""
     coins, amounts = draws[:5] < 0.5, 2 * draws[5:].astype(float) - 1
     value = np.array(pixel, float)
 

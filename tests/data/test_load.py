@@ -2,21 +2,42 @@ import numpy as np
 import pytest
 
 from keras_frcnn import data
-from keras_frcnn.data.spec import parse
+from keras_frcnn.data import readers
 
 
 @pytest.mark.parametrize(
-    ("text", "parts"),
+    ("text", "reader", "arguments"),
     [
-        ("shapes", ("shapes", "", "val")),
-        ("shapes@train", ("shapes", "", "train")),
-        ("voc:a/b@c@train", ("voc", "a/b@c", "train")),
-        ("coco:a/b.json@c@d/e", ("coco", "a/b.json", "c@d/e")),
-        ("tfds:voc/2007@train[:10%]+test", ("tfds", "voc/2007", "train[:10%]+test")),
+        ("shapes", "shapes", ("val",)),
+        ("shapes@train", "shapes", ("train",)),
+        ("voc:a/b@c@train", "voc", ("a/b@c", "train", "voc:a/b@c@train")),
+        ("coco:a/b.json@c@d/e", "coco", ("a/b.json", "c@d/e", "coco:a/b.json@c@d/e")),
+        (
+            "tfds:voc/2007@train[:10%]+test",
+            "tfds",
+            ("voc/2007", "train[:10%]+test", "tfds:voc/2007@train[:10%]+test"),
+        ),
     ],
 )
-def test_parse(text, parts):
-    assert tuple(parse(text)) == parts
+def test_what_a_reader_is_asked_for(text, reader, arguments, monkeypatch):
+    asked = []
+    monkeypatch.setattr(f"keras_frcnn.data.readers.{reader}.load", lambda *words: asked.append(words))
+    with pytest.raises(ValueError, match="names no data set"):
+        data.load(text)
+    assert asked == [arguments]
+
+
+def test_registered(voc_folder, monkeypatch):
+    monkeypatch.setattr(readers, "READERS", dict(readers.READERS))
+    data.register("mine", lambda text: data.load(f"voc:{voc_folder}@{text}"))
+    assert len(data.load("mine:train")) == 2
+    assert data.load(["mine:train", "mine:val"]).class_names == data.load("mine:train").class_names
+    with pytest.raises(ValueError, match="There is a reader of the name 'mine' already; choose another"):
+        data.register("mine", data.load)
+    with pytest.raises(ValueError, match="letters, digits, - and _ in its name, not 'a:b'"):
+        data.register("a:b", data.load)
+    with pytest.raises(ValueError, match="names no data set; write .*tfds:NAME@SPLIT or mine:TEXT"):
+        data.load("other:train")
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_frcnn.data import memory, shapes
+from keras_frcnn.data import memory
 from keras_frcnn.data.dataset import DetectionDataset
+from keras_frcnn.data.readers import shapes
 from keras_frcnn.data.sources import Drawn, Files, Kept
 
 AUGMENTED = dict(training=True, photometric=0.7, crop=0.5, scale_jitter=(0.5, 1.5), short_sides=(64, 96))

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from keras_frcnn import images
-from keras_frcnn.data import shapes
 from keras_frcnn.data.dataset import DetectionDataset
+from keras_frcnn.data.readers import shapes
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.data.sources import Drawn, Files
 

@@ -10,7 +10,7 @@ from keras_frcnn.data.sources import Drawn
 
 COUNT = 24
 SIZE = (60, 100)
-# Everything that leaves an object's colour alone, and everything.
+# Everything that leaves an object's color alone, and everything.
 MOVES = {"crop": 0.5, "scale_jitter": (0.5, 2.0), "short_sides": [40, 60, 80]}
 ALL = {**MOVES, "photometric": 0.5}
 
@@ -77,7 +77,7 @@ def test_boxes_stay_where_they_were_painted(painted, options):
 
 
 @pytest.mark.parametrize("canvas", [False, True])
-def test_an_image_does_not_depend_on_its_neighbours(painted, canvas):
+def test_an_image_does_not_depend_on_its_neighbors(painted, canvas):
     def images(batch_size):
         data = painted.batches(batch_size, image_size=SIZE, training=True, seed=4, canvas=canvas, **ALL)
         found = [[part.tobytes() for part in parts] for parts in singles(data)]

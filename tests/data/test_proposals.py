@@ -74,7 +74,7 @@ def test_a_stopped_save_leaves_the_old_file(folder, monkeypatch):
     before = (folder / "a.npz").read_bytes()
 
     def stop(file, **arrays):
-        file.write(b"half")
+        file.write_bytes(b"half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(np, "savez", stop)

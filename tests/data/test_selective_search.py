@@ -13,8 +13,8 @@ def scene(seed=0):
     rng = np.random.default_rng(seed)
     image = np.full([90, 120, 3], 200, np.uint8)
     boxes = np.array([[10, 8, 50, 38], [66, 12, 110, 34], [14, 50, 44, 82], [62, 46, 114, 80]])
-    for (x1, y1, x2, y2), colour in zip(boxes, ([180, 30, 30], [20, 120, 40], [30, 40, 190], [90, 20, 120])):
-        image[y1:y2, x1:x2] = np.clip(rng.normal(colour, 6, [y2 - y1, x2 - x1, 3]), 0, 255)
+    for (x1, y1, x2, y2), color in zip(boxes, ([180, 30, 30], [20, 120, 40], [30, 40, 190], [90, 20, 120])):
+        image[y1:y2, x1:x2] = np.clip(rng.normal(color, 6, [y2 - y1, x2 - x1, 3]), 0, 255)
     return image, boxes
 
 
@@ -64,7 +64,7 @@ def test_quality_finds_more():
     assert len(selective_search(image, "quality", 10**6)) > len(selective_search(image, "fast", 10**6))
 
 
-def test_colours_are_red_green_blue():
+def test_colors_are_red_green_blue():
     # Swapped channels give other hues and other grouping.
     image, _ = scene()
     search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
@@ -86,10 +86,10 @@ def test_tiny_images(shape, kind, mode):
     assert [0, 0, shape[1], shape[0]] in found.tolist()
 
 
-def test_grey_and_float_images():
+def test_gray_and_float_images():
     image, _ = scene()
-    grey = np.repeat(image[..., 1:2], 3, axis=-1)
-    assert len(selective_search(grey)) > 4
+    gray = np.repeat(image[..., 1:2], 3, axis=-1)
+    assert len(selective_search(gray)) > 4
     np.testing.assert_array_equal(selective_search(image.astype(np.float32) + 0.2), selective_search(image))
 
 

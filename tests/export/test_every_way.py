@@ -13,27 +13,27 @@ from keras_frcnn import export, images
 
 @pytest.fixture(scope="module")
 def pictures(shared, tmp_path_factory):
-    """Ten image files: JPEG as they came, turned by EXIF, progressive, grey; PNG, 16 bits, RGBA; GIF; BMP."""
+    """Ten image files: JPEG as they came, turned by EXIF, progressive, gray; PNG, 16 bits, RGBA; GIF; BMP."""
     found = sorted((shared / "data" / "raccoon" / "JPEGImages").iterdir())[:5]
     found += sorted((shared / "data" / "bccd" / "JPEGImages").iterdir())[:2]
     found += sorted((shared / "data" / "voc2012_sample" / "JPEGImages").iterdir())[:3]
-    colour = [PIL.Image.open(path).convert("RGB") for path in found]
+    color = [PIL.Image.open(path).convert("RGB") for path in found]
     turned = PIL.Image.Exif()
     turned[0x0112] = 6
-    deep = np.asarray(colour[5]).astype(np.uint16)[..., ::-1] * 257
-    alpha = colour[6].copy()
-    alpha.putalpha(colour[6].convert("L"))
+    deep = np.asarray(color[5]).astype(np.uint16)[..., ::-1] * 257
+    alpha = color[6].copy()
+    alpha.putalpha(color[6].convert("L"))
     files = {
         "plain.jpg": found[0].read_bytes(),
         "plain.jpeg": found[7].read_bytes(),
-        "turned.jpg": encoded(colour[1], "JPEG", exif=turned),
-        "progressive.jpg": encoded(colour[2], "JPEG", progressive=True),
-        "grey.jpg": encoded(colour[3].convert("L"), "JPEG"),
-        "colour.png": encoded(colour[4], "PNG"),
+        "turned.jpg": encoded(color[1], "JPEG", exif=turned),
+        "progressive.jpg": encoded(color[2], "JPEG", progressive=True),
+        "gray.jpg": encoded(color[3].convert("L"), "JPEG"),
+        "color.png": encoded(color[4], "PNG"),
         "deep.png": cv2.imencode(".png", deep)[1].tobytes(),
         "alpha.png": encoded(alpha, "PNG"),
-        "film.gif": encoded(colour[8], "GIF", save_all=True, append_images=[colour[9]]),
-        "bitmap.bmp": encoded(colour[9], "BMP"),
+        "film.gif": encoded(color[8], "GIF", save_all=True, append_images=[color[9]]),
+        "bitmap.bmp": encoded(color[9], "BMP"),
     }
     folder = tmp_path_factory.mktemp("pictures")
     for name, contents in files.items():

@@ -1,4 +1,4 @@
-"""Folding changes no answer, and leaves no batch normalisation behind."""
+"""Folding changes no answer, and leaves no batch normalization behind."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ BACKBONES = ["mobilenet_v2_fpn", "mobilenet_v3_large_320_fpn", "resnet50_fpn_v2"
 
 
 def spread(model):
-    """Give a model's normalisation numbers as a trained one has them."""
+    """Give a model's normalization numbers as a trained one has them."""
     rng = np.random.default_rng(0)
     for weight in model.weights:
         if weight.name in ("gamma", "moving_variance"):
@@ -27,7 +27,7 @@ def layers_of(model):
     return [layer for part in (model.backbone, model.head) for layer in part._flatten_layers()]
 
 
-def normalised(model):
+def normalized(model):
     return [layer for layer in layers_of(model) if isinstance(layer, keras.layers.BatchNormalization)]
 
 
@@ -37,7 +37,7 @@ def test_features_and_head_stay_the_same(name):
     spread(model)
     folded = with_settings(model)
     fold_batch_norm(folded, model)
-    assert normalised(model) and not normalised(folded)
+    assert normalized(model) and not normalized(folded)
 
     images = tf.random.stateless_uniform([1, 64, 96, 3], [0, 1], maxval=255.0)
     shapes = tf.constant([[64, 96]])
@@ -101,7 +101,7 @@ def test_networks_of_ones_own(make, folded_away):
     spread(model)
     folded = with_settings(model)
     fold_batch_norm(folded, model)
-    assert len(normalised(model)) - len(normalised(folded)) == folded_away
+    assert len(normalized(model)) - len(normalized(folded)) == folded_away
     images, shapes = (
         tf.random.stateless_uniform([1, 64, 96, 3], [0, 1], maxval=255.0),
         tf.constant([[64, 96]]),

@@ -88,7 +88,7 @@ def test_one_image_every_way(exported, served, name, image_of, assert_same):
     height, width = image_ops.resized_shape(*SHAPES[name], model.image_size)
     pixels = image_ops.resize(image, (height, width))
     if model.canvas:
-        pixels = image_ops.pad(pixels, model.canvas_side, model.canvas_side)
+        pixels = image_ops.pad(pixels, model.resizing.canvas_side, model.resizing.canvas_side)
     x = {"images": pixels[None].numpy(), "image_shapes": np.int32([[height, width]])}
     answer = model.predict(x, verbose=0)
     count = answer["num_detections"][0]
@@ -125,7 +125,7 @@ def test_batch_of_mixed_shapes(exported, image_of, assert_same):
         assert_same(from_contract(answer, row, SHAPES[name]), model.detect(image))
 
 
-def test_broken_rows_leave_their_neighbours_alone(exported, image_of, assert_same):
+def test_broken_rows_leave_their_neighbors_alone(exported, image_of, assert_same):
     model, _, loaded = exported
     image = image_of(90, 130)
     jpeg = tf.io.encode_jpeg(image, quality=90).numpy()
@@ -146,7 +146,7 @@ def test_broken_rows_leave_their_neighbours_alone(exported, image_of, assert_sam
     assert not answer["num_detections"].any() and not answer["image_ok"].any()
 
 
-def test_turned_jpeg_and_grey_png(exported, served, tmp_path, image_of, assert_same):
+def test_turned_jpeg_and_gray_png(exported, served, tmp_path, image_of, assert_same):
     """What `detect` does with a file, the bytes signature does too."""
     model, _, loaded = exported
     image = image_of(90, 130)
@@ -155,7 +155,7 @@ def test_turned_jpeg_and_grey_png(exported, served, tmp_path, image_of, assert_s
     turned = jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]
     answer = serve_bytes(loaded, [turned, png(image[..., :1])])
     for row, (name, contents, shape) in enumerate(
-        [("turned.jpg", turned, (130, 90)), ("grey.png", png(image[..., :1]), (90, 130))]
+        [("turned.jpg", turned, (130, 90)), ("gray.png", png(image[..., :1]), (90, 130))]
     ):
         (tmp_path / name).write_bytes(contents)
         expected = model.detect(tmp_path / name)

@@ -83,9 +83,9 @@ def test_torchvision_steps_by_whole_quotients():
     generator = AnchorGenerator((32, 64), (32, 64), offset=0.0, rounding="torchvision", steps="quotient")
     fine, coarse = generator.per_level([tf.zeros([1, 25, 34, 8]), tf.zeros([1, 13, 17, 8])])
     # 800 // 13 = 61 and 1088 // 17 = 64: the last cells reach beyond the 800 rows of pixels.
-    centres = (np.reshape(coarse, [13, 17, 3, 4])[..., :2] + np.reshape(coarse, [13, 17, 3, 4])[..., 2:]) / 2
-    np.testing.assert_array_equal(centres[:, 0, 0, 1], 61 * np.arange(13))
-    np.testing.assert_array_equal(centres[0, :, 0, 0], 64 * np.arange(17))
+    centers = (np.reshape(coarse, [13, 17, 3, 4])[..., :2] + np.reshape(coarse, [13, 17, 3, 4])[..., 2:]) / 2
+    np.testing.assert_array_equal(centers[:, 0, 0, 1], 61 * np.arange(13))
+    np.testing.assert_array_equal(centers[0, :, 0, 0], 64 * np.arange(17))
     assert fine.shape == (25 * 34 * 3, 4)
     again = AnchorGenerator.from_config(generator.get_config())
     np.testing.assert_array_equal(again(tf.zeros([1, 4, 4, 8])[:, :, :3]), generator(tf.zeros([1, 4, 3, 8])))

@@ -115,8 +115,8 @@ def test_bins_of_any_size(pool_size, count):
     rng = np.random.default_rng(count)
     feature = rng.normal(size=(1, 23, 41, 1)).astype("float32")
     size = rng.uniform(4, 60, (count, 2)) * rng.choice([0.1, 1.0], (count, 2))
-    centre = rng.uniform(0, 1, (count, 2)) * [41, 23]
-    boxes = np.concatenate([centre - size / 2, centre + size / 2], axis=1).astype("float32")
+    center = rng.uniform(0, 1, (count, 2)) * [41, 23]
+    boxes = np.concatenate([center - size / 2, center + size / 2], axis=1).astype("float32")
     pooled = ExactRoIPooling(pool_size, strides=(1,))(feature, boxes[None])
     weights, gradient = np.zeros((pool_size, pool_size, 1)), np.zeros_like(feature[0])
     for row in range(min(count, 20)):

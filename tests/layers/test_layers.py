@@ -59,7 +59,7 @@ CASES = {
             "dropout": 0.1,
             "class_agnostic": True,
             "ranks": (4, None),
-            "normalised": True,
+            "normalized": True,
             "boxes_from": "pooled",
         },
         [(2, 6, 3, 3, 4)],

@@ -1,4 +1,4 @@
-"""Pixel normalisation against keras.applications, and its padding."""
+"""Pixel normalization against keras.applications, and its padding."""
 
 import keras
 import numpy as np
@@ -45,7 +45,7 @@ def test_full_sides_are_not_padded():
     assert PixelNormalization("tf", multiple=5)(IMAGES[:, :5, :5], tf.fill([2, 2], 5)).shape == (2, 5, 5, 3)
 
 
-def test_pixels_are_in_the_compute_dtype_and_normalised_before():
+def test_pixels_are_in_the_compute_dtype_and_normalized_before():
     answer = PixelNormalization("caffe", dtype="mixed_float16")(IMAGES, WHOLE)
     exact = PixelNormalization("caffe")(IMAGES, WHOLE)
     assert answer.dtype == tf.float16

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_frcnn import kernels
 from keras_frcnn.layers import ExactRoIPooling, RoIAlign, RoIPooling, SpatialPyramidPooling
+from keras_frcnn.ops import kernels
 
 LAYERS = pytest.mark.parametrize(
     "kind",

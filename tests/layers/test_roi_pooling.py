@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_frcnn import kernels
 from keras_frcnn.layers import RoIPooling
+from keras_frcnn.ops import kernels
 
 
 @pytest.fixture(autouse=True, params=["stock", "xla"])

@@ -60,7 +60,7 @@ def test_saves_and_exports(model, image_of, tmp_path, assert_same):
 def test_compresses_fast_rcnn(image_of):
     image, proposals = image_of(90, 130), np.float32([[5, 5, 60, 60], [30, 10, 120, 80]])
     model = kf.FastRCNN(["a", "b"], backbone="mobilenet_v2", image_size=(96, 128), head_units=(32,))
-    model.head.normalise_boxes(np.full([2, 4], 0.1), np.full([2, 4], 0.5))
+    model.head.normalize_boxes(np.full([2, 4], 0.1), np.full([2, 4], 0.5))
     small = kf.models.compress(model, ranks=(31,))
     for name, mine in small.head.box_dense.get_config().items():
         assert model.head.box_dense.get_config()[name] == mine

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 import keras_frcnn as kf
-from keras_frcnn.models.external_proposals import is_box
+from keras_frcnn.boxes import is_box
 
 PROPOSALS = np.float32([[5, 5, 60, 52], [40, 20, 92, 88], [0, 0, 95, 95], [10, 40, 30, 60], [70, 5, 90, 30]])
 COMMON = {"image_size": (96, 128), "head_units": (16, 16), "head_batch_size": 8, "max_detections": 6}
@@ -174,7 +174,7 @@ def test_which_parts_learn(name, batch):
 
 def test_same_answers_in_a_fresh_process(image, tmp_path, assert_same):
     models = {name: make(name) for name in KINDS}
-    models["fast"].head.normalise_boxes(np.full([2, 4], 0.05), np.full([2, 4], 0.3))
+    models["fast"].head.normalize_boxes(np.full([2, 4], 0.05), np.full([2, 4], 0.3))
     for name, model in models.items():
         model.save(tmp_path / f"{name}.keras")
     np.save(tmp_path / "image.npy", image)

@@ -17,7 +17,7 @@ from keras_frcnn.backbones.zf import LocalResponseNormalization
 from keras_frcnn.data import augmentation
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.selective_search import selective_search
-from keras_frcnn.layers.normalised_dense import NormalisedDense
+from keras_frcnn.layers.normalized_dense import NormalizedDense
 from keras_frcnn.layers.roi_layer import RoILayer
 from keras_frcnn.models import linear_models, staged_training
 from keras_frcnn.models.box_statistics import box_statistics
@@ -55,6 +55,8 @@ HEAD = {
 POOLED = {
     "pool_samples": (2, "torchvision, MultiScaleRoIAlign sampling_ratio"),
     "box_loss_weight": (1.0, "Fast R-CNN, section 2.3: λ = 1"),
+    "class_loss": ("cross_entropy", "Fast R-CNN, section 2.3"),
+    "box_loss": ("smooth_l1", "Fast R-CNN, equation 2"),
 }
 CORNERS = ("inclusive", "Caffe roi_pooling_layer.cpp; torchvision roi_pool")
 # Two images of 64 RoIs, background from 0.1 on.
@@ -65,7 +67,6 @@ FAST = {
     "pyramid_limit": (2000, "fast-rcnn, experiments/cfgs/multiscale.yml MAX_SIZE"),
 }
 SVM = {
-    "image_size": ((600, 1000), "SCALES, MAX_SIZE"),
     "classifier": ("softmax", "Fast R-CNN, section 5.4"),
     "svm_c": (0.001, "R-CNN rcnn_train.m, svm_C"),
     "svm_negative_iou": (0.3, "R-CNN, section 2.3; rcnn_train.m neg_ovr_thresh"),
@@ -78,6 +79,19 @@ MODELS = {
         "head_negative_iou": ((0.0, 0.5), "BG_THRESH_LO of faster_rcnn_end2end.yml; torchvision"),
         "head_coder_weights": ((10.0, 10.0, 5.0, 5.0), "1 / BBOX_NORMALIZE_STDS; torchvision"),
         "pool_corners": CORNERS,
+    },
+    kf.CascadeRCNN: {
+        **RPN,
+        **TEST,
+        **POOLED,
+        "head_positive_fraction": HEAD["head_positive_fraction"],
+        "pool_corners": CORNERS,
+        "cascade_ious": ((0.5, 0.6, 0.7), "Cascade R-CNN, section 4"),
+        "cascade_coder_weights": (
+            ((10.0, 10.0, 5.0, 5.0), (20.0, 20.0, 10.0, 10.0), (30.0, 30.0, 15.0, 15.0)),
+            "mmdetection cascade_rcnn_r50_fpn.py, target_stds; detectron2 BBOX_REG_WEIGHTS",
+        ),
+        "cascade_loss_weights": ((1.0, 0.5, 0.25), "mmdetection cascade_rcnn_r50_fpn.py"),
     },
     kf.RPN: RPN,
     kf.FastRCNN: {
@@ -185,7 +199,8 @@ PARTS = {
     sampling.recall: {"iou": (0.5, "PASCAL VOC")},
     losses.smooth_l1: {"beta": (1.0, "Fast R-CNN, equation 3")},
     losses.rpn_loss: {"beta": RPN["rpn_beta"]},
-    losses.detection_loss: {"beta": (1.0, "Fast R-CNN, equation 3")},
+    losses.SmoothL1: {"beta": (1.0, "Fast R-CNN, equation 3")},
+    losses.Focal: {"gamma": (2.0, "Lin et al. 2017, section 4.1")},
     box_statistics: {"positive_iou": (0.5, "BBOX_THRESH")},
     kf.models.compress: {"ranks": ((1024, 256), "Fast R-CNN, section 4.4")},
     selective_search: {"top": (2000, "Fast R-CNN, section 2.3: about 2,000 proposals")},
@@ -209,7 +224,7 @@ NO_NUMBERS = {
     *("class_names", "backbone", "backbone_weights", "weights_source", "kwargs"),
     *("preprocessing", "frozen_stages", "frozen_batch_norm", "batch_norm_epsilon"),  # of the backbone
     *("canvas", "region_batch", "seed"),
-    *("sizes", "strides", "anchors", "num_classes", "network", "normalised"),  # given by the model
+    *("sizes", "strides", "anchors", "num_classes", "network", "normalized"),  # given by the model
     *("ranks", "head_ranks"),  # given by `compress`
 }
 
@@ -221,7 +236,7 @@ CONSTANTS = {
     "negatives to train anew": (linear_models.NEW_NEGATIVES, 2000, "R-CNN rcnn_train.m, retrain_limit"),
     "weight of positives": (linear_models.POSITIVE_WEIGHT, 2.0, "R-CNN rcnn_train.m, pos_loss_weight"),
     "scale of the bias": (linear_models.BIAS_SCALE, 10.0, "R-CNN rcnn_train.m, bias_mult"),
-    "deviation of deltas": (NormalisedDense.USUAL_DEVIATION, (0.1, 0.1, 0.2, 0.2), "BBOX_NORMALIZE_STDS"),
+    "deviation of deltas": (NormalizedDense.USUAL_DEVIATION, (0.1, 0.1, 0.2, 0.2), "BBOX_NORMALIZE_STDS"),
     "BGR mean": (
         kf.layers.PixelNormalization.MEAN_BGR,
         (103.939, 116.779, 123.68),
@@ -307,10 +322,12 @@ FASTER_PYRAMID = {
     "head_beta": (1 / 9, "torchvision roi_heads.py, fastrcnn_loss"),
     "head_background_box": LAYERS[kf.layers.DetectionHead]["background_box"],
 }
-STAGED = {**HEAD_EITHER, "nms_iou": (0.3, "R-CNN rcnn_test.m; SPP_net spp_test.m")}
+CASCADE_PYRAMID = {name: row for name, row in FASTER_PYRAMID.items() if name != "head_background_box"}
+STAGED = {**FEATURES, **HEAD_EITHER, "nms_iou": (0.3, "R-CNN rcnn_test.m; SPP_net spp_test.m")}
 RESOLVED = [
     (kf.FasterRCNN, 1, FASTER_MAP),
     (kf.FasterRCNN, 2, FASTER_PYRAMID),
+    (kf.CascadeRCNN, 2, CASCADE_PYRAMID),
     (kf.RPN, 1, RPN_MAP),
     (kf.RPN, 2, RPN_PYRAMID),
     (kf.FastRCNN, 1, HEAD_MAP),
@@ -377,7 +394,7 @@ def test_what_is_left_open(make, kind, maps, table):
 
 def test_the_numbers_reach_the_rpn(make):
     model = make(kf.RPN, 1)
-    rpn, targets = model.rpn, model.anchor_targets
+    rpn, targets = model.rpn, model.proposals.targets
     rows = {name.removeprefix("rpn_"): row for name, row in {**RPN, **RPN_MAP}.items()}
     assert_numbers(vars(rpn), {name: row for name, row in rows.items() if hasattr(rpn, name)})
     assert (targets.match.positive_iou, targets.match.negative_iou) == (0.7, (0.0, 0.3))
@@ -393,16 +410,16 @@ def test_the_numbers_reach_the_rpn(make):
 
 def test_the_numbers_reach_the_head(make):
     model = make(kf.FasterRCNN, 1)
-    targets, pooling = model.proposal_targets, model.roi_pooling
+    targets, pooling = model.regions.targets, model.roi_pooling
     assert (targets.match.positive_iou, targets.match.negative_iou) == (0.5, (0.0, 0.5))
     assert (targets.sample.size, targets.sample.positive_fraction) == (128, 0.25)
     assert not targets.match.keep_best
-    assert model.box_coder.weights == targets.coder.weights == (10.0, 10.0, 5.0, 5.0)
+    assert model.regions.coder.weights == targets.coder.weights == (10.0, 10.0, 5.0, 5.0)
     assert (pooling.pool_size, pooling.samples, pooling.aligned) == (7, 2, True)
     # prototxt, weight_filler of cls_score and bbox_pred.
     assert model.head.class_dense.kernel_initializer.get_config()["stddev"] == 0.01
     assert model.head.box_dense.kernel_initializer.get_config()["stddev"] == 0.001
-    assert make(kf.FastRCNN, 1).box_coder.weights == (1.0, 1.0, 1.0, 1.0)
+    assert make(kf.FastRCNN, 1).regions.coder.weights == (1.0, 1.0, 1.0, 1.0)
 
 
 def test_momentum_of_batch_normalization():

@@ -87,7 +87,7 @@ def test_arguments_are_read_only(model, name, value):
     with pytest.raises(AttributeError, match=rf"^{name} cannot be set.*with_settings\(model, {name}=…\)\.$"):
         setattr(model, name, value)
     other = kf.export.with_settings(model, **{name: value})
-    assert getattr(model, name) == before and getattr(other, name) == other.recipe[name] == value
+    assert getattr(model, name) == before and getattr(other, name) == other.arguments[name] == value
 
 
 def test_the_rows_of_an_rpn_follow_from_its_argument():

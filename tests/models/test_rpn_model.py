@@ -8,7 +8,7 @@ import pytest
 
 import keras_frcnn as kf
 from keras_frcnn import evaluation
-from keras_frcnn.data import shapes
+from keras_frcnn.data.readers import shapes
 
 SMALL = {
     "backbone": "tiny_fpn",
@@ -38,9 +38,9 @@ def test_trains(make_batches):
 def equation_1(model, x, y, n_reg, weight):
     """Faster R-CNN, section 3.1.2: the two terms in NumPy, over the minibatch that the model draws."""
     rpn = model.rpn(model.features(x["images"], x["image_shapes"], False), x["image_shapes"])
-    index, targets, positive, valid = (
+    index, targets, positive, valid, _ = (
         part.numpy()
-        for part in model.anchor_targets(rpn["anchors"], x["image_shapes"], y, model.sampling_seed(False))
+        for part in model.proposals.targets(rpn["anchors"], x["image_shapes"], y, model.sampling_seed(False))
     )
     class_loss = box_loss = 0.0
     for image, row in zip(*np.nonzero(valid)):
@@ -63,7 +63,7 @@ def test_the_loss_is_equation_1(form, make_batches):
     model = kf.RPN(**SMALL, **(paper if form == "paper" else {}))
     # Two images of 96 × 96 pixels, a map of each of the strides 8 to 128.
     locations = 2 * (12 * 12 + 6 * 6 + 3 * 3 + 2 * 2 + 1)
-    n_reg, weight = (locations, 10.0) if form == "paper" else (2 * model.recipe["rpn_batch_size"], 1.0)
+    n_reg, weight = (locations, 10.0) if form == "paper" else (2 * model.arguments["rpn_batch_size"], 1.0)
     losses, _ = model.training_losses(x, y, training=False)
     expected = equation_1(model, x, y, n_reg, weight)
     np.testing.assert_allclose([losses["rpn_class_loss"], losses["rpn_box_loss"]], expected, rtol=1e-4)

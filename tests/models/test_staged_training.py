@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_frcnn as kf
-from keras_frcnn.data import shapes
+from keras_frcnn.data.readers import shapes
 from keras_frcnn.models import staged_training
 
 KINDS = {
@@ -59,9 +59,9 @@ def test_boxes_are_regressed_afterwards(name, dataset, tmp_path):
     deltas = tf.reshape(model.head.box_dense(pooled), [near, len(model.class_names), 4])
     own = record.labels[np.repeat(np.arange(len(record.boxes)), 6)]
     deltas = deltas.numpy()[np.arange(near), own]
-    moved = model.box_coder.decode(deltas, boxes).numpy()
+    moved = model.regions.coder.decode(deltas, boxes).numpy()
     truth = np.repeat(record.boxes, 6, axis=0)
-    # Not far, for regions that quantised bins cannot tell apart are moved alike.
+    # Not far, for regions that quantized bins cannot tell apart are moved alike.
     assert np.abs(moved - truth).mean() < 0.9 * np.abs(boxes - truth).mean()
 
 
@@ -226,8 +226,8 @@ def test_what_an_ignored_region_covers_is_no_negative(dataset, tmp_path, ignore)
 
 
 def test_the_warp_fits_the_backbone():
-    assert kf.RCNN(["a"], backbone="zf", head_units=(8,)).recipe["warp_size"] == 192
-    assert kf.RCNN(["a"], backbone="mobilenet_v2", head_units=(8,)).recipe["warp_size"] == 224
+    assert kf.RCNN(["a"], backbone="zf", head_units=(8,)).arguments["warp_size"] == 192
+    assert kf.RCNN(["a"], backbone="mobilenet_v2", head_units=(8,)).arguments["warp_size"] == 224
 
 
 def test_refuses_an_unknown_classifier():

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import keras_frcnn as kf
-from keras_frcnn import kernels
+from keras_frcnn.ops import kernels
 
 BOTH = pytest.mark.parametrize("kind", ["stock", "xla"])
 
@@ -93,7 +93,7 @@ def test_losses_by_hand(trained, batch):
     shapes, seed = x["image_shapes"], tf.zeros([2], tf.int32)
     features = trained.features(x["images"], shapes, False)
     rpn = trained.rpn(features, shapes, training=True)
-    index, targets, positive, valid = trained.anchor_targets(rpn["anchors"], shapes, y, seed)
+    index, targets, positive, valid, _ = trained.proposals.targets(rpn["anchors"], shapes, y, seed)
     logits, deltas = (
         np.take_along_axis(rpn[name].numpy(), rows, 1)
         for name, rows in (("objectness", index.numpy()), ("deltas", index.numpy()[..., None]))
@@ -104,14 +104,17 @@ def test_losses_by_hand(trained, batch):
         "rpn_box_loss": smooth_l1(deltas - targets, 1 / 9)[positive].sum() / valid.sum(),
     }
     proposed = tf.sequence_mask(rpn["count"], tf.shape(rpn["proposals"])[1])
-    rois, labels, targets, positive, valid = trained.proposal_targets(rpn["proposals"], proposed, y, seed)
+    sample = trained.regions.targets(rpn["proposals"], proposed, y, seed)
+    rois, labels, targets, positive, valid = (
+        getattr(sample, name) for name in ("rois", "labels", "deltas", "positive", "valid")
+    )
     logits, deltas = (value.numpy() for value in trained.head(trained.pool(features, rois)))
     positive, valid = positive.numpy(), valid.numpy()
     column = np.where(positive, labels.numpy() + 1, 0)[..., None]
     logits -= logits.max(axis=-1, keepdims=True)
     cross_entropy = np.log(np.exp(logits).sum(-1)) - np.take_along_axis(logits, column, 2)[..., 0]
     own = np.take_along_axis(deltas, np.maximum(column - 1, 0)[..., None], 2)[:, :, 0]
-    beta = trained.recipe["head_beta"]
+    beta = trained.arguments["head_beta"]
     expected["class_loss"] = cross_entropy[valid].mean()
     expected["box_loss"] = smooth_l1(own - targets, beta)[positive].sum() / valid.sum()
     for name, value in expected.items():

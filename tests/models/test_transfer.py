@@ -43,7 +43,7 @@ def test_statistics_of_boxes_come_with_their_class():
         return kf.FastRCNN(names, backbone="tiny_fpn", image_size=(64, 80), head_units=(8, 8))
 
     source, target = model(["a", "b"]), model(["new", "b", "c"])
-    source.head.normalise_boxes(np.arange(8.0).reshape(2, 4), np.arange(1.0, 9.0).reshape(2, 4))
+    source.head.normalize_boxes(np.arange(8.0).reshape(2, 4), np.arange(1.0, 9.0).reshape(2, 4))
     transfer(source, target, "a.keras")
     mean, deviation = target.head.box_dense.mean.numpy(), target.head.box_dense.deviation.numpy()
     np.testing.assert_array_equal(mean, [0, 0, 0, 0, 4, 5, 6, 7, 0, 0, 0, 0])

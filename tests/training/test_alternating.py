@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_frcnn.data import shapes
+from keras_frcnn.data.readers import shapes
 from keras_frcnn.training import alternating
 from keras_frcnn.training.recipe import Recipe
 
@@ -53,7 +53,8 @@ def test_the_whole_answers_as_its_parts(run, sets, assert_same):
     boxes = third.propose(image)["boxes"]
     # The threshold is low enough for a model that has hardly learned.
     for one in (model, fourth):
-        one.recipe = {**one.recipe, "score_threshold": 0.0}
+        one.arguments = {**one.arguments, "score_threshold": 0.0}
+        one.connect_stages()
     assert_same(fourth.detect(image, boxes), model.detect(image))
 
 

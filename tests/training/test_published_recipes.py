@@ -9,7 +9,7 @@ from keras_frcnn.training import CaffeSGD, recipe_files
 
 # The columns: py-faster-rcnn end2end, chainercv, py-faster-rcnn end2end, fast-rcnn, py-faster-rcnn end2end.
 NAMES = ("vgg16_voc07", "vgg16_voc0712", "vgg16_coco", "fast_rcnn_vgg16_voc07", "zf_voc07")
-N_A = object()  # Fast R-CNN has no proposal network, and measures what normalises its boxes
+N_A = object()  # Fast R-CNN has no proposal network, and measures what normalizes its boxes
 
 TRAINING = {
     "model": ["faster_rcnn", "faster_rcnn", "faster_rcnn", "fast_rcnn", "faster_rcnn"],
@@ -219,7 +219,7 @@ def test_the_model_takes_it(name, stand_in):
     published = detector(name)
     del published["head_units"]
     for row, value in published.items():
-        np.testing.assert_equal(np.array(model.recipe[row]), np.array(value), err_msg=row)
+        np.testing.assert_equal(np.array(model.arguments[row]), np.array(value), err_msg=row)
 
 
 @pytest.mark.parametrize("name", ["vgg16_voc07", "zf_voc07"])
@@ -289,7 +289,7 @@ def test_it_lasts_as_long_as_published(name, images):
 def test_the_network_of_the_paper_itself(name):
     recipe = dataclasses.replace(recipe_files.load(name), backbone_weights="none")
     model = recipe.build([f"class {index}" for index in range(20)])
-    assert model.recipe["preprocessing"] == "caffe"
+    assert model.arguments["preprocessing"] == "caffe"
     convolutions = {"vgg16": 14_714_688, "zf": 3_726_464}[recipe.backbone]
     assert model.backbone.count_params() == convolutions
     width = {"vgg16": 7 * 7 * 512, "zf": 6 * 6 * 256}[recipe.backbone]

@@ -76,7 +76,7 @@ def test_a_rate_is_a_float_however_it_is_written(text, value):
         ("clip_norm: -1", "not be below 0"),
         ("rate_schedule: linear", "one of cosine, steps"),
         ("rate_steps: [0.5]", "rate_steps"),
-        ("model: yolo", "one of faster_rcnn, fast_rcnn"),
+        ("model: yolo", "one of faster_rcnn, cascade_rcnn"),
         ("learning_rate: fast", "must be float"),
         ("image_size: 600", "image_size in a file is 600"),
         ("image_size: [600]", "image_size"),
@@ -210,7 +210,7 @@ def test_batches_are_made_as_the_recipe_says():
         scale_jitter=(0.5, 2.0),
         cache="never",
     )
-    data, model = Mock(), Mock(image_size=(40, 60), recipe={})
+    data, model = Mock(), Mock(image_size=(40, 60), arguments={})
     assert recipe.batches(data, model, training=True) is data.batches.return_value
     data.batches.assert_called_once_with(
         3,
@@ -239,7 +239,7 @@ def test_the_limit_of_an_image_pyramid_holds_in_training_too():
 
     class Model:
         image_size = (64, 96)
-        recipe = {"pyramid_sides": (64, 128), "pyramid_limit": 256}
+        arguments = {"pyramid_sides": (64, 128), "pyramid_limit": 256}
 
     recipe.batches(Dataset(), Model(), training=True)
     recipe.batches(Dataset(), Model(), training=False)

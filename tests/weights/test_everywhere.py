@@ -41,7 +41,7 @@ def saved(request, converted, pseudo, tmp_path_factory):
 
 def test_detect(saved, golden):
     model, image, _ = saved
-    name = f"fasterrcnn_{model.recipe['backbone']}"
+    name = f"fasterrcnn_{model.arguments['backbone']}"
     if name == "fasterrcnn_mobilenet_v3_large_fpn":
         pytest.skip("its near ties are the matter of test_parity.py")
     answer, stored = model.detect(image), golden(name)

@@ -18,14 +18,16 @@ def run(request, converted, golden, pseudo):
 
     @tf.function(autograph=False)
     def parts(image, rois):
-        x, originals = model.prepare_batch(image)
+        x, originals = model.resizing.prepare_batch(image)
         shapes = x["image_shapes"]
         features = model.features(x["images"], shapes, False)
         rpn = model.rpn(features, shapes)
         pooled = model.pool(features, rois)
         proposed = tf.sequence_mask(rpn["count"], tf.shape(rpn["proposals"])[1])
-        answer = model.classify(model.pool(features, rpn["proposals"]), rpn["proposals"], proposed, shapes)
-        answer = model.restore(answer, shapes, originals)
+        answer = model.regions.classify(
+            model.pool(features, rpn["proposals"]), rpn["proposals"], proposed, shapes
+        )
+        answer = model.resizing.restore(answer, shapes, originals)
         padded = tf.shape(model.pixels(x["images"], shapes))[1:3]
         return shapes[0], padded, features, rpn, pooled, model.head(pooled), answer
 
@@ -99,13 +101,13 @@ def test_detections_from_the_same_proposals(run):
     model, stored, (shape, _, features, *_) = run
     proposals = tf.constant(stored["proposals"][None])
     pooled = model.pool(features, proposals)
-    answer = model.classify(pooled, proposals, tf.fill(proposals.shape[:2], True), shape[None])
-    agree(model.restore(answer, shape[None], tf.constant([[240, 320]])), stored)
+    answer = model.regions.classify(pooled, proposals, tf.fill(proposals.shape[:2], True), shape[None])
+    agree(model.resizing.restore(answer, shape[None], tf.constant([[240, 320]])), stored)
 
 
 def test_detections(run):
     model, stored, (*_, answer) = run
-    if model.recipe["backbone"] != "mobilenet_v3_large_fpn":
+    if model.arguments["backbone"] != "mobilenet_v3_large_fpn":
         agree(answer, stored)
         return
     # Two pairs of its proposals have logits 6e-7 and 4e-7 apart, less than the rounding of float32

@@ -40,7 +40,7 @@ def assert_the_same_detections(answer, stored):
 
 def test_proposals(sparse):
     model, image, stored = sparse
-    x, _ = model.prepare_batch(tf.constant(image[None], tf.float32))
+    x, _ = model.resizing.prepare_batch(tf.constant(image[None], tf.float32))
     rpn = model.rpn(model.features(x["images"], x["image_shapes"], False), x["image_shapes"])
     count = int(rpn["count"][0])
     found, expected = rpn["proposals"].numpy()[0, :count], stored["proposals"]

@@ -12,7 +12,7 @@ from keras_frcnn.weights.torchvision import BACKBONES, TRAINED_WITHOUT_EPSILON
 from keras_frcnn.weights.torchvision_names import OLDER, current_name, detector_tensors
 
 SMALL = "fasterrcnn_mobilenet_v3_large_320_fpn"
-# Parameters without batch normalisation, which is frozen and counts as none: weights' "num_params" there.
+# Parameters without batch normalization, which is frozen and counts as none: weights' "num_params" there.
 PARAMETERS = dict(zip(BACKBONES, (41_755_286, 43_712_278, 19_386_354, 19_386_354)))
 
 
@@ -40,7 +40,7 @@ def test_there_and_back_is_bit_equal(name, converted, pseudo):
 @pytest.mark.parametrize("name", BACKBONES)
 def test_it_is_torchvisions_model(name, converted):
     model = converted(name)
-    norms = [layer for layer in model.backbone_parts.norms()]
+    norms = [layer for layer in model.backbone_info.norms()]
     count = model.count_params() - sum(layer.count_params() for layer in [*norms, *model.head.norms])
     if name == "fasterrcnn_resnet50_fpn_v2":  # there it trains, and its scales and shifts are parameters
         count += sum(2 * layer.gamma.shape[0] for layer in [*norms, *model.head.norms])
@@ -48,7 +48,7 @@ def test_it_is_torchvisions_model(name, converted):
     frozen = {layer.name for layer in model.backbone.layers if layer.weights and not layer.trainable}
     stages = [
         {*stage} & {layer.name for layer in model.backbone.layers if layer.weights}
-        for stage in model.backbone_parts.stages
+        for stage in model.backbone_info.stages
     ]
     first = 2 if "resnet50" in name else 3
     assert all(stage <= frozen for stage in stages[:first])
@@ -143,18 +143,18 @@ def test_a_name_that_torchvision_lacks(state):
 
 
 def test_epsilon(state, tmp_path):
-    assert kf.weights.load_torchvision(SMALL, state).recipe["batch_norm_epsilon"] == 1e-5
+    assert kf.weights.load_torchvision(SMALL, state).arguments["batch_norm_epsilon"] == 1e-5
     published = tmp_path / f"fasterrcnn_resnet50_fpn_coco-{TRAINED_WITHOUT_EPSILON}.npz"
     np.savez(published, **state)
     model = kf.weights.load_torchvision(SMALL, published)
-    assert model.recipe["batch_norm_epsilon"] == 0.0
-    assert {norm.epsilon for norm in model.backbone_parts.norms()} == {0.0}
-    assert model.recipe["weights_source"] == published.name
+    assert model.arguments["batch_norm_epsilon"] == 0.0
+    assert {norm.epsilon for norm in model.backbone_info.norms()} == {0.0}
+    assert model.arguments["weights_source"] == published.name
     model.save(tmp_path / "zero.keras")
     again = keras.saving.load_model(tmp_path / "zero.keras")
-    assert {norm.epsilon for norm in again.backbone_parts.norms()} == {0.0}
+    assert {norm.epsilon for norm in again.backbone_info.norms()} == {0.0}
     other = kf.weights.load_torchvision(SMALL, published, batch_norm_epsilon=1e-3)
-    assert {norm.epsilon for norm in other.backbone_parts.norms()} == {1e-3}
+    assert {norm.epsilon for norm in other.backbone_info.norms()} == {1e-3}
 
 
 def test_models_that_torchvision_lacks(converted, make_model):
@@ -201,7 +201,7 @@ def test_frozen_batch_norm_of_the_head():
         model = kf.FasterRCNN(
             ["a"], "resnet50_fpn_v2", weights_source="somewhere", frozen_batch_norm=frozen, frozen_stages=0
         )
-        norms = [*model.backbone_parts.norms(), *model.head.norms]
+        norms = [*model.backbone_info.norms(), *model.head.norms]
         assert len(model.head.norms) == 4 and all(norm.trainable != frozen for norm in norms)
 
 
@@ -217,7 +217,7 @@ def test_weights_of_resnet50():
     state |= {"fc.weight": np.zeros((1000, 2048)), "fc.bias": np.zeros(1000)}
     assert len(state) == 320 and state["layer4.2.conv3.weight"].shape == (2048, 512, 1, 1)
     model = kf.FasterRCNN(["a"], "resnet50_fpn", state)
-    assert model.recipe["frozen_stages"] == 2 and model.recipe["weights_source"] == "state dict"
+    assert model.arguments["frozen_stages"] == 2 and model.arguments["weights_source"] == "state dict"
     kernel = model.backbone.get_layer("layer2.0.conv2").kernel
     np.testing.assert_array_equal(kernel, state["layer2.0.conv2.weight"].transpose(2, 3, 1, 0))
     mean = model.backbone.get_layer("bn1").moving_mean
@@ -245,8 +245,8 @@ def test_weights_of_a_classifier(state, tmp_path):
     file = tmp_path / "mobilenet_v3_large.npz"
     np.savez(file, **classifier)
     model = kf.FasterRCNN(["a"], "mobilenet_v3_large_fpn", str(file))
-    assert model.recipe["frozen_stages"] == 3 and model.recipe["frozen_batch_norm"]
-    assert model.recipe["weights_source"] == file.name
+    assert model.arguments["frozen_stages"] == 3 and model.arguments["frozen_batch_norm"]
+    assert model.arguments["weights_source"] == file.name
     kernel = model.backbone.get_layer("features.16.0").kernel
     np.testing.assert_array_equal(kernel[0, 0].numpy().T, state["backbone.body.16.0.weight"][:, :, 0, 0])
     assert f"{file.name}" in model.loading_report()

@@ -1,0 +1,1 @@
+"""The papers' methods beside one another."""

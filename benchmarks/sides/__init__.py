@@ -1,0 +1,1 @@
+"""The sides of a comparison: each a process with one library."""

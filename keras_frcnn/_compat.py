@@ -1,0 +1,60 @@
+"""Private names of TensorFlow and Keras that the package needs, each with the reason.
+
+`tests/test_compat.py` says what to do when one of them moves.
+"""
+
+import inspect
+import itertools
+
+import keras
+import tensorflow as tf
+from keras.src.models.functional import Functional
+from tensorflow.python.ops import control_flow_util
+from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+__all__ = ["Functional", "XSpace", "callbacks_before", "for_xla", "layers_inside", "nodes"]
+
+# Only functional models can be cloned layer by layer, and Keras has no public name for their class.
+Functional = Functional
+
+# Protobuf message of a profile. TensorFlow writes these files, but has no public reader for them.
+XSpace = xplane_pb2.XSpace  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def for_xla():
+    """Return whether XLA will compile the graph that is being traced, or a graph around it.
+
+    No public function tells this: a layer is traced inside the function that has `jit_compile=True`.
+    """
+    return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+
+
+def layers_inside(layer):
+    """List the layers that a layer tracks, without the layers inside them.
+
+    Keras has a public list only for models.
+    """
+    return layer._flatten_layers(include_self=False, recursive=False)
+
+
+def nodes(network):
+    """List the layer calls that make up a functional model.
+
+    Keras's public API shows tensors, not calls.
+    """
+    return list(itertools.chain(*network._nodes_by_depth.values()))
+
+
+def callbacks_before(callback):
+    """Return the callbacks that come before one in the list given to `fit`.
+
+    A callback cannot see its neighbors through Keras, but their list calls its `on_train_begin`, which may
+    call this function.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, keras.callbacks.CallbackList) and callback in caller.callbacks:
+            return caller.callbacks[: caller.callbacks.index(callback)]
+        frame = frame.f_back
+    return []

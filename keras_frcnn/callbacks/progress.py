@@ -1,0 +1,80 @@
+"""Progress as printed lines: one per epoch, and one every ten seconds during long tasks."""
+
+import sys
+import time
+
+import keras
+
+INTERVAL = 10  # seconds
+SHOWN = ("loss", "val_loss", "proposal_recall", "val_voc_ap50")
+
+
+class EpochLines(keras.callbacks.Callback):
+    """Print one line after each epoch: the losses, the score, the elapsed time and the time left.
+
+    The running epoch has a line too: a step counter on a terminal, a new line every ten seconds elsewhere.
+    """
+
+    def on_train_begin(self, logs=None):
+        self._started = self._shown = time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        steps = self.params["steps"] or 0
+        done = (self._epoch + (batch + 1) / max(steps, batch + 1)) / self.params["epochs"]
+        self._print_seldom(f"step {batch + 1}/{steps or '?'}  loss {logs['loss']:.3f}", done)
+
+    def on_test_batch_end(self, batch, logs=None):
+        done = (self._epoch + 1) / self.params["epochs"]
+        self._print_seldom(f"validation step {batch + 1}  loss {logs['loss']:.3f}", done)
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = logs or {}
+        figures = "  ".join(f"{name} {logs[name]:.3f}" for name in SHOWN if name in logs)
+        self._print(figures, (epoch + 1) / self.params["epochs"], end="\n")
+
+    def _print_seldom(self, text, done):
+        terminal = sys.stdout.isatty()
+        if time.monotonic() - self._shown < (1.0 if terminal else INTERVAL):
+            return
+        self._print(text, done, end="" if terminal else "\n")
+
+    def _print(self, text, done, end):
+        self._shown = time.monotonic()
+        elapsed = time.monotonic() - self._started
+        clocks = f"[{clock(elapsed)} gone, {clock(elapsed / done - elapsed)} left]"
+        # Overwrite the whole previous line.
+        begin = "\r\x1b[K" if sys.stdout.isatty() else ""
+        print(
+            f"{begin}epoch {self._epoch + 1}/{self.params['epochs']}  {text}  {clocks}", end=end, flush=True
+        )
+
+
+class ImageLines:
+    """Print how many images of a task are done, one line every ten seconds; nothing for shorter tasks.
+
+    Args:
+        task: str, name of the task, which may run several times in a row.
+    """
+
+    def __init__(self, task="proposals"):
+        self.task = task
+        self._started = self._spoken = time.monotonic()
+
+    def __call__(self, done, total):
+        now = time.monotonic()
+        if done == 1:
+            self._started = self._spoken = now
+        last = done == total and self._spoken > self._started
+        if not last and now - self._spoken < INTERVAL:
+            return
+        self._spoken, gone = now, now - self._started
+        times = f"{clock(gone)} gone, {clock(gone / done * (total - done))} left"
+        print(f"{self.task}: {done} of {total} images  [{times}]", flush=True)
+
+
+def clock(seconds):
+    """Format seconds as minutes and seconds, such as `3:07`."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

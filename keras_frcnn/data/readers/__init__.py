@@ -1,0 +1,98 @@
+"""Table of readers: the kinds of data sets and the function that reads each kind."""
+
+import typing
+from collections.abc import Callable
+
+from keras_frcnn.data.dataset import DetectionDataset
+from keras_frcnn.data.readers import coco, shapes, tfds, voc
+
+
+class Reader(typing.NamedTuple):
+    """Form and reading function of one kind of data set.
+
+    Args:
+        form: text that users write, such as "voc:ROOT@SPLIT"; for messages.
+        read: function of the text after the kind and of the whole spec. It returns a `DetectionDataset`, or
+            None if the text has another form.
+    """
+
+    form: str
+    read: Callable[[str, str], DetectionDataset | None]
+
+
+def _shapes(text, spec):
+    return shapes.load(text) if text else None
+
+
+def _voc(text, spec):
+    # Split at the last @: a folder name may contain one, a split cannot.
+    root, _, split = text.rpartition("@")
+    return voc.load(root, split, spec) if root and split else None
+
+
+def _coco(text, spec):
+    # Look for ".json@" first: the name of the image folder may contain an @ too.
+    instances, json, folder = text.partition(".json@")
+    if not json:
+        instances, _, folder = text.rpartition("@")
+    return coco.load(instances + json[:-1], folder, spec) if instances and folder else None
+
+
+def _tfds(text, spec):
+    name, _, split = text.rpartition("@")
+    return tfds.load(name, split, spec) if name and split else None
+
+
+READERS = {
+    "shapes": Reader("shapes@train or shapes@val", _shapes),
+    "voc": Reader("voc:ROOT@SPLIT", _voc),
+    "coco": Reader("coco:INSTANCES.json@IMAGE_FOLDER", _coco),
+    "tfds": Reader("tfds:NAME@SPLIT", _tfds),
+}
+
+
+def register(name: str, reader: Callable[[str], DetectionDataset], form: str | None = None) -> None:
+    """Add a kind of data set, so that `load` and the commands' `--train` and `--val` take "NAME:TEXT".
+
+    Args:
+        name: the kind, such as "mine"; letters, digits, "-" and "_".
+        reader: function of TEXT that returns a `DetectionDataset`.
+        form: text that messages tell users to write; by default "NAME:TEXT".
+
+    Raises:
+        ValueError: the name is taken or has other characters.
+
+    Example:
+        >>> keras_frcnn.data.register("first", lambda text: keras_frcnn.data.load(f"shapes@{text}"))
+        >>> len(keras_frcnn.data.load("first:val"))
+        200
+    """
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise ValueError(f"A kind of data set has letters, digits, - and _ in its name, not {name!r}.")
+    if name in READERS:
+        raise ValueError(f"There is a reader of the name {name!r} already; choose another.")
+    READERS[name] = Reader(form or f"{name}:TEXT", lambda text, spec: reader(text))
+
+
+def read(spec: str, default_split: str = "val") -> DetectionDataset:
+    """Read the one data set that a string names.
+
+    Args:
+        spec: "KIND:TEXT"; see `keras_frcnn.data.load`.
+        default_split: the split that a bare "shapes" stands for.
+
+    Raises:
+        ValueError: the string names no set.
+    """
+    text = f"shapes@{default_split}" if spec == "shapes" else spec
+    kind, _, rest = text.partition("@" if text.startswith("shapes@") else ":")
+    dataset = READERS[kind].read(rest, spec) if kind in READERS else None
+    if dataset is None:
+        raise ValueError(f"{spec!r} names no data set; write {forms()}.")
+    return dataset
+
+
+def forms() -> str:
+    """List the forms of all kinds, for messages."""
+    *most, last = (reader.form for reader in READERS.values())
+    return f"{', '.join(most)} or {last}"

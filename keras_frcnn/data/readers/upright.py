@@ -1,0 +1,57 @@
+"""Check annotated sizes and boxes against the image files; only the file headers are read."""
+
+from keras_frcnn import images
+from keras_frcnn.images import headers
+
+# Bytes that hold nearly every header; a longer header costs a second read.
+_PREFIX = 65536
+
+
+def read_header(path):
+    """Size and orientation of an image file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        `(height, width, orientation)` as `headers.header` returns them.
+
+    Raises:
+        ValueError: the file is not an image.
+    """
+    with open(path, "rb") as file:
+        contents = file.read(_PREFIX)
+        found = headers.header(contents)
+        if found is None and len(contents) == _PREFIX:
+            found = headers.header(contents + file.read())
+    if found is None:
+        raise ValueError(images.undecodable(path))
+    return found
+
+
+def upright_boxes(path, size, boxes, annotation):
+    """Map boxes to the upright image, whether they were annotated on the stored or the upright one.
+
+    Args:
+        path: the image file.
+        size: `(height, width)` that the annotation states, or None.
+        boxes: NumPy `[M, 4]` xyxy in pixels of the image of that size.
+        annotation: name of the annotation in messages.
+
+    Returns:
+        `(height, width, boxes)`: size of the upright image and its boxes.
+
+    Raises:
+        ValueError: the image has another size.
+    """
+    height, width, orientation = read_header(path)
+    stored = height, width
+    if orientation >= 5:
+        height, width = width, height
+    if size is None or size == (height, width):
+        return height, width, boxes
+    if size == stored:
+        return height, width, images.turn_boxes_upright(boxes, orientation, height, width)
+    raise ValueError(
+        f"{annotation} states {size[1]}x{size[0]} pixels but {path} has {width}x{height}; make the two agree."
+    )

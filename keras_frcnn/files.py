@@ -1,0 +1,69 @@
+"""Write files completely or not at all."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Write a temporary file and move it to `path` at the end of the block.
+
+    A reader sees the old file or the new one, even after a power failure. If the block raises, the old file
+    stays and the temporary one is removed. A device or a pipe, such as /dev/stdout, is written directly.
+
+    Args:
+        path: file to write; an existing one is replaced.
+
+    Yields:
+        pathlib.Path to write to, in the same folder and with the same suffix.
+
+    Example:
+        >>> with replacing("scores.json") as partial:
+        ...     _ = partial.write_text("{}")
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        yield partial
+        _flush(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    _flush(path.parent)
+
+
+def write_text(path, text):
+    """Write a text file in UTF-8.
+
+    Args:
+        path: file to write; an existing one is replaced.
+        text: str.
+    """
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path, value):
+    """Write a JSON file, indented by two spaces.
+
+    Args:
+        path: file to write; an existing one is replaced.
+        value: object that `json.dumps` accepts.
+    """
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def _flush(path):
+    """Wait until a file, or the entries of a folder, are on disk."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows cannot open folders; it saves their entries by itself
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

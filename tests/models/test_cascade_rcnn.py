@@ -1,0 +1,102 @@
+"""Cascade R-CNN: each stage works on the boxes of the one before."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_frcnn as kf
+from keras_frcnn import boxes as box_ops
+
+
+@pytest.fixture(scope="module")
+def cascade(make_cascade):
+    return make_cascade()
+
+
+@pytest.fixture(scope="module")
+def make_cascade(small_network, recipe):
+    """A function that makes a small cascade whose untrained heads move boxes."""
+
+    def make(**arguments):
+        keras.utils.set_random_seed(3)
+        model = kf.CascadeRCNN(["red cell", "plate"], **{"backbone": small_network(), **recipe, **arguments})
+        for head in model.detection_heads:
+            head.class_dense.kernel.assign(head.class_dense.kernel * 100.0)
+            head.box_dense.kernel.assign(head.box_dense.kernel * 300.0)
+        return model
+
+    return make
+
+
+def test_inference_by_hand(cascade, image_of):
+    x, _ = cascade.resizing.prepare_batch(tf.constant(image_of(90, 130)[None], tf.float32))
+    shapes = x["image_shapes"]
+    features = cascade.features(x["images"], shapes, False)
+    rpn = cascade.rpn(features, shapes)
+    rois, scores = rpn["proposals"], 0.0
+    for head, weights in zip(cascade.detection_heads, ((10, 10, 5, 5), (20, 20, 10, 10), (30, 30, 15, 15))):
+        logits, deltas = head(cascade.roi_pooling(features, rois))
+        assert deltas.shape[2] == 1  # alike for all classes
+        scores += tf.nn.softmax(logits).numpy() / 3
+        rois = box_ops.clip(box_ops.BoxCoder(weights).decode(deltas[:, :, 0], rois), shapes)
+    answer = cascade.infer(x)
+    count = int(answer["num_detections"][0])
+    assert count > 3
+    for box, score, label in zip(*(answer[name][0, :count] for name in ("boxes", "scores", "labels"))):
+        distance = np.abs(rois[0] - box).max(axis=1)
+        assert distance.min() < 1e-3
+        np.testing.assert_allclose(scores[0, distance.argmin(), label + 1], score, atol=1e-5)
+
+
+def test_each_stage_trains_on_the_boxes_of_the_one_before(cascade, make_batches, monkeypatch):
+    """Foreground is from 0.5, 0.6 and 0.7 on, and no stage gets the boxes of the first."""
+    x, y = next(iter(make_batches(1)))
+    seen = []
+    for stage in cascade.stages:
+        watched = lambda *words, sample=stage.sample: seen.append(sample(*words)) or seen[-1]  # noqa: E731
+        monkeypatch.setattr(stage, "sample", watched)
+    losses, figures = cascade.training_losses(x, y, training=False)
+    assert sorted(losses) == ["box_loss", "class_loss", "rpn_box_loss", "rpn_class_loss"]
+    assert [stage.targets.match.positive_iou for stage in cascade.stages] == [0.5, 0.6, 0.7]
+    for sample, least in zip(seen, (0.5, 0.6, 0.7)):
+        overlap = box_ops.iou(sample.rois, y["boxes"]).numpy().max(axis=2)
+        assert overlap[sample.positive.numpy()].min() >= least
+        assert overlap[(sample.valid & ~sample.positive).numpy()].max() < least
+    first, second = (set(map(tuple, sample.rois.numpy()[0].round(3))) for sample in seen[:2])
+    objects = set(map(tuple, y["boxes"].numpy()[0]))
+    assert not (first & second) - objects - {(0.0, 0.0, 0.0, 0.0)}
+
+
+def test_trains_saves_and_exports(make_cascade, make_batches, image_of, assert_same, tmp_path):
+    model = make_cascade(class_loss="focal", box_loss=kf.losses.GIoU())
+    model.compile(keras.optimizers.Adam(1e-3))
+    before = [weight.numpy() for head in model.detection_heads for weight in head.trainable_weights]
+    losses = model.fit(make_batches(2), epochs=2, verbose=0).history["loss"]
+    assert np.all(np.isfinite(losses))
+    after = [weight.numpy() for head in model.detection_heads for weight in head.trainable_weights]
+    assert all(np.any(old != new) for old, new in zip(before, after))
+    model.save(tmp_path / "cascade.keras")
+    loaded = keras.saving.load_model(tmp_path / "cascade.keras")
+    assert loaded.get_config()["box_loss"]["class_name"] == "GIoU"
+    assert isinstance(loaded.stages[2].box_loss, kf.losses.GIoU)
+    image = image_of(90, 130)
+    assert_same(loaded.detect(image), model.detect(image))
+    model.export(tmp_path / "1")
+    assert_same(kf.export.load(tmp_path / "1").detect(image), model.detect(image))
+
+
+def test_the_exported_heads_have_no_batch_norm(make_cascade, image_of, assert_same, tmp_path):
+    model = make_cascade(head_convs=(8,))
+    for head in model.detection_heads:
+        for norm in head.norms:
+            norm.moving_mean.assign(tf.random.stateless_normal(norm.moving_mean.shape, (1, 2)))
+    model.export(tmp_path / "1")
+    names = {variable.name for variable in tf.saved_model.load(str(tmp_path / "1")).weights}
+    assert not [name for name in names if "gamma" in name or "moving" in name]
+    assert_same(kf.export.load(tmp_path / "1").detect(image_of(90, 130)), model.detect(image_of(90, 130)))
+
+
+def test_refuses_stages_of_different_numbers(small_network):
+    with pytest.raises(ValueError, match="have different lengths; give one of each for each stage"):
+        kf.CascadeRCNN(["a"], small_network(), cascade_ious=(0.5, 0.6))
