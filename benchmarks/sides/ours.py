@@ -166,7 +166,7 @@ def training(model, state, file, precision="none", jit=False, **arguments):
         norms = [layer for layer in model.backbone_info.norms() if layer.trainable]
         return {
             "trainable parameters": sum(math.prod(weight.shape) for weight in model.trainable_weights),
-            "trainable normalisation": len(norms),
+            "trainable normalization": len(norms),
             "trainable stages": len(model.backbone_info.stages) - model.arguments["frozen_stages"],
             "sampled RoIs": model.arguments["head_batch_size"],
             "proposals": model.arguments["rpn_post_nms"][0],

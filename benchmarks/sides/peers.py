@@ -152,7 +152,7 @@ def training(model, state, file, precision="float32"):
         norms = [layer for layer in network.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
         return {
             "trainable parameters": sum(parameter.numel() for parameter in parameters),
-            "trainable normalisation": len(norms),
+            "trainable normalization": len(norms),
             "trainable stages": wanted["trainable_layers"],
             "sampled RoIs": network.roi_heads.fg_bg_sampler.batch_size_per_image,
             "proposals": network.rpn.post_nms_top_n(),
