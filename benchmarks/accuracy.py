@@ -3,8 +3,8 @@
     python benchmarks/accuracy.py NAME [--data FOLDER] [--weights FOLDER]
 
 Each benchmark runs `train.py` as a user would, in a process of its own, and scores `last.keras`, the model
-after the last epoch: nothing is chosen on the set it is measured on. The minutes are those of the process
-from start to end. Three seeds of raccoon; resnet50 overfits eight images.
+after the last epoch: no model is chosen on the set that measures it. The minutes are those of the process
+from start to end. `raccoon` runs three seeds; `resnet50` overfits eight images.
 """
 
 import argparse
@@ -21,10 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 MOBILENET = "--backbone-weights {weights}/mobilenet_v2_1.0_coco_ssd_notop.weights.h5"
 BCCD = "--train voc:{data}/bccd@trainval --val voc:{data}/bccd@test " + MOBILENET
 RACCOON = "--train voc:{data}/raccoon@train --val voc:{data}/raccoon@test "
-# Twenty times the same, so that an epoch is not over, scored and saved after two steps.
+# Repeat the set twenty times, or each epoch would be scored and saved after two steps.
 EIGHT = "--train voc:{folder}/eight@eight " * 20 + "--val voc:{folder}/eight@eight "
 
-# For each benchmark the words of train.py, the text of its --config file, and the seeds.
+# For each benchmark: the arguments of train.py, the text of its --config file, and the seeds.
 BENCHMARKS = {
     "shapes": ("--export {folder}/shapes", "", [0]),
     "bccd": (BCCD + " --image-size 480 640 --epochs 6", "", [0, 1, 2]),
@@ -74,7 +74,7 @@ def main():
 
 
 def train(words, output):
-    """Run `train.py`, print its minutes, give the AP50 (area) of the last model."""
+    """Run `train.py`, print its minutes, and return the AP50 (area) of the last model."""
     words += ["--config", str(output.parent / "config.yaml"), "--output", str(output)]
     started = time.monotonic()
     subprocess.run([sys.executable, ROOT / "train.py", *words], check=True, cwd=ROOT)
@@ -83,7 +83,7 @@ def train(words, output):
 
 
 def eight_images(data, folder):
-    """Make a VOC folder whose one split is the first eight raccoons."""
+    """Make a VOC folder whose only split is the first eight raccoons."""
     source = data.resolve() / "raccoon"
     (folder / "ImageSets" / "Main").mkdir(parents=True)
     for name in ("JPEGImages", "Annotations"):

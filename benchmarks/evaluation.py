@@ -1,9 +1,9 @@
-"""How long COCO's evaluation of 5,000 images takes on one core, beside pycocotools.
+"""Time COCO's evaluation of 5,000 images on one core, beside pycocotools.
 
     python benchmarks/evaluation.py [--images N] [--rounds N] [--json FILE]
 
-Made-up objects, some seven an image of 80 classes, and 100 detections an image: objects moved a little, and
-boxes anywhere. Both sides begin with the same arrays and end with COCO's twelve numbers, which must be equal.
+Images have about seven random objects of 80 classes and 100 detections: the objects, moved a little, and
+random boxes. Both sides begin with the same arrays and end with COCO's twelve numbers, which must be equal.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 if __name__ == "__main__" and hasattr(os, "sched_setaffinity"):
-    # Before any library counts the cores.
+    # Do this before any library counts the cores.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 import numpy as np
@@ -75,7 +75,7 @@ def ours(records, detections):
     """The twelve numbers by this package."""
     with contextlib.redirect_stdout(io.StringIO()):
         found = coco.evaluate(detections, records, [f"class {index}" for index in range(CLASSES)])
-    # Where there is nothing to find pycocotools says −1.
+    # pycocotools gives −1 where there is nothing to find.
     return [-1.0 if np.isnan(found[name]) else found[name] for name in coco.NAMES]
 
 
@@ -122,7 +122,7 @@ def xywh(boxes):
 
 
 def made_up(count):
-    """Records and detections of so many images; see the head of the file."""
+    """Make records and detections of `count` images; see the top of the file."""
     random = np.random.default_rng(0)
     records, detections = [], []
     for number in range(1, count + 1):
@@ -144,7 +144,7 @@ def made_up(count):
 
 
 def some_boxes(random, count):
-    """Boxes float32 `[count, 4]` of sides between 10 and 300 pixels."""
+    """Random boxes float32 `[count, 4]` with sides between 10 and 300 pixels."""
     size = np.exp(random.uniform(np.log(10), np.log(300), [count, 2]))
     corner = random.uniform(size=[count, 2]) * (np.array([WIDTH, HEIGHT]) - size)
     return np.concatenate([corner, corner + size], axis=-1).astype(np.float32)

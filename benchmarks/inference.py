@@ -1,4 +1,4 @@
-"""How long one image takes, beside what a user would pick instead.
+"""Time the inference of one image, beside what a user would pick instead.
 
     python benchmarks/inference.py [--model NAME|FILE.keras] [--precision float32|bfloat16]
                                    [--peer-python PATH] [--image FILE] [--json FILE]
@@ -6,8 +6,8 @@
 
 Our side is the exported SavedModel, and `detect` of the model itself. The peers are torchvision, eager and
 compiled, and ONNX Runtime and OpenVINO on torchvision's exported graph. All have the same weights, image and
-thresholds; each is a process of its own, and they work in turns. Nothing is timed before the sides have given
-the same detections. `--sizes` tells what more images and larger ones cost.
+thresholds; each runs in its own process, and they work in turns. Timing begins only when the sides give the
+same detections. `--sizes` measures what more images and larger ones cost.
 """
 
 import argparse
@@ -28,7 +28,7 @@ MODELS = ("resnet50_fpn", "resnet50_fpn_v2", "mobilenet_v3_large_fpn", "mobilene
 SIZE = (600, 800)
 SHORT_SIDES = (300, 600, 1000)
 EAGER, OURS = "torchvision", "keras_frcnn"
-KEEPING = "keeping memory"  # a peer that has the setting of keep_memory too
+KEEPING = "keeping memory"  # a peer with the setting of keep_memory
 WAYS = {"": {}, f"{KEEPING} ": KEPT}
 PEERS = {"float32": (EAGER, "torch.compile", "ONNX Runtime", "OpenVINO"), "bfloat16": (EAGER, "OpenVINO")}
 
@@ -53,7 +53,7 @@ def main(arguments=None):
 
 
 def add_common(parser, rounds=7):
-    """Options that the benchmarks of whole models share."""
+    """Add the options that the benchmarks of whole models share."""
     parser.add_argument(
         "--model", default=MODELS[0], help=f"{', '.join(MODELS)}, or a .keras file, which has no peers"
     )
@@ -107,16 +107,16 @@ FORMATS = (".1f", ".1f", ".1f", ".0f", ".0%", ".0f")
 
 
 def highest(before, after):
-    """The matmul peak of both ends of the turns, for a machine that others use changes meanwhile."""
+    """The higher matmul peak, before or after the turns, because a shared machine changes meanwhile."""
     return {dtype: max(before[dtype], after[dtype]) for dtype in before}
 
 
 def rows(times, memory, operations, peak):
-    """A row a side: milliseconds, arithmetic a second and its share of the peak, memory."""
+    """One row per side: milliseconds, arithmetic per second and its share of the peak, memory."""
     table = []
     for name, time in times.items():
         rate = operations / time["median"]
-        best = peak.get(name.rpartition(" ")[2])  # float16 has none
+        best = peak.get(name.rpartition(" ")[2])  # float16 has no peak
         table.append(
             {
                 "side": name,
@@ -135,7 +135,7 @@ def prepare(options, sides, folder):
     """Draw the image and the weights and export our model.
 
     Returns:
-        dict of "state", file of the state dict or None, and the folder of the export of each precision.
+        dict of "state", the file of the state dict or None, and for each precision the folder of its export.
     """
     preparation = sides.ours("preparation", "preparation")
     image = {"image": str(options.image)} if options.image else {}
@@ -150,7 +150,7 @@ def prepare(options, sides, folder):
 
 
 def draw_weights(options, sides, folder):
-    """Let torchvision draw weights for both sides; None where it is not installed or has no such model."""
+    """Let torchvision draw weights for both sides; None if it is not installed or has no such model."""
     file = str(folder / "state.npz")
     if options.model not in MODELS:
         return None
@@ -170,7 +170,7 @@ def wanted(options, peer):
 
 
 def start(options, sides, files, image):
-    """Start every side that can take part, ours first, and tell their names."""
+    """Start every side that can take part, ours first, and return their names."""
     precision, reference = options.precision, {"model": options.model, "state": files["state"]}
     names = []
     for kind in dict.fromkeys((precision, "float32")):
@@ -191,7 +191,7 @@ def start(options, sides, files, image):
     if wanted(options, "ONNX Runtime") or wanted(options, "OpenVINO"):
         if sides.peer("graph", "peers", "graph", **reference, file=str(image), path=path):
             sides.drop("graph")
-    # Each as a user finds it, and once more with what keep_memory sets.
+    # Run each peer as a user finds it, and once more with the setting of keep_memory.
     for name, way in itertools.product(filter(functools.partial(wanted, options), PEERS[precision]), WAYS):
         full = f"{name} {way}{precision}"
         if sides.peer(full, "peers", environment=WAYS[way], **makers[name], file=str(image)):
@@ -202,14 +202,14 @@ def start(options, sides, files, image):
 def check(sides, names, folder, report):
     """Refuse to time sides that do not give the same detections.
 
-    They are held against torchvision's of float32, and without it against the first of ours.
+    The reference is torchvision in float32, or our float32 export if torchvision is missing.
     """
     answers = {}
     for name in list(names):
         try:
             sides.workers[name].call("answer", file=str(folder / "answer.npz"))
         except SideFailed as error:
-            # A peer that cannot do it takes no part.
+            # Leave out a peer that cannot do it.
             if name.startswith(OURS):
                 raise
             sides.drop(name, str(error))
@@ -229,7 +229,7 @@ def check(sides, names, folder, report):
             count, fewest = found_again(answer, answers[first]), FEWEST_AGAIN
             what = "find again (same class, IoU 0.8)"
         report.say(f"agreement of {name}", count, f"{name}: {found} {what} {count} of {total} of {first}")
-        # Of more detections than the reference has, the others are wrong.
+        # Detections beyond the number of the reference count as wrong.
         if count < fewest * max(found, total):
             if name.startswith(OURS):
                 sys.exit(f"{name} gives other detections than {first}; nothing is timed.")
@@ -238,7 +238,7 @@ def check(sides, names, folder, report):
 
 
 def show_profile(profile, report):
-    """What is not convolutions and matrix products."""
+    """Print the time outside convolutions and matrix products."""
     whole = sum(profile["operations"].values())
     share = 1 - profile["arithmetic"] / whole
     report.say(
@@ -255,7 +255,7 @@ def show_profile(profile, report):
 
 
 def sizes(options, sides, folder, report):
-    """What more images and larger ones cost; each figure is from a process of its own."""
+    """Measure what more images and larger ones cost; each figure comes from its own process."""
     (folder / "models").mkdir()
     preparation = sides.ours("preparation", "preparation")
 

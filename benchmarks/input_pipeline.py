@@ -1,11 +1,11 @@
-"""How many images a second the input pipeline makes, and how long training waits for it.
+"""Measure the images per second of the input pipeline, and how long training waits for it.
 
     python benchmarks/input_pipeline.py [--data SPEC] [--image-size 600 1000] [--batch-size 4]
                                         [--backbone NAME] [--json FILE]
 
-Each row does what the one before it does, and more: read the files, decode, resize and batch (as in
-validation), mirror (as in training), distort and crop. Then batches for training from decoded images in
-memory. CPU time is that of all threads. With --backbone also the share of a training step spent waiting.
+Each row adds work to the one before it: read the files, decode, resize and batch (as in validation), mirror
+(as in training), distort and crop. The last rows make training batches from decoded images in memory. CPU
+time is that of all threads. --backbone adds the share of a training step spent waiting.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from keras_frcnn.data import memory
 from keras_frcnn.data.sources import Files
 
 PASSES = 3
-# Small sets go round several times, or starting a pass would be most of it.
+# Repeat small sets, or most of the time would go into starting a pass.
 LEAST_IMAGES = 300
 AUGMENTED = {"photometric": 0.5, "crop": 0.5, "scale_jitter": (0.5, 1.5)}
 
@@ -62,7 +62,7 @@ def main(arguments=None):
 
 
 def stages(dataset, options):
-    """The data set of each row."""
+    """Return the data set of each row."""
 
     def batches(**arguments):
         return dataset.batches(options.batch_size, image_size=options.image_size, **arguments)
@@ -81,7 +81,7 @@ def stages(dataset, options):
 
 
 def measure(data, count):
-    """Images a second and milliseconds of CPU an image, medians after a pass that is not counted."""
+    """Images per second and milliseconds of CPU per image, medians after a warm-up pass."""
     rounds = math.ceil(LEAST_IMAGES / count)
     images = rounds * count
     go_through(data)
@@ -106,7 +106,7 @@ def go_through(data):
 
 
 def waiting(dataset, options):
-    """Share of a training step that passes until its batch is there."""
+    """Share of a training step spent waiting for its batch."""
     model = kf.FasterRCNN(dataset.class_names, backbone=options.backbone, image_size=options.image_size)
     model.compile()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,9 +1,9 @@
-"""How much memory detection and training take, beside the peers.
+"""Measure the memory of detection and training, beside the peers.
 
     python benchmarks/memory.py [--model NAME] [--peer-python PATH] [--peers NAME ...] [--json FILE]
 
-Each figure is the peak of a fresh process that did nothing but load the weights and work a few times, less
-what it had with the libraries imported.
+Each figure is the peak of a fresh process that only loads the weights and works a few times, minus what it
+had after importing the libraries.
 """
 
 import argparse
@@ -37,13 +37,13 @@ def main(arguments=None):
 
 
 def detecting(options, sides, folder):
-    """Rows of the detection of one image."""
+    """Table rows for the detection of one image."""
     files = inference.prepare(options, sides, folder)
     return rows(sides, inference.start(options, sides, files, folder / "image.npz"), "one image", options)
 
 
 def stepping(options, sides, folder):
-    """Rows of a training step of two images."""
+    """Table rows for a training step of two images."""
     file = str(folder / "image.npz")
     sides.workers["preparation"].call("picture", file=file, count=training.IMAGES, size=inference.SIZE)
     state = folder / "state.npz"
@@ -52,7 +52,7 @@ def stepping(options, sides, folder):
 
 
 def rows(sides, names, work, options):
-    """Let each side work alone and end it."""
+    """Measure each side alone, then end it."""
     measured = []
     for name in names:
         try:

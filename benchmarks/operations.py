@@ -1,13 +1,13 @@
-"""Single operations beside those of `torchvision.ops`, forward and with their gradient.
+"""Time single operations beside `torchvision.ops`, forward and with their gradient.
 
     python benchmarks/operations.py [--peer-python PATH] [--rounds N] [--json FILE]
 
 1,000 RoIs on a map of 50 × 68 cells with 256 channels; non-maximum suppression of 2 × 4,000 boxes down to
-1,000; matching of as many boxes with 20 objects an image. Suppression and matching have no gradient. Nothing
-is timed before both sides have given the same numbers. RoIPooling rounds nothing, where roi_pool snaps bins
-to cells, so that those two answer differently; ExactRoIPooling is roi_pool's equal.
+1,000; matching of as many boxes with 20 objects per image. Suppression and matching have no gradient. Timing
+begins only when both sides give the same numbers, except for RoIPooling, which does not round, while roi_pool
+snaps bins to cells. ExactRoIPooling equals roi_pool.
 
-Letters: B images, H height, W width, C channels, R RoIs an image, N boxes, M objects, P bins a side.
+Letters: B images, H height, W width, C channels, R RoIs per image, N boxes, M objects, P bins per side.
 """
 
 import argparse
@@ -25,7 +25,7 @@ MAP, STRIDE, ROIS, BINS = (1, 50, 68, 256), 16, 1000, 7
 IMAGES, BOXES, PROPOSALS, OBJECTS = 2, 4000, 1000, 20
 # The smallest share of equal numbers: sums of many terms, and boxes at a threshold, may round either way.
 FEWEST = 0.999
-# The operation, whether it has a gradient, and whether the peer gives the same.
+# The operation, whether it has a gradient, and whether the peer gives the same numbers.
 OPERATIONS = (
     ("RoIAlign", True, True),
     ("RoIPooling", True, False),
@@ -89,14 +89,14 @@ def row(sides, folder, rounds, name, gradient, same):
 
 
 def agreement(ours, theirs):
-    """Share of the numbers that are equal within rounding; 0 where there are not as many."""
+    """Share of the numbers that are equal within rounding; 0 if the shapes differ."""
     if ours.shape != theirs.shape:
         return 0.0
     return float(np.isclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max()).mean())
 
 
 def write_inputs(file):
-    """Random inputs of all operations."""
+    """Write random inputs for all operations."""
     random = np.random.default_rng(0)
     extent = STRIDE * np.array(MAP[2:0:-1])
     arrays = {
@@ -111,7 +111,7 @@ def write_inputs(file):
 
 
 def some_boxes(random, shape, extent, sides):
-    """Boxes `[*shape, 4]` within `extent`, x and y; sides spread evenly on a logarithmic scale."""
+    """Random boxes `[*shape, 4]` within `extent`, x and y; sides are uniform on a logarithmic scale."""
     size = np.exp(random.uniform(*np.log(sides), (*shape, 2)))
     corner = random.uniform(size=(*shape, 2)) * np.maximum(extent - size, 0)
     return np.concatenate([corner, np.minimum(corner + size, extent)], axis=-1)

@@ -1,11 +1,11 @@
-"""What serving costs beyond the network: latency and throughput of serving_bytes.
+"""Measure what serving costs beyond the network: latency and throughput of serving_bytes.
 
     python benchmarks/serving.py [--model FILE.keras] [--image FILE] [--seconds 10] [--output FILE.json]
 
-Latency: one image through `serving_bytes` of the loaded export, beside decoding it and calling the bare model
-(its batch normalisation folded too) on its prepared pixels, the three measured in turns so that whatever else
-the machine does meets them alike; medians. Throughput: images a second by the number of threads that call
-with one image each, and by the number of images in a call, of one shape and of mixed shapes. Without --model:
+Latency: medians of one image through `serving_bytes` of the loaded export, of decoding it, and of calling the
+bare model (also with folded batch normalization) on its prepared pixels. The three take turns, so that other
+load on the machine affects them alike. Throughput: images per second by the number of threads that call with
+one image each, and by the number of images per call, of one shape and of mixed shapes. Without --model:
 FasterRCNN over mobilenet_v2_fpn with random weights, 480 × 640.
 """
 
@@ -114,7 +114,7 @@ def latency(model, serve, contents, seconds):
 
 
 def throughput(serve, contents, threads, seconds):
-    """Images a second of some threads, each calling with the same images again and again."""
+    """Images per second of several threads that call with the same images again and again."""
     batch = tf.constant(contents)
     serve(image_bytes=batch)
     start = time.perf_counter()

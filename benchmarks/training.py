@@ -1,13 +1,13 @@
-"""How long a training step takes, beside torchvision's on the same work.
+"""Time a training step, beside torchvision's on the same work.
 
     python benchmarks/training.py [--model NAME|FILE.keras] [--mixed-precision none|float16|bfloat16] [--jit]
                                   [--peer-python PATH] [--json FILE]
     python benchmarks/training.py --sizes | --stablehlo FILE [...]
 
-Two images of 600 × 800 pixels, resized within the step; 512 sampled RoIs an image; batch normalisation
-frozen and three stages of the backbone trainable on both sides, which is asserted; SGD with momentum. Both
-begin with the same weights, and the losses of the first step are printed side by side: they differ by what
-is drawn.
+A step has two images of 600 × 800 pixels, resized within the step, 512 sampled RoIs per image, and SGD with
+momentum. Both sides freeze batch normalization and train three stages of the backbone, which is checked. Both
+begin with the same weights. The losses of the first step are printed side by side; they differ by the anchors
+and RoIs that are drawn.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from sides.worker import KEPT, SideFailed
 
 LOSSES = ("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss")
 IMAGES = 2
-# By how much the sum of the losses may differ, for the sides draw other anchors and RoIs.
+# Largest difference of the sums of losses; the sides draw different anchors and RoIs.
 SANE = 0.15
 
 
@@ -101,16 +101,16 @@ def compare(options, sides, folder, report):
 
 
 def start(options, sides, folder, state):
-    """Start our side and, where there are weights for both, torchvision's; tell their names."""
+    """Start our side and, if there are weights for both, torchvision's; return their names."""
     shared = {"model": options.model, "state": state, "file": str(folder / "image.npz")}
     precision = "float32" if options.mixed_precision == "none" else options.mixed_precision
-    # On a CPU torchvision's step knows no float16.
+    # On a CPU torchvision's step does not support float16.
     peer_precision = "bfloat16" if precision == "bfloat16" else "float32"
     names = [f"{OURS} {'XLA ' if options.jit else ''}{precision}", f"{EAGER} {peer_precision}"]
     sides.ours(names[0], "training", **shared, precision=options.mixed_precision, jit=options.jit)
     if state is None or not wanted(options, EAGER):
         return names[:1]
-    # As a user finds it, and once more with what keep_memory sets.
+    # Run it as a user finds it, and once more with the setting of keep_memory.
     names.append(f"{EAGER} {KEEPING} {peer_precision}")
     environments = {names[1]: {}, names[2]: KEPT}
     started = [
@@ -122,7 +122,7 @@ def start(options, sides, folder, state):
 
 
 def check(sides, names, report):
-    """Refuse to time sides that do not train the same."""
+    """Refuse to time sides with different settings."""
     facts = {name: sides.workers[name].call("facts") for name in names}
     for name, found in facts.items():
         report.say(f"facts of {name}", found, f"{name}: " + ", ".join(f"{k} {v}" for k, v in found.items()))
@@ -146,7 +146,7 @@ def compare_losses(sides, names, folder, report):
 
 
 def sizes(options, sides, folder, report):
-    """What more images and larger ones cost; each figure is from a process of its own."""
+    """Measure what more images and larger ones cost; each figure comes from its own process."""
     file = str(folder / "images.npz")
 
     def measure(count, short):

@@ -48,17 +48,17 @@ def main():
     for row, (method, parts) in enumerate(METHODS.items()):
         y = len(METHODS) - 1 - row
         axes.text(-1.1, y, method, va="center", fontsize=11, fontweight="bold")
-        for column, (text, colour) in enumerate(parts):
+        for column, (text, color) in enumerate(parts):
             axes.add_patch(
-                FancyBboxPatch((column, y - 0.3), 0.82, 0.6, boxstyle="round,pad=0.04", color=colour)
+                FancyBboxPatch((column, y - 0.3), 0.82, 0.6, boxstyle="round,pad=0.04", color=color)
             )
             axes.text(column + 0.41, y, text, ha="center", va="center", color="white", fontsize=8.5)
             if column:
                 axes.annotate("", (column - 0.05, y), (column - 0.13, y), arrowprops={"arrowstyle": "-|>"})
-    for column, (text, colour) in enumerate(
+    for column, (text, color) in enumerate(
         [("once an image", IMAGE), ("once a region", REGION), ("trained apart, once a region", TRAINED_APART)]
     ):
-        axes.text(0.2 + 1.6 * column, -0.65, f"■ {text}", color=colour, fontsize=10)
+        axes.text(0.2 + 1.6 * column, -0.65, f"■ {text}", color=color, fontsize=10)
     figure.savefig(Path(__file__).with_name("family.png"), dpi=130)
 
 

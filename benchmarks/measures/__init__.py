@@ -1,1 +1,1 @@
-"""What is measured, and how it is told."""
+"""Measurements and their report."""

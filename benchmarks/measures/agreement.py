@@ -1,23 +1,23 @@
-"""Whether two sides give the same detections.
+"""Check whether two sides give the same detections.
 
 Letter: N detections.
 """
 
 import numpy as np
 
-# Pixels, and score: what this package calls the same detections.
+# Detections are the same if they differ by less than this, in pixels and in score.
 BOX, SCORE = 0.05, 1e-4
-# Least share of all detections, those of the other side that are too many included.
+# Smallest share of all detections, including extra ones of the other side.
 FEWEST = 0.95
-# Random weights make bfloat16 wander: 35 to 86 of 100 were found again, and of another network none would be.
+# With random weights bfloat16 finds 35 to 86 of 100 again; another network would find none.
 FEWEST_AGAIN = 0.25
 
 
 def agreeing(answer, reference):
-    """How many detections of the reference another side gives too.
+    """Count the detections of the reference that another side also gives.
 
-    Of two proposals with nearly equal logits either may suppress the other, so that a few may differ where
-    everything is right.
+    If two proposals have nearly equal logits, either may suppress the other, so a few detections may differ
+    although everything is correct.
 
     Args:
         answer, reference: dicts of "boxes" `[N, 4]` (pixels), "scores" `[N]` and "labels" `[N]`.
@@ -30,7 +30,7 @@ def agreeing(answer, reference):
 
 
 def found_again(answer, reference):
-    """The same for another precision: the same label, an IoU of at least 0.8, and any score."""
+    """Like `agreeing`, for another precision: the same label, an IoU of at least 0.8, and any score."""
     return _count(answer, reference, _iou(answer["boxes"], reference["boxes"]) >= 0.8, np.inf)
 
 

@@ -16,9 +16,10 @@ class Arithmetic:
     """Floating-point operations, two for each multiply-add.
 
     Attributes:
-        forward: of the forward pass.
-        step: of a training step: forward, the gradient of every kernel that trains, and that of every input
-            from the first layer that trains on.
+        forward: operations of the forward pass.
+        step: operations of a training step: the forward pass, the gradient of every trainable kernel, and
+            that of every input after the first trainable layer.
+        training: whether a trainable layer has been counted.
     """
 
     forward: int = 0
@@ -27,17 +28,17 @@ class Arithmetic:
 
     def add(self, layer, output):
         """Count one call of a layer whose output is `output`."""
-        # Each position of the output, or each row, meets each number of the kernel once.
+        # Each position or row of the output uses each number of the kernel once.
         work = 2 * math.prod(output.shape[:-1]) * math.prod(layer.kernel.shape)
         self.forward += work
-        # What stands before the first layer that trains has no gradient.
+        # The input of the first trainable layer, and everything before it, has no gradient.
         self.step += work * (1 + layer.trainable + self.training)
         self.training |= layer.trainable
 
 
 @contextlib.contextmanager
 def counted():
-    """Count what the layers inside do; they must run eagerly, so that every size is the actual one.
+    """Count the arithmetic of the layers that run inside, eagerly, so that all sizes are the actual ones.
 
     Example:
         >>> with counted() as arithmetic:
@@ -57,7 +58,7 @@ def counted():
 
     with contextlib.ExitStack() as stack:
         for kind in COUNTED:
-            # The class that has the method, which others inherit.
+            # Patch the class that defines the method; others inherit it.
             owner = next(base for base in kind.__mro__ if "call" in vars(base))
             stack.enter_context(mock.patch.object(owner, "call", watched(owner.call)))
         yield arithmetic

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sides.worker import cores
 
-# Flags of /proc/cpuinfo that decide which kernels there are.
+# Flags of /proc/cpuinfo that decide which kernels are available.
 INSTRUCTIONS = {
     "avx2": "AVX2",
     "avx512f": "AVX-512",
@@ -21,14 +21,14 @@ INSTRUCTIONS = {
 
 
 class Report:
-    """Prints lines and tables as they come, and keeps them for a JSON file.
+    """Print lines and tables, and keep them for a JSON file.
 
     Args:
-        title: of the comparison.
-        settings: dict of what was asked for.
+        title: title of the comparison.
+        settings: dict of the options.
 
     Attributes:
-        figures: dict of everything, as `json.dump` takes it.
+        figures: dict of everything that was reported, for `json.dump`.
     """
 
     def __init__(self, title, settings):
@@ -53,21 +53,21 @@ class Report:
         """Print rows under their headings, and keep them.
 
         Args:
-            name: of the table.
+            name: name of the table.
             rows: list of dicts with the same keys, the headings; None prints as a dash.
-            formats: of the numbers, one a heading after the first, such as ".3f".
+            formats: number formats, one per heading after the first, such as ".3f".
         """
         self.figures[name] = rows
         print("\n" + table(rows, formats) + "\n", flush=True)
 
     def skipped(self, sides):
-        """Tell why peers take no part."""
+        """Print why peers take no part."""
         self.figures["skipped"] = sides.skipped
         for name, reason in sides.skipped.items():
             print(f"without {name}: {reason}", flush=True)
 
     def write(self, file):
-        """Write everything to a JSON file; nothing where `file` is None."""
+        """Write everything to a JSON file, unless `file` is None."""
         if file:
             Path(file).write_text(json.dumps(_strict(self.figures), indent=2) + "\n", encoding="utf-8")
 
@@ -83,7 +83,7 @@ def summary(seconds):
 
 
 def table(rows, formats):
-    """Text of several lines; arguments as of `Report.table`."""
+    """Format a table as text; see `Report.table` for the arguments."""
     headings = list(rows[0])
     cells = [
         [_cell(row[heading], form) for heading, form in zip(headings, ("", *formats), strict=True)]
@@ -98,8 +98,12 @@ def table(rows, formats):
 
 
 def machine():
-    """dict of the "processor", its "instructions", whether TensorFlow uses "onednn" there, its "cores" that
-    may be used, "memory" in bytes, "system" and "load"."""
+    """Describe the machine.
+
+    Returns:
+        dict of "processor", its "instructions", "onednn" ("on" or "off" in TensorFlow), the "cores" that may
+        be used, "memory" in bytes, "system" and "load".
+    """
     flags = set(_of_processor("flags").split())
     found = [name for flag, name in INSTRUCTIONS.items() if flag in flags]
     usual = "on" if "avx512_vnni" in flags else "off"
@@ -115,7 +119,7 @@ def machine():
 
 
 def _of_processor(name):
-    """A line of /proc/cpuinfo, "" where there is none."""
+    """The value of a line of /proc/cpuinfo, "" if there is none."""
     try:
         found = re.search(rf"{name}\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     except OSError:

@@ -1,4 +1,4 @@
-"""Cost against number and size of images."""
+"""Cost by number and size of images."""
 
 import math
 
@@ -7,17 +7,17 @@ FORMATS = ("d", "d", ".1f", ".2f", ".0f", ".2f")
 
 
 def table(measure, short_sides, count=1):
-    """Measure 1, 2, 4 and 8 images of the middle size, then one number of images of each other size.
+    """Measure 1, 2, 4 and 8 images of the middle size, then `count` images of each size.
 
     Args:
-        measure: function of the number of images and of their short side, pixels, that gives the summary of
-            the seconds and the memory, as of `Subject`.
-        short_sides: smallest first; the longer side is 4/3 of it.
-        count: images of the second kind of rows.
+        measure: function of the number of images and of their short side, pixels, that returns the summary
+            of the seconds and the memory, as a `Subject` gives it.
+        short_sides: short sides, smallest first; the long side is 4/3 of it.
+        count: number of images in the second part of the table.
 
     Returns:
-        list of rows: images, short side, milliseconds, megabytes, and by how much both grew for each doubling
-        of the pixels since the row before; 2 is in proportion.
+        list of rows: images, short side, milliseconds, megabytes, and the growth of both for each doubling of
+        the pixels since the row before; 2 is proportional.
     """
     middle = short_sides[len(short_sides) // 2]
     rows = _rows(measure, [(number, middle) for number in COUNTS], "images")

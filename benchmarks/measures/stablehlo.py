@@ -1,4 +1,4 @@
-"""A whole training step as one StableHLO module, for any XLA runtime to compile and to time."""
+"""Write a whole training step as one StableHLO module, which any XLA runtime can compile and time."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ import tensorflow as tf
 
 
 def write(model, batch, path):
-    """Lower forward pass, losses, backward pass and update of the weights, for the shapes of one batch.
+    """Lower the forward pass, losses, backward pass and weight update for the shapes of one batch.
 
     Args:
-        model: a compiled detector, in the precision that the module shall have.
+        model: a compiled detector, in the precision of the module.
         batch: `(x, y)` as `fit` takes it.
         path: text file to write.
 
@@ -17,8 +17,8 @@ def write(model, batch, path):
         Number of bytes of the file.
     """
     batch = tf.nest.map_structure(tf.convert_to_tensor, batch)
-    model.optimizer.build(model.trainable_variables)  # else the step would make variables
+    model.optimizer.build(model.trainable_variables)  # otherwise the step would create variables
     step = tf.function(model.train_step, autograph=False, jit_compile=True)
-    # Not for a GPU by name: with `platform_name="CUDA"` the lowering refuses variables.
+    # Do not name a GPU: with `platform_name="CUDA"` the lowering refuses variables.
     module = step.experimental_get_compiler_ir(batch)(stage="stablehlo")
     return Path(path).write_text(module, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Where the time of an exported model goes, and how fast the machine could be."""
+"""Measure where the time of an exported model goes, and how fast the machine could be."""
 
 import collections
 import re
@@ -8,12 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 SIDE = 2048
-# oneDNN's kernels have names of their own, all with one of these words.
+# oneDNN's kernels have their own names, all with one of these words.
 ARITHMETIC = re.compile("Conv|MatMul|Einsum")
 
 
 def matmul_peak():
-    """Floating-point operations a second of a product of two 2048 × 2048 matrices, the best of several.
+    """Floating-point operations per second of a product of two 2048 × 2048 matrices, best of several.
 
     Returns:
         dict of "float32" and "bfloat16".
@@ -23,7 +23,7 @@ def matmul_peak():
 
 def _peak(dtype):
     square = tf.cast(tf.random.stateless_normal([SIDE, SIDE], (0, 0)), dtype)
-    # A sum of one row comes to the host, so that nothing is left running.
+    # Fetch the sum of one row, so that nothing is left running.
     product = tf.function(lambda: tf.reduce_sum(tf.cast((square @ square)[0], tf.float32)), autograph=False)
     taken = []
     for _ in range(12):
@@ -34,14 +34,14 @@ def _peak(dtype):
 
 
 def by_operation(folder, file, runs=3):
-    """Seconds that each kind of operation takes in `serving_default` of an export.
+    """Measure the seconds of each kind of operation in `serving_default` of an export.
 
-    Operations follow one another here, each on all processors, so that their times add up.
+    Operations run one after another, each on all processors, so that their times add up.
 
     Args:
         folder: the export.
         file: `.npz` file with "images".
-        runs: how many are averaged, after two that are not.
+        runs: number of runs to average, after two warm-up runs.
 
     Returns:
         dict of "operations", from kinds to seconds, most first; "arithmetic", the seconds of convolutions and

@@ -1,1 +1,1 @@
-"""The papers' methods beside one another."""
+"""Comparison of the papers' methods."""

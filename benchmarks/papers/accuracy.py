@@ -1,7 +1,7 @@
-"""What `family.py --accuracy` and `--ablations` train: BCCD, MobileNetV2 at stride 16, 300 proposals.
+"""Trainings of `cost.py --accuracy` and `--ablations`: BCCD, MobileNetV2 at stride 16, 300 proposals.
 
-Every training is a run of `train.py`, whose last model `evaluate.py` scores on the test split: AP50 is the
-area under the curve. Proposals come from selective search (fast) or from an RPN of the method's own.
+Every training is a run of `train.py`; `evaluate.py` scores its last model on the test split. AP50 is the area
+under the curve. Proposals come from selective search (fast) or from the method's own RPN.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ COMMON = {
     "learning_rate": 0.0003,
 }
 EXTERNAL = ("fast_rcnn", "sppnet", "rcnn")
-# The same head for all.
+# All methods have the same head.
 HEAD = {"head_units": [512, 512], "head_batch_size": 64}
 RPN = {"rpn_post_nms": [600, 300]}
 ANCHORS = {"anchor_sizes": [[16, 32, 64, 128, 192]]}
@@ -42,12 +42,12 @@ FASTER = {"model": "faster_rcnn", "detector": {**HEAD, **RPN, **ANCHORS}}
 FAST = {"model": "fast_rcnn", "detector": HEAD}
 
 METHODS = {
-    # Regions are warped to what 7 × 7 bins of stride 16 come from, with the paper's share of context.
+    # Warp regions to the pixels of 7 × 7 bins of stride 16, with the paper's share of context.
     "R-CNN": {"model": "rcnn", "detector": {**HEAD, "warp_size": 112, "context": 8}},
     "SPPnet": {"model": "sppnet", "detector": HEAD},
     "Fast R-CNN": FAST,
     "Faster R-CNN, joint": FASTER,
-    # Each of its networks trains twice, half as long: both see as many images as in joint training.
+    # Each network trains twice, half as long, so both see as many images as in joint training.
     "Faster R-CNN, 4 steps": {**FASTER, "schedule": "alternating", "steps": COMMON["steps"] // 2},
 }
 CLASSES_ALONE = {**FAST, "detector": {**HEAD, "box_loss_weight": 0.0}}
@@ -73,7 +73,7 @@ ABLATIONS = {
     "Does the joint loss beat boxes regressed afterwards?": {
         "classes and boxes together": FAST,
         "classes alone, no box moved": CLASSES_ALONE,
-        # The box layer alone learns for as long as the classes did, so this has twice the budget.
+        # The box layer alone trains for as long as the classes did, so this has twice the budget.
         "classes alone, boxes afterwards": {**CLASSES_ALONE, "boxes_afterwards": True},
     },
     "What does the depth of fine-tuning buy?": {
@@ -90,7 +90,7 @@ ABLATIONS = {
         },
     },
 }
-# The widths of the paper, on the network of the paper.
+# The paper's network and widths.
 VGG16 = {
     "model": "faster_rcnn",
     "backbone": "vgg16",
@@ -105,7 +105,7 @@ VGG16 = {
 
 
 def methods(options):
-    """AP50 of every method, mean and spread over the seeds; and of VGG16 before and after the SVD."""
+    """Print AP50 of every method, mean and spread over seeds, and of VGG16 before and after the SVD."""
     with Trainings(options) as trainings:
         figures = {}
         for name, variant in METHODS.items():
@@ -124,7 +124,7 @@ def methods(options):
 
 
 def ablations(options):
-    """AP50 of each variant, one seed."""
+    """Print AP50 of each variant with one seed."""
     with Trainings(options) as trainings:
         figures = {}
         for question, variants in ABLATIONS.items():
@@ -138,7 +138,7 @@ def ablations(options):
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A training that is over."""
+    """A finished training."""
 
     folder: Path
     score: float
@@ -146,7 +146,7 @@ class Run:
 
 
 class Trainings:
-    """Runs of train.py in a temporary folder that are scored by evaluate.py; each only once."""
+    """Run train.py in a temporary folder and score with evaluate.py, each variant only once."""
 
     def __init__(self, options):
         self._options = options
@@ -165,7 +165,7 @@ class Trainings:
         self._temporary.cleanup()
 
     def run(self, variant, seed, sets=BCCD):
-        """`Run` of a variant, trained now or before."""
+        """Return the `Run` of a variant, which is trained now unless it was before."""
         key = json.dumps([variant, seed, sets])
         if key not in self._done:
             folder = self.folder / f"run{len(self._done)}"
@@ -179,7 +179,7 @@ class Trainings:
         return self._done[key]
 
     def compressed(self):
-        """AP50 of a detector with layers of 4096, whole and in the factors of `compress`."""
+        """AP50 of a detector with layers of width 4096, whole and factored by `compress`."""
         run = self.run(VGG16, SEEDS[0], RACCOON)
         model = keras.saving.load_model(run.folder / "last.keras", compile=False)
         file = self.folder / "compressed.keras"
@@ -197,7 +197,7 @@ class Trainings:
         self._call("train.py", *self._words(words), *external, "--config", config, "--output", folder)
 
     def _boxes_afterwards(self, first, folder):
-        """Train the box layer alone of a Fast R-CNN that has learned classes, as long as it learned these."""
+        """Train only the box layer of a Fast R-CNN with trained classes, for as long as those trained."""
         keras.utils.set_random_seed(SEEDS[0])
         train = kf.data.load(*self._words(BCCD[0])).with_proposals(kf.data.proposals.load(self._search))
         model = keras.saving.load_model(first / "last.keras", compile=False)

@@ -1,11 +1,11 @@
-"""What each method of the papers costs, and what it finds.
+"""Measure what each method of the papers costs, and what it finds.
 
     python benchmarks/papers/cost.py [--images FOLDER]
     python benchmarks/papers/cost.py --accuracy | --ablations [--data FOLDER] [--weights FOLDER]
 
-Without a flag: seconds an image of R-CNN, SPPnet, Fast R-CNN, Fast R-CNN with truncated SVD and Faster
-R-CNN, all on VGG16 at 600 px, trained from conv3_1 on (SPPnet from fc6 on). Its weights are random, which
-costs the same. R-CNN is timed on a sample of its regions and scaled up. The rest is in
+Without a flag: seconds per image of R-CNN, SPPnet, Fast R-CNN, Fast R-CNN with truncated SVD and Faster
+R-CNN, all on VGG16 at 600 px, trained from conv3_1 on (SPPnet from fc6 on). The weights are random,
+which costs the same. R-CNN is timed on a sample of its regions and scaled up. The code of both flags is in
 `accuracy.py`.
 """
 
@@ -94,7 +94,7 @@ def costs(options):
 
 
 def rpn_beside(search):
-    """What the RPN takes beside selective search, and what its arithmetic alone would."""
+    """Compare the RPN's time with selective search, and with that of its arithmetic alone."""
     seconds = {dtype: rpn_seconds(dtype) for dtype in ("float32", "mixed_bfloat16")}
     square = tf.random.stateless_normal([4096, 4096], (0, 0))
     peak = 2 * 4096**3 / median_seconds(tf.function(lambda: square @ square), 5)
@@ -130,7 +130,7 @@ def network_seconds(parts):
 
 
 def rcnn(proposals):
-    """R-CNN with SVMs, which need the features of every region on disk."""
+    """Time R-CNN with SVMs, which need the features of every region on disk."""
     model = kf.RCNN(CLASSES, backbone="vgg16", image_size=SIZE, frozen_stages=2, classifier="svm")
     features = model.features(some_image(), SHAPES, False)
     sample = proposals[:, :SAMPLE]
@@ -147,7 +147,7 @@ def rcnn(proposals):
 
 
 def on_one_map(kind, proposals, region_macs, ranks=None):
-    """SPPnet or Fast R-CNN."""
+    """Time SPPnet or Fast R-CNN."""
     staged = kind is kf.SPPNet
     own = {"classifier": "svm"} if staged else {"frozen_stages": 2}
     model = kind(
@@ -194,7 +194,7 @@ def regions_test(model, proposals):
 
 
 def training_split(model, proposals):
-    """Seconds of a training step: of its regions, forward and backward, and what remains."""
+    """Seconds of a training step: its regions, forward and backward, and the rest."""
     step = median_seconds(training_step(model, proposals), 5)
     features = model.features(some_image(), SHAPES, False)
     rois = some_boxes(REGIONS) if proposals is None else proposals
@@ -220,7 +220,7 @@ def training_split(model, proposals):
 
 
 def training_step(model, proposals):
-    """A function that makes one training step on one image."""
+    """Return a function that makes one training step on one image."""
     model.compile(keras.optimizers.SGD(1e-6))
     x = {"images": some_image(), "image_shapes": SHAPES}
     if proposals is not None:
@@ -229,7 +229,7 @@ def training_step(model, proposals):
 
 
 def cache_bytes(model, proposals):
-    """Bytes of the features that the model keeps of so many regions of an image."""
+    """Bytes of the features that the model caches for the given regions of an image."""
     shapes, boxes = kf.data.load("shapes@val"), [proposals[0].numpy()]
     none = {"boxes": np.zeros([0, 4], np.float32), "labels": np.zeros(0, int), "ignore": np.zeros(0, bool)}
     record = dataclasses.replace(shapes.records[0], **none)
@@ -239,7 +239,7 @@ def cache_bytes(model, proposals):
 
 
 def selective_search_seconds(folder):
-    """Seconds an image of selective search over all cores, and the mean height and width."""
+    """Seconds per image of selective search over all cores, and the mean height and width."""
     if folder:
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
         pictures = [image_ops.read(path) for path in files[: 8 * os.cpu_count()]]
@@ -266,7 +266,7 @@ def some_objects():
 
 
 def some_boxes(count, seed=0):
-    """Boxes `[1, count, 4]` of the sizes that proposals have."""
+    """Random boxes `[1, count, 4]` of the sizes that proposals have."""
     random = np.random.default_rng(seed)
     size = np.exp(random.uniform(np.log(32), np.log(500), [count, 2]))
     corner = random.uniform(0, 1, [count, 2]) * np.maximum(np.array(SIZE[::-1]) - size, 0)
@@ -294,7 +294,7 @@ def fc_macs(inputs, ranks=(None, None)):
 
 
 def median_seconds(function, runs):
-    """Median of the seconds that a call takes, after one that is not counted."""
+    """Median seconds of a call, after one warm-up call."""
     function()
     seconds = []
     for _ in range(runs):

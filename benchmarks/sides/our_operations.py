@@ -1,6 +1,6 @@
 """This package's side of `operations.py`.
 
-Letters: B images, H height, W width, C channels, R RoIs an image, N boxes, M objects, P bins a side.
+Letters: B images, H height, W width, C channels, R RoIs per image, N boxes, M objects, P bins per side.
 """
 
 import os
@@ -19,14 +19,14 @@ POOLINGS = {"RoIAlign": RoIAlign, "RoIPooling": RoIPooling, "exact RoI pooling":
 
 
 def operations(file, bins, stride, proposals):
-    """One operation at a time, which the call "select" names.
+    """Make a subject that runs one operation at a time; the call "select" chooses it.
 
     Args:
         file: `.npz` file with "features" `[B, H, W, C]`, "rois" `[B, R, 4]`, "weights" `[B, R, P, P, C]` of
             the gradient, "boxes" `[B, N, 4]`, "scores" `[B, N]` and "objects" `[B, M, 4]`.
         bins: P.
         stride: pixels between the cells of the map.
-        proposals: int, boxes that suppression leaves of an image.
+        proposals: int, boxes per image that suppression keeps.
     """
     given = {name: tf.constant(array) for name, array in np.load(file).items()}
 

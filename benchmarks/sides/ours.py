@@ -1,6 +1,6 @@
-"""This package's side of the comparisons, each subject in a process of its own; `worker.py` starts it.
+"""This package's side of the comparisons; `worker.py` starts each subject in its own process.
 
-Letters: B images, H height, W width, N detections, M objects of an image, K classes.
+Letters: B images, H height, W width, N detections, M objects per image, K classes.
 """
 
 import math
@@ -25,7 +25,7 @@ from sides.subject import Subject, serve
 kf.keep_memory()  # as every command does
 
 POLICIES = {"none": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
-# Of the five stages of a ResNet and the six of a MobileNetV3; three train.
+# Frozen stages of the five of a ResNet and the six of a MobileNetV3; three train.
 FROZEN = {
     "resnet50_fpn": 2,
     "resnet50_fpn_v2": 2,
@@ -37,12 +37,12 @@ OBJECTS = 4
 
 
 def detector(model, state=None, **arguments):
-    """The model that a benchmark is about.
+    """Build the model that a benchmark measures.
 
     Args:
         model: name of a backbone of torchvision's detectors, or a `.keras` file.
-        state: `.npz` file of torchvision's state dict; without one the weights are new.
-        arguments: further ones of `FasterRCNN`.
+        state: `.npz` file of torchvision's state dict; without it the weights are new.
+        arguments: further arguments of `FasterRCNN`.
     """
     if model.endswith(".keras"):
         return with_settings(keras.saving.load_model(model, compile=False), **arguments)
@@ -52,7 +52,7 @@ def detector(model, state=None, **arguments):
 
 
 def pictures(file, count, size):
-    """Write uint8 images `[B, H, W, 3]` and what they show as a `.npz` file.
+    """Write uint8 images `[B, H, W, 3]` and their objects to a `.npz` file.
 
     Args:
         file: path; it gets "images", "boxes" `[B, M, 4]` and "labels" `[B, M]`.
@@ -74,7 +74,7 @@ def pictures(file, count, size):
 
 
 def preparation():
-    """What is done once before anything is timed."""
+    """Make the subject that prepares everything before the timing."""
 
     def picture(file, count, size, image=None):
         if image is None:
@@ -85,7 +85,7 @@ def preparation():
         kf.export.saved_model(detector(model, state), folder, precision=precision, **settings)
 
     def work(model, state, file):
-        """Floating-point operations of an image's detection."""
+        """Count the floating-point operations of detecting in one image."""
         model = detector(model, state)
         batch, _ = model.resizing.prepare_batch(tf.constant(np.load(file)["images"][:1], tf.float32))
         with counted() as arithmetic:
@@ -103,7 +103,7 @@ def saved_model(folder, file):
     size = np.float32([pixels.shape[1], pixels.shape[2]] * 2)
 
     def run():
-        # The functions of a SavedModel hold its weights only as long as `loaded` lives.
+        # The functions of a SavedModel keep its weights only while `loaded` exists.
         answer = {name: value.numpy() for name, value in serve_default(input_tensor=pixels).items() if loaded}
         count = int(answer["num_detections"][0])
         return {
@@ -128,7 +128,7 @@ def detect(model, state, file):
 
 
 def training(model, state, file, precision="none", jit=False, **arguments):
-    """A step as `fit` makes it, with the resizing that torchvision's model does inside."""
+    """A training step as `fit` makes it, including the resizing that torchvision's model does inside."""
     if model in FROZEN:
         arguments |= {"frozen_stages": FROZEN[model], "frozen_batch_norm": True}
     model = detector(model, state, dtype=POLICIES[precision], **arguments)
@@ -140,7 +140,7 @@ def training(model, state, file, precision="none", jit=False, **arguments):
     given = {name: tf.constant(array) for name, array in np.load(file).items()}
 
     count, *shape, _ = given["images"].shape
-    # Whole numbers, so that a compiled step knows its shapes.
+    # Use Python integers, so that a compiled step knows its shapes.
     size = [int(side) for side in images.resized_shape(*shape, model.image_size, model.resize_rounding)]
     shapes_now = tf.constant([size] * count)
 
@@ -156,17 +156,17 @@ def training(model, state, file, precision="none", jit=False, **arguments):
         return {name: float(value) for name, value in model.train_function(batches).items()}
 
     def work():
-        """Floating-point operations of a step."""
+        """Count the floating-point operations of a step."""
         with counted() as arithmetic:
             model.training_losses(*prepared(), True)
         return arithmetic.step
 
     def facts():
-        """What the other side must have in common with this one."""
+        """Settings that must be equal on both sides."""
         norms = [layer for layer in model.backbone_info.norms() if layer.trainable]
         return {
             "trainable parameters": sum(math.prod(weight.shape) for weight in model.trainable_weights),
-            "trainable normalisation": len(norms),
+            "trainable normalization": len(norms),
             "trainable stages": len(model.backbone_info.stages) - model.arguments["frozen_stages"],
             "sampled RoIs": model.arguments["head_batch_size"],
             "proposals": model.arguments["rpn_post_nms"][0],
@@ -174,7 +174,7 @@ def training(model, state, file, precision="none", jit=False, **arguments):
         }
 
     def write_stablehlo(path):
-        import stablehlo  # here, because lowering is only for those who ask
+        import stablehlo  # here, because only --stablehlo needs it
 
         stablehlo.write(model, prepared(), path)
 

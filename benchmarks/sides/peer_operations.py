@@ -1,6 +1,6 @@
-"""torchvision's side of `operations.py`; it needs nothing of this package.
+"""torchvision's side of `operations.py`; it does not need this package.
 
-Letters: B images, H height, W width, C channels, R RoIs an image, N boxes, M objects, P bins a side.
+Letters: B images, H height, W width, C channels, R RoIs per image, N boxes, M objects, P bins per side.
 """
 
 import os
@@ -11,7 +11,7 @@ from sides.subject import Subject, serve
 
 
 def operations(file, bins, stride, proposals):
-    """One operation at a time, which the call "select" names; arguments as of `our_operations.py`."""
+    """Make a subject that runs one operation at a time; see `our_operations.py` for the arguments."""
     import torch
     from torchvision import ops
     from torchvision.models.detection._utils import Matcher

@@ -1,7 +1,7 @@
-"""What a user would pick instead, each subject in a process of its own; `worker.py` starts it.
+"""The peers that a user would pick instead; `worker.py` starts each subject in its own process.
 
-It needs NumPy, torch and torchvision, and for single subjects onnx, onnxruntime or openvino, and nothing of
-this package.
+This module needs NumPy, torch and torchvision, and for single subjects onnx, onnxruntime or openvino. It does
+not need this package.
 """
 
 import os
@@ -19,12 +19,12 @@ OUR_NAMES = {
     "loss_classifier": "class_loss",
     "loss_box_reg": "box_loss",
 }
-# How far logits and deltas of the random detectors spread: enough for a hundred detections.
+# Deviations of the logits and deltas of random detectors, large enough for a hundred detections.
 SPREAD = {"cls_logits": 2.0, "cls_score": 1.5, "bbox_pred": 0.5}
 
 
 def build(model, state):
-    """torchvision's detector, with the weights of a `.npz` file for detecting, or new for training."""
+    """Build torchvision's detector, with the weights of a `.npz` file for detecting, or new for training."""
     import torch
     from torchvision.models import detection
 
@@ -55,7 +55,7 @@ def weights(model, file, state):
     """Draw the weights of a detector and write them as its state dict.
 
     The predictors are scaled to the image, so that objectness and scores spread as those of a trained
-    detector do. Small gains of batch normalisation, with biases, keep rounding errors from growing.
+    detector do. Small gains of batch normalization, with biases, keep rounding errors from growing.
 
     Args:
         model: torchvision's name without `fasterrcnn_`.
@@ -80,7 +80,7 @@ def weights(model, file, state):
 
 
 def _spread(network, image, layer, spread):
-    """Scale a predictor so that each of its outputs has this deviation over the image, and mean 0."""
+    """Scale a predictor so that each output has mean 0 and deviation `spread` over the image."""
     import torch
 
     seen = []
@@ -94,7 +94,7 @@ def _spread(network, image, layer, spread):
 
 
 def eager(model, state, file, precision="float32"):
-    """torchvision as it is."""
+    """torchvision without compilation."""
     import torch
 
     network, image = build(model, state), picture(file)
@@ -148,11 +148,11 @@ def training(model, state, file, precision="float32"):
         return {OUR_NAMES[name]: loss.item() for name, loss in losses.items()}
 
     def facts():
-        """What the other side must have in common with this one."""
+        """Settings that must be equal on both sides."""
         norms = [layer for layer in network.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
         return {
             "trainable parameters": sum(parameter.numel() for parameter in parameters),
-            "trainable normalisation": len(norms),
+            "trainable normalization": len(norms),
             "trainable stages": wanted["trainable_layers"],
             "sampled RoIs": network.roi_heads.fg_bg_sampler.batch_size_per_image,
             "proposals": network.rpn.post_nms_top_n(),
@@ -207,7 +207,7 @@ def onnx_runtime(path, file):
 
 
 def openvino(path, file, precision):
-    """OpenVINO on torchvision's graph, for the shortest time of one image."""
+    """OpenVINO on torchvision's graph, tuned for the latency of one image."""
     from openvino import Core
 
     settings = {

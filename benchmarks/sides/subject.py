@@ -1,7 +1,7 @@
-"""The end of a worker process that does the work; `worker.py` is the end that asks for it.
+"""The working end of a worker process; `worker.py` is the end that asks for work.
 
-A line of JSON comes in, `{"call": NAME, "arguments": {...}}`, and one goes out, `{"result": ...}` or
-`{"error": SENTENCE}`. It needs nothing but NumPy, for it runs in the environment of the peers too.
+It reads lines of JSON, `{"call": NAME, "arguments": {...}}`, and answers each with `{"result": ...}` or
+`{"error": SENTENCE}`. It needs only NumPy because it also runs in the environment of the peers.
 """
 
 import importlib
@@ -18,11 +18,11 @@ import numpy as np
 
 
 class Subject:
-    """What a process works on.
+    """The work of a process.
 
     Args:
-        run: function without arguments that does the work once and gives a dict of arrays.
-        calls: further functions that the other end may call by these names; their answers are JSON.
+        run: function without arguments that does the work once and returns a dict of arrays.
+        calls: further functions that the other end may call by name; they return JSON values.
     """
 
     def __init__(self, run=None, **calls):
@@ -30,9 +30,9 @@ class Subject:
         self.calls = {"turn": self.turn, "answer": self.answer, **calls}
 
     def turn(self, at_least):
-        """Do the work for so many seconds, and tell the median of what it takes, seconds.
+        """Repeat the work for `at_least` seconds, and return its median time in seconds.
 
-        The first time wakes the threads and fills the caches, and does not count.
+        The first run wakes the threads and fills the caches, and does not count.
         """
         self.run()
         taken, end = [], time.perf_counter() + at_least
@@ -43,7 +43,7 @@ class Subject:
         return statistics.median(taken)
 
     def answer(self, file):
-        """Do the work once and write what comes out to a `.npz` file."""
+        """Do the work once and write the result to a `.npz` file."""
         np.savez(file, **self.run())
 
 
@@ -51,17 +51,17 @@ def serve(subjects):
     """Make the subject that the command line names, and answer calls until the pipe closes.
 
     Args:
-        subjects: dict from a name to the names of the libraries that it stands on and a function that makes
-            the `Subject` out of the arguments given as JSON.
+        subjects: dict from a name to the names of the libraries that it needs and a function that makes the
+            `Subject` from arguments given as JSON.
     """
-    # What libraries print must not get between the lines.
+    # Send what libraries print to stderr, so that it does not mix with the answers.
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
     def reply(function, **arguments):
         try:
             line = {"result": function(**arguments)}
-        except Exception as error:  # whatever it is, the other end hears of it and goes on
+        except Exception as error:  # report any error to the other end and continue
             line = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"}
         print(json.dumps(line), file=pipe, flush=True)
 
@@ -85,9 +85,9 @@ def serve(subjects):
 
 
 def peak_memory():
-    """The most memory that this process has had, bytes."""
+    """Peak memory of this process, bytes."""
     status = Path("/proc/self/status")
-    # ru_maxrss also counts what the parent had when it started this process.
+    # ru_maxrss also counts the memory of the parent when it started this process.
     if status.exists():
         return 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="utf-8"))[1])
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

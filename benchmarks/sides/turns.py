@@ -1,4 +1,4 @@
-"""The sides of one comparison, each a process of its own."""
+"""The sides of one comparison, each in its own process."""
 
 import sys
 import time
@@ -9,14 +9,14 @@ OURS = "keras_frcnn"
 
 
 class Sides:
-    """Starts the processes, lets them work in turns and ends them; a `with` statement holds it.
+    """Start the processes, let them work in turns, and end them; use it in a `with` statement.
 
     Args:
         peer_python: interpreter of the environment that the peers are installed in.
 
     Attributes:
         workers: dict from names to `Worker`.
-        skipped: dict from names of peers to why they take no part.
+        skipped: dict from names of peers to the reasons why they take no part.
     """
 
     def __init__(self, peer_python=sys.executable):
@@ -32,12 +32,12 @@ class Sides:
             worker.close()
 
     def ours(self, name, subject, script="ours", **arguments):
-        """Start a process of this package; arguments as of `Worker`."""
+        """Start a process of this package; see `Worker` for the arguments."""
         self.workers[name] = Worker(sys.executable, script, subject, **arguments)
         return self.workers[name]
 
     def peer(self, name, script, subject, **arguments):
-        """Start a process of a peer; None, and a reason in `skipped`, where there is none."""
+        """Start a process of a peer; if that fails, return None and put the reason into `skipped`."""
         try:
             self.workers[name] = Worker(self.peer_python, script, subject, **arguments)
         except SideFailed as error:
@@ -52,21 +52,21 @@ class Sides:
             self.skipped[name] = reason
 
     def in_turns(self, names, rounds, at_least=0.5):
-        """Let sides work in turns, so that whatever else the machine does meets them alike.
+        """Let sides work in turns, so that other load on the machine affects them alike.
 
         Args:
-            names: of the sides.
-            rounds: int, turns of each that count; one more before them does not.
-            at_least: seconds of a turn.
+            names: names of the sides.
+            rounds: int, turns of each side that count, after one that does not.
+            at_least: smallest duration of a turn, seconds.
 
         Returns:
-            dict from each name to the seconds of its turns, and the share of one processor that all the
-            others took together meanwhile, which is 0 where they sleep.
+            dict from each name to the seconds of its turns, and the share of one processor that all
+            waiting sides used together, 0 if they sleep.
         """
         taken, busy, whole = {name: [] for name in names}, 0.0, 0.0
         for number in range(rounds + 1):
             for name in names:
-                time.sleep(0.05)  # until the threads of the last one have gone to sleep
+                time.sleep(0.05)  # let the threads of the last side go to sleep
                 others = [worker for other, worker in self.workers.items() if other != name]
                 before, started = sum(other.cpu_seconds() for other in others), time.perf_counter()
                 seconds = self.workers[name].call("turn", at_least=at_least if number else 0.0)

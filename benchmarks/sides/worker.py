@@ -1,4 +1,4 @@
-"""The end that asks a worker process for work; `subject.py` is the end that does it."""
+"""The end that asks a worker process for work; `subject.py` is the working end."""
 
 import contextlib
 import json
@@ -7,10 +7,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-# The folder that `sides` lies in.
+# The folder that contains `sides`.
 HOME = Path(__file__).resolve().parents[1]
 THREADS = ("OMP_", "MKL_", "KMP_", "TF_NUM_")
-# What `keras_frcnn.keep_memory` sets, for any process.
+# The settings of `keras_frcnn.keep_memory`, for any process.
 KEPT = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_ARENA_MAX": str(os.cpu_count()),
@@ -24,31 +24,31 @@ class SideFailed(Exception):
 
 
 class Worker:
-    """A process with one library in it, which works only while it is asked to.
+    """A process with one library, which works only on request.
 
     Torch and TensorFlow in one process would disturb each other's threads and share one peak of memory.
 
     Args:
         python: interpreter.
         script: module of `sides` that serves subjects.
-        subject: name of one.
-        environment: dict of variables that the process gets besides those of this one.
-        arguments: of the function that makes it, as JSON takes them.
+        subject: name of a subject of that module.
+        environment: dict of further environment variables for the process.
+        arguments: arguments of the function that makes the subject, JSON values.
 
     Attributes:
         versions: dict from the names of its libraries to their versions.
 
     Raises:
-        SideFailed: there is no such interpreter or library, or the subject cannot be made.
+        SideFailed: if the interpreter or a library is missing, or the subject cannot be made.
     """
 
     def __init__(self, python, script, subject, environment=None, **arguments):
-        # What a user has set for one library's threads would handicap one side.
+        # Drop the user's thread settings, which could handicap one side.
         kept = {name: value for name, value in os.environ.items() if not name.startswith(THREADS)}
         kept |= {"OMP_NUM_THREADS": str(cores()), **(environment or {})}
         kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HOME), kept.get("PYTHONPATH")]))
         command = [str(python), "-m", f"sides.{script}", subject, json.dumps(arguments)]
-        # What libraries say while they start interests only where they fail.
+        # Log what libraries print; it only matters if they fail.
         self.log = tempfile.TemporaryFile()
         try:
             self.process = subprocess.Popen(
@@ -68,21 +68,21 @@ class Worker:
             raise
 
     def call(self, name, /, **arguments):
-        """What a function of the subject answers.
+        """Call a function of the subject and return its answer.
 
         Args:
-            name: of the function.
-            arguments: as JSON takes them.
+            name: name of the function.
+            arguments: its arguments, JSON values.
 
         Raises:
-            SideFailed: it raised, or the process is gone.
+            SideFailed: if the function raised, or the process has ended.
         """
-        with contextlib.suppress(BrokenPipeError):  # the reply says so
+        with contextlib.suppress(BrokenPipeError):  # `_hear` reports it
             print(json.dumps({"call": name, "arguments": arguments}), file=self.process.stdin, flush=True)
         return self._hear()
 
     def cpu_seconds(self):
-        """Seconds of processor time that the process has taken, over its threads; 0 where nobody tells."""
+        """Processor time of all threads of the process, seconds; 0 if the system does not report it."""
         try:
             fields = (
                 Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
@@ -113,5 +113,5 @@ class Worker:
 
 
 def cores():
-    """How many processors this process may use."""
+    """Number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -30,8 +30,8 @@ class RegionProposalNetwork(keras.layers.Layer):
         coder_weights: weights of the `BoxCoder`.
         depth: number of 3×3 convolutions; 1 in the papers.
         score_threshold: proposals with a lower score are dropped, 0–1.
-        min_size_first: whether small boxes are dropped before the cut to `pre_nms` (py-faster-rcnn, chainercv)
-            or after it (torchvision, detectron2).
+        min_size_first: whether to drop small boxes before the cut to `pre_nms` (py-faster-rcnn, chainercv) or
+            after it (torchvision, detectron2).
 
     Call arguments:
         features: tensor `[B, H, W, C]` or list of L such tensors.

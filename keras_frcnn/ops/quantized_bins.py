@@ -16,7 +16,7 @@ COUNTS = (2, 4)  # numbers of these sides to choose from
 
 
 def _overlapping(start, end, count):
-    """First and past-the-last cell of "overlapping" bins of the cells `start` to `end`: int64 `[N, 2, count]`."""
+    """First and past-the-last cell of "overlapping" bins of `start` to `end`: int64 `[N, 2, count]`."""
     start, index = start[:, None], tf.range(count, dtype=tf.int64)
     size = tf.maximum(end[:, None] - start + 1, 1)
     first = index * size // count
@@ -25,7 +25,7 @@ def _overlapping(start, end, count):
 
 
 def _partition(start, end, count):
-    """First and past-the-last cell of "partition" bins of the cells `start` to `end`: int64 `[N, 2, count]`."""
+    """First and past-the-last cell of "partition" bins of `start` to `end`: int64 `[N, 2, count]`."""
     start, index = start[:, None], tf.range(count, dtype=tf.int64)
     size = tf.maximum(end[:, None] - start + 1, 1)
     first = tf.where(size < count, index * size // count, index * (size // count))
@@ -101,7 +101,7 @@ class QuantizedBins:
         Returns:
             `[N, P, P, C]`, `cells.dtype.min` where a bin has no cells.
         """
-        # Larger windows need more tables, smaller ones more reads; take the plan that touches the fewest cells.
+        # Larger windows need more tables, smaller ones more reads: choose what touches the fewest cells.
         plans = [self._plan(count) for count in COUNTS]
         total, bins = tf.shape(cells, out_type=tf.int64)[0], tf.size(self.corner, out_type=tf.int64)
         costs = [count**2 * total + down * across * bins for count, (*_, down, across) in zip(COUNTS, plans)]
