@@ -85,6 +85,27 @@ def make_model():
     return make
 
 
+@pytest.fixture(scope="session")
+def set_back():
+    """A function from a compiled model to one that gives it the variables of now again.
+
+    Tests share the model and so its traced training step, which takes seconds to make.
+    """
+
+    def note(model):
+        model.optimizer.build(model.trainable_variables)
+        known = [(variable, variable.numpy()) for variable in model.variables + model.optimizer.variables]
+
+        def restore():
+            for variable, value in known:
+                variable.assign(value)
+            return model
+
+        return restore
+
+    return note
+
+
 @pytest.fixture(scope="session", params=["pyramid", "one_map"])
 def trained(request):
     """A small detector that was really trained, on the shapes (`stored/train_small.py`)."""

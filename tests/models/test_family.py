@@ -133,18 +133,23 @@ def test_refuses_what_are_no_proposals(model, image):
         model(image[None])
 
 
-def test_trains(name, batch):
+@pytest.fixture(scope="module")
+def learner(name, set_back):
     model = make(name)
     model.compile(keras.optimizers.Adam(1e-3))
+    return set_back(model)
+
+
+def test_trains(learner, batch):
+    model = learner()
     x, y = batch()
     losses = [model.train_on_batch(x, y, return_dict=True)["loss"] for _ in range(25)]
     assert np.all(np.isfinite(losses)) and np.mean(losses[-5:]) < np.mean(losses[:5])
 
 
 @pytest.mark.parametrize("ignore", [(False, False), (True, True)])
-def test_trains_without_objects(name, batch, ignore):
-    model = make(name)
-    model.compile()
+def test_trains_without_objects(learner, batch, ignore):
+    model = learner()
     nothing = {} if any(ignore) else {"labels": (-1, -1)}
     x, y = batch(ignore=ignore, **nothing)
     logs = model.train_on_batch(x, y, return_dict=True)
@@ -152,17 +157,15 @@ def test_trains_without_objects(name, batch, ignore):
     assert all(np.all(np.isfinite(weight)) for weight in model.get_weights())
 
 
-def test_no_proposals_train_on_the_objects(name, batch):
-    model = make(name)
-    model.compile()
+def test_no_proposals_train_on_the_objects(learner, batch):
+    model = learner()
     x, y = batch()
     x["proposals"] = -tf.ones([2, 1, 4])
     assert np.isfinite(model.train_on_batch(x, y, return_dict=True)["class_loss"])
 
 
-def test_which_parts_learn(name, batch):
-    model = make(name)
-    model.compile(keras.optimizers.SGD(0.1))
+def test_which_parts_learn(name, learner, batch):
+    model = learner()
     before = {weight.path: weight.numpy() for weight in model.weights}
     model.train_on_batch(*batch())
     moved = {weight.path for weight in model.weights if np.any(weight.numpy() != before[weight.path])}

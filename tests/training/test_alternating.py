@@ -7,18 +7,32 @@ import keras
 import numpy as np
 import pytest
 
+from keras_frcnn import backbones
 from keras_frcnn.data.readers import shapes
 from keras_frcnn.training import alternating
 from keras_frcnn.training.recipe import Recipe
 
 RECIPE = Recipe(
-    backbone="tiny_fpn",
+    backbone="small",
     backbone_weights="none",
     image_size=(96, 120),
     epochs=1,
     batch_size=4,
     detector={"rpn_channels": 16, "head_units": [16], "rpn_post_nms": [60, 30], "head_batch_size": 16},
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def named(small_network):
+    """A backbone with a name that is traced sooner than those of the package."""
+
+    def small(weights):
+        own = backbones.get(small_network())
+        return dataclasses.replace(own, source=str(weights), anchor_sizes=((24, 34), (48, 68), (96, 136)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(backbones.NETWORKS, "small", small)
+        yield
 
 
 @pytest.fixture(scope="module")
