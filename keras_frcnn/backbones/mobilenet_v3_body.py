@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_frcnn.backbones.torchvision import batch_norm, convolution
+from keras_frcnn.backbones.torchvision_common import batch_norm, convolution
 
 
 def hard_swish_for_inference(x):

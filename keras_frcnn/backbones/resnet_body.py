@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_frcnn.backbones.torchvision import batch_norm, convolution
+from keras_frcnn.backbones.torchvision_common import batch_norm, convolution
 
 # Number of residual blocks in each stage, and their inner width (Deep Residual Learning, table 1).
 STAGES = ((3, 64), (4, 128), (6, 256), (3, 512))

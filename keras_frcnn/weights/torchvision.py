@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_frcnn import checkpoints
-from keras_frcnn.backbones.torchvision import DEFAULTS
+from keras_frcnn.backbones.torchvision_common import DEFAULTS
 from keras_frcnn.models import FasterRCNN
 from keras_frcnn.models.defaults import resolve
 from keras_frcnn.models.faster_rcnn import FasterRCNNArguments
