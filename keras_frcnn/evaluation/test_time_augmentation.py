@@ -3,6 +3,8 @@
 Letters: N detections, P proposals, K classes.
 """
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -71,7 +73,7 @@ class TestTimeAugmentation:
             raise ValueError(f"short_sides is {short_sides}; give one or more sides of at least 1 pixel.")
         return [(side, round(side * long / short)) for side in sides]
 
-    def detect(self, image, proposals=None, *, image_size=None):
+    def detect(self, image, proposals=None, *, image_size: tuple[int, int] | None = None) -> Any:
         """Detect objects in images of any size; boxes are in pixels of the original image.
 
         Args:

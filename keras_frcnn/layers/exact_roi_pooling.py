@@ -6,6 +6,7 @@ Letters: B images, R RoIs per image, P bins per side, C channels.
 import keras
 
 from keras_frcnn.layers.roi_layer import RoILayer
+from keras_frcnn.ops.each_level import each_level
 from keras_frcnn.ops.quantized_bins import RULES, QuantizedBins, maxima
 
 CORNERS = ("inclusive", "half_open")
@@ -71,9 +72,13 @@ class ExactRoIPooling(RoILayer):
     def roi_shape(self, channels):
         return (self.pool_size, self.pool_size, channels)
 
-    def gather(self, feature, boxes, image, stride):
-        grid = QuantizedBins(feature, boxes, image, stride, self.pool_size, self.bins, self.corners)
-        return maxima(feature, grid.largest)
+    def pool_levels(self, features, boxes, image, level, strides):
+        def pool(index, rows):
+            arguments = (strides[index], self.pool_size, self.bins, self.corners)
+            bins = QuantizedBins(features[index], rows(boxes[index]), rows(image), *arguments)
+            return maxima(features[index], bins.largest)
+
+        return each_level(pool, level, len(features))
 
     def get_config(self):
         return {

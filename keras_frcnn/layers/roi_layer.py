@@ -8,8 +8,6 @@ import math
 import keras
 import tensorflow as tf
 
-from keras_frcnn.ops import kernels
-
 
 class RoILayer(keras.layers.Layer):
     """Base of the RoI layers; a subclass pools RoIs from one map and gives the shape of the result.
@@ -40,24 +38,6 @@ class RoILayer(keras.layers.Layer):
     def roi_shape(self, channels):
         """Shape of one pooled RoI."""
         raise NotImplementedError
-
-    def gather(self, feature, boxes, image, stride):
-        """Read the features of RoIs from one map.
-
-        Args:
-            feature: `[B, H, W, C]`.
-            boxes: float32 `[N, 4]`, pixels.
-            image: int32 `[N]`, the image of each box.
-            stride: pixels between the cells of the map.
-
-        Returns:
-            `[N, ...]`, any float dtype.
-        """
-        raise NotImplementedError
-
-    def reduce(self, gathered):
-        """Reduce the output of `gather`, joined over all levels, to `[N, *roi_shape]`."""
-        return gathered
 
     def call(self, features, boxes):
         features = features if isinstance(features, (list, tuple)) else [features]
@@ -90,27 +70,8 @@ class RoILayer(keras.layers.Layer):
         return tf.cast(self.pool_levels(features, boxes, image, level, strides), self.compute_dtype)
 
     def pool_levels(self, features, boxes, image, level, strides):
-        """Pool each RoI from its own map: arguments as for `pool`, result of any float dtype."""
-        if len(features) == 1:
-            return self.reduce(self.gather(features[0], boxes[0], image, strides[0]))
-        if kernels.for_xla():
-            return self.reduce(self._gather_static(features, boxes, image, level, strides))
-        rows = [tf.where(level == index)[:, 0] for index in range(len(features))]
-        gathered = [
-            self.gather(feature, tf.gather(one, row), tf.gather(image, row), stride)
-            for feature, one, row, stride in zip(features, boxes, rows, strides, strict=True)
-        ]
-        pooled = self.reduce(tf.concat(gathered, axis=0))
-        return tf.gather(pooled, tf.argsort(tf.concat(rows, axis=0)))
-
-    def _gather_static(self, features, boxes, image, level, strides):
-        """Gather in static shapes: read every map for all RoIs, and keep what each RoI's own map gives."""
-        gathered = self.gather(features[0], boxes[0], image, strides[0])
-        for index in range(1, len(features)):
-            own = tf.reshape(level == index, [-1] + [1] * (gathered.shape.rank - 1))
-            further = self.gather(features[index], boxes[index], image, strides[index])
-            gathered = tf.where(own, further, gathered)
-        return gathered
+        """Pool each RoI from its own map; arguments as for `pool`; returns any float dtype."""
+        raise NotImplementedError
 
     def levels(self, boxes):
         """Choose the level of each box by the √area / 224 rule.

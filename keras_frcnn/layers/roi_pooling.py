@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_frcnn.layers.roi_sampling import RoISampling
 from keras_frcnn.ops import kernels
 from keras_frcnn.ops.bilinear_reads import bilinear_crops, bilinear_reads
+from keras_frcnn.ops.each_level import each_level
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
@@ -24,13 +25,10 @@ class RoIPooling(RoISampling):
     def bins(self, features, y, x, image, level):
         if kernels.for_xla():
             samples = bilinear_reads(features, y, x, image, level)
-        elif len(features) == 1:
-            samples = bilinear_crops(features[0], y, x, image)
         else:
-            rows = [tf.where(level == index)[:, 0] for index in range(len(features))]
-            samples = [
-                bilinear_crops(feature, *(tf.gather(each, row) for each in (y, x, image)))
-                for feature, row in zip(features, rows, strict=True)
-            ]
-            samples = tf.gather(tf.concat(samples, axis=0), tf.argsort(tf.concat(rows, axis=0)))
+            samples = each_level(
+                lambda index, rows: bilinear_crops(features[index], rows(y), rows(x), rows(image)),
+                level,
+                len(features),
+            )
         return tf.nn.max_pool2d(samples, self.samples, self.samples, "VALID")

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_frcnn.layers.roi_layer import RoILayer
+from keras_frcnn.ops.each_level import each_level
 from keras_frcnn.ops.quantized_bins import QuantizedBins, maxima
 
 CORNERS = ("inclusive", "centers")
@@ -65,7 +66,14 @@ class SpatialPyramidPooling(RoILayer):
     def roi_shape(self, channels):
         return (channels and channels * sum(grid * grid for grid in self.grids),)
 
-    def gather(self, feature, boxes, image, stride):
+    def pool_levels(self, features, boxes, image, level, strides):
+        def pool(index, rows):
+            return self._pool_map(features[index], rows(boxes[index]), rows(image), strides[index])
+
+        return each_level(pool, level, len(features))
+
+    def _pool_map(self, feature, boxes, image, stride):
+        """Pool RoIs `[N, 4]` from one map: `[N, *roi_shape]`."""
         channels = feature.shape[-1]
 
         def search(cells):
