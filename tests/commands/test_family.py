@@ -47,7 +47,9 @@ METHODS = {
 }
 
 
-@pytest.mark.parametrize("method", ["fast_rcnn", "rcnn", pytest.param("sppnet", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "method", ["fast_rcnn", *(pytest.param(method, marks=pytest.mark.slow) for method in ("rcnn", "sppnet"))]
+)
 def test_trains_and_evaluates_on_proposals(method, voc, sets, searched, config, tmp_path):
     kind, arguments = METHODS[method]
     output, exported = tmp_path / "run", tmp_path / "served"
@@ -83,6 +85,7 @@ def test_an_rpn_makes_proposals_for_others(voc, sets, tmp_path, capsys):
     assert many["proposals_per_image"] > curve["proposals_per_image"]
 
 
+@pytest.mark.slow
 def test_both_sets_may_count_their_images_from_one(voc, searched, config, tmp_path):
     """What is cut from one list of proposals for both would be refused: the ids are the same."""
     found = {name: tmp_path / name for name in ("train", "val")}

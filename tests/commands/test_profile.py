@@ -50,6 +50,7 @@ def test_a_saved_model(trained, voc, tmp_path):
     check(figures["inference"])
 
 
+@pytest.mark.slow
 def test_the_update_is_found_under_mixed_precision(make_model, tmp_path):
     dataset = kf.data.load("shapes@val")
     model = make_model(dataset.class_names, dtype="mixed_float16", image_size=(64, 80))

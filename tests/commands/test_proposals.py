@@ -38,7 +38,7 @@ def refusal(capsys, *words):
 
 
 def shards(folder):
-    return {path.name: path.read_bytes() for path in folder.glob("*.npz")}
+    return {path.name: path.read_bytes() for path in folder.glob("[!.]*.npz")}
 
 
 def test_writes_shards_and_their_recall(words, voc, tmp_path, capsys, monkeypatch):

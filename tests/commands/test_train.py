@@ -165,7 +165,9 @@ def test_names_an_undecodable_image(capsys, voc, tiny, tmp_path):
             (root / folder / path.name).write_bytes(path.read_bytes())
     whole = (root / "JPEGImages/train2.jpg").read_bytes()
     (root / "JPEGImages/train2.jpg").write_bytes(whole[: len(whole) // 2])
-    sentence = refusal(capsys, "--train", f"voc:{root}@train", *tiny, "--output", tmp_path / "run")
+    sentence = refusal(
+        capsys, "--train", f"voc:{root}@train", *tiny, "--backbone", "zf", "--output", tmp_path / "run"
+    )
     assert "train2.jpg" in sentence
 
 

@@ -35,7 +35,7 @@ def test_two_steps_and_an_evaluation(shared, make_model, name):
     else:
         train = val = load(f"voc:{shared / 'data/voc2012_sample'}@val")
     model = make_model(train.class_names)
-    model.compile("adam")
+    model.compile()
     batches = train.batches(2, image_size=model.image_size, training=True).take(2)
     history = model.fit(batches, verbose=0).history
     assert history and all(np.isfinite(values).all() for values in history.values())

@@ -10,6 +10,10 @@ import tensorflow as tf
 
 from keras_frcnn import export
 
+# One of the two detectors is enough for what starts a process of its own.
+ONE = pytest.mark.parametrize(
+    "trained", ["pyramid", pytest.param("one_map", marks=pytest.mark.slow)], indirect=True
+)
 FRESH = """
 import sys, keras, numpy as np, keras_frcnn
 model = keras.saving.load_model(sys.argv[1])
@@ -48,6 +52,7 @@ def test_both_signatures(served, assert_same, from_contract):
         assert_same(from_contract(plain, row, images[row].shape[:2]), expected)
 
 
+@ONE
 def test_a_c_program_without_python(served, without_python, assert_same, from_contract):
     folder, images, files, found = served
     answer = without_python(folder / "1", files)
@@ -55,6 +60,7 @@ def test_a_c_program_without_python(served, without_python, assert_same, from_co
         assert_same(from_contract(answer, row, images[row].shape[:2]), expected)
 
 
+@ONE
 def test_its_file_in_a_fresh_process(served, trained, assert_same, tmp_path):
     _, images, _, found = served
     trained.save(tmp_path / "model.keras")

@@ -82,6 +82,7 @@ def test_each_roi_comes_from_its_level_of_an_image_pyramid(kind):
 
 
 @LAYERS
+@pytest.mark.parametrize("kernels_in_use", ["stock"], indirect=True)
 def test_xla_compiles_the_same(kind):
     """Values and gradient, traced for maps and RoIs of any size."""
     layer = kind((8, 16))

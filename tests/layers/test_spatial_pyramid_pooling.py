@@ -67,13 +67,13 @@ def pyramid_by_hand(feature, box, levels, stride, offset):
 @pytest.mark.parametrize("offset", [0.0, 1 / 32, 0.5])
 def test_corners_by_the_appendix(offset, jit_compile):
     random = np.random.default_rng(1)
-    size = np.exp(random.uniform(0, 6, [2, 30, 2]))
-    corner = random.uniform(0, 1, [2, 30, 2]) * [500, 290]
+    size = np.exp(random.uniform(0, 6, [2, 12, 2]))
+    corner = random.uniform(0, 1, [2, 12, 2]) * [500, 290]
     boxes = np.concatenate([corner, np.minimum(corner + size, [512, 304])], axis=2).astype("float32")
     boxes[:, :3] = [[16, 32, 96, 160], [0, 0, 512, 304], [0, 0, 3, 2]]
     layer = SpatialPyramidPooling((1, 2, 3), corners="centers", offset=offset)
     pooled = tf.function(layer, jit_compile=jit_compile)(FEATURE, boxes)
-    for image, row in np.ndindex(2, 30):
+    for image, row in np.ndindex(2, 12):
         expected = pyramid_by_hand(FEATURE[image].numpy(), boxes[image, row], (1, 2, 3), 16, offset)
         np.testing.assert_array_equal(pooled[image, row], expected)
 

@@ -79,7 +79,10 @@ def model(request):
     return model
 
 
-@pytest.mark.parametrize("step", ["train", "test", "predict", "detect"])
+# Training and detection have between them every operation of the other two.
+@pytest.mark.parametrize(
+    "step", ["train", "detect", *(pytest.param(step, marks=pytest.mark.slow) for step in ("test", "predict"))]
+)
 def test_every_operation_runs_on_a_gpu(model, step, monkeypatch):
     monkeypatch.setattr(kf.kernels, "for_gathers", lambda: True)  # as where there is a GPU
     traced = {

@@ -18,6 +18,7 @@ RECIPE = Recipe(
     image_size=(96, 120),
     epochs=1,
     batch_size=4,
+    optimizer="sgd",
     detector={"rpn_channels": 16, "head_units": [16], "rpn_post_nms": [60, 30], "head_batch_size": 16},
 )
 
