@@ -60,7 +60,7 @@ def report(curve):
     """Format the result of `recall_curve` as a table, in percent, with a dash if there is no object."""
     lines = [
         f"{curve['objects']} objects in {curve['images']} images, "
-        f"{curve['proposals_per_image']:.0f} proposals an image on average; recall in per cent:",
+        f"{curve['proposals_per_image']:.0f} proposals an image on average; recall in percent:",
         "",
         "proposals       " + "".join(f"{count:>9}" for count in curve["counts"]),
     ]

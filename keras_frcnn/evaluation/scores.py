@@ -134,7 +134,7 @@ def report(results: dict) -> str:
         lines.append(
             f"{name:{width}}{objects:9d}" + "".join(f"{_percent(numbers[key]):>12}" for key in PER_CLASS)
         )
-    lines += ["", f"{results['images']} images; scores in per cent:"]
+    lines += ["", f"{results['images']} images; scores in percent:"]
     for key, protocol in results["protocol"].items():
         if key in results:
             text = f"{results[key]:.3g} s" if key == "seconds_per_image" else _percent(results[key])
