@@ -4,6 +4,7 @@ Letters: B images, S sampled anchors or RoIs per image, K classes.
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
@@ -93,8 +94,9 @@ class Focal(HeadLoss):
     def __call__(self, class_logits, columns):
         """Loss of each RoI; see `CrossEntropy`."""
         cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(columns, class_logits)
-        # expm1 avoids the cancellation of 1 − exp(−x) near 0.
-        return tf.pow(-tf.math.expm1(-cross_entropy), self.gamma) * cross_entropy
+        # expm1 avoids the cancellation of 1 − exp(−x) near 0. Below 1, the power has no finite slope at 0.
+        miss = tf.maximum(-tf.math.expm1(-cross_entropy), np.finfo("float32").tiny)
+        return tf.pow(miss, self.gamma) * cross_entropy
 
     def get_config(self):
         return {"gamma": self.gamma}

@@ -6,6 +6,7 @@ Letters: P proposals and M objects of an image, N objects of the set, T IoU thre
 import numpy as np
 
 from keras_frcnn.evaluation.voc import pairwise_iou
+from keras_frcnn.files import replacing
 
 COUNTS = (10, 30, 100, 300, 1000, 2000)
 IOUS = (0.5, 0.7)
@@ -88,7 +89,8 @@ def plot(curves, path):
     axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
-    figure.savefig(path, dpi=150)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=150)
 
 
 def _needed(proposals, record, ious):

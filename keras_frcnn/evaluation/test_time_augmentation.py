@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import images as image_ops
+from keras_frcnn.data.selective_search import selective_search
 from keras_frcnn.detects import detect_each, refuse_proposals
 from keras_frcnn.ops.nms import grouped_nms
 
@@ -41,6 +42,7 @@ class TestTimeAugmentation:
     """
 
     __test__ = False  # otherwise pytest collects the class as a test, because of its name
+    only_proposals = False
     has_one_size = True
 
     def __init__(self, detector, short_sides=None, flip=True, nms_iou=0.5, max_detections=None):
@@ -99,8 +101,6 @@ class TestTimeAugmentation:
             refuse_proposals(self.detector)
         image = image_ops.as_image(image)
         if proposals is None and self.needs_proposals:
-            from keras_frcnn.data.selective_search import selective_search  # OpenCV, which few models need
-
             proposals = selective_search(image)  # once here, not in each view
         return self._merged([self._seen(image, proposals, *view) for view in self._views])
 
