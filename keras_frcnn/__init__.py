@@ -5,7 +5,7 @@ import os
 # Set before TensorFlow is imported, or its notes on the processor and its plans stand between the results.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from keras_frcnn import boxes, callbacks, data, evaluation, export, layers, losses, models, weights
+from keras_frcnn import boxes, callbacks, data, evaluation, export, layers, losses, models, training, weights
 from keras_frcnn.allocator import keep_memory
 from keras_frcnn.models import RCNN, RPN, CascadeRCNN, FasterRCNN, FastRCNN, SPPNet
 from keras_frcnn.ops import kernels
@@ -29,5 +29,6 @@ __all__ = [
     "layers",
     "losses",
     "models",
+    "training",
     "weights",
 ]

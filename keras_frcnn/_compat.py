@@ -14,7 +14,7 @@ from keras.src.models.functional import Functional
 from tensorflow.python.ops import control_flow_util
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-__all__ = ["Functional", "XSpace", "callbacks_before", "for_xla", "layers_inside", "nodes"]
+__all__ = ["Functional", "XSpace", "callbacks_before", "for_xla", "index_of", "layers_inside", "nodes"]
 
 # Protobuf message of a profile. TensorFlow writes these files, but has no public reader for them.
 XSpace = xplane_pb2.XSpace  # pyright: ignore[reportAttributeAccessIssue]
@@ -42,6 +42,14 @@ def nodes(network):
     Keras's public API shows tensors, not calls.
     """
     return list(itertools.chain(*network._nodes_by_depth.values()))
+
+
+def index_of(optimizer, variable):
+    """Return the place of a variable in the list that an optimizer was built with.
+
+    `update_step`, which Keras documents for custom optimizers, gets a variable without its place.
+    """
+    return optimizer._get_variable_index(variable)
 
 
 def callbacks_before(callback):

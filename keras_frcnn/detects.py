@@ -13,11 +13,13 @@ class Detects(typing.Protocol):
     Attributes:
         class_names: tuple of the K class names; their order defines the labels.
         needs_proposals: bool, whether it works on external proposals.
+        only_proposals: bool, whether its detections are proposals, without classes.
         has_one_size: bool, whether `detect` takes no `image_size`.
     """
 
     class_names: tuple
     needs_proposals: bool
+    only_proposals: bool
     has_one_size: bool
 
     def detect(self, image, proposals=None, *, image_size: tuple[int, int] | None = None) -> typing.Any:

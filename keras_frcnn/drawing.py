@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from keras_frcnn.files import replacing
+
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 # The colors differ in hue and brightness and show up on photographs; with more classes they repeat.
 PALETTE = np.array(
@@ -100,7 +102,8 @@ def write(path, image):
         image: uint8 `[H, W, 3]` RGB.
     """
     _, encoded = cv2.imencode(Path(path).suffix, image[..., ::-1])
-    Path(path).write_bytes(encoded.tobytes())
+    with replacing(path) as partial:
+        partial.write_bytes(encoded.tobytes())
 
 
 def _cell(detector, image, proposals, cell, score_threshold):

@@ -11,7 +11,8 @@ def replacing(path):
     """Write a temporary file and move it to `path` at the end of the block.
 
     A reader sees the old file or the new one, even after a power failure. If the block raises, the old file
-    stays and the temporary one is removed. A device or a pipe, such as /dev/stdout, is written directly.
+    stays and the temporary one is removed. A link stays, and the file that it names is replaced. A device or
+    a pipe, such as /dev/stdout, is written directly, even if the shell sends it to a file.
 
     Args:
         path: file to write; an existing one is replaced.
@@ -24,9 +25,10 @@ def replacing(path):
         ...     _ = partial.write_text("{}")
     """
     path = Path(path)
-    if path.exists() and not path.is_file():
+    if (path.exists() and not path.is_file()) or path.absolute().parts[1:2] in (("dev",), ("proc",)):
         yield path
         return
+    path = path.resolve()
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         yield partial

@@ -6,6 +6,7 @@ Letters: B images, S sampled anchors or RoIs per image, K classes.
 from typing import Any, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
@@ -132,8 +133,9 @@ class Focal(HeadLoss):
     def __call__(self, class_logits: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
         """Loss of each RoI; see `CrossEntropy`."""
         cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(columns, class_logits)
-        # expm1 avoids the cancellation of 1 − exp(−x) near 0.
-        return tf.pow(-tf.math.expm1(-cross_entropy), self.gamma) * cross_entropy
+        # expm1 avoids the cancellation of 1 − exp(−x) near 0. Below 1, the power has no finite slope at 0.
+        miss = tf.maximum(-tf.math.expm1(-cross_entropy), np.finfo("float32").tiny)
+        return tf.pow(miss, self.gamma) * cross_entropy
 
     def get_config(self) -> dict[str, Any]:
         return {"gamma": self.gamma}

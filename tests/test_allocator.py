@@ -90,7 +90,7 @@ def test_another_allocator_is_left_alone(tmp_path):
 
 
 @pytest.mark.skipif(allocator._glibc() is None, reason="there is no glibc")
-@pytest.mark.parametrize("data", ["ours", "generator, then set again"])
+@pytest.mark.parametrize("data", ["ours", pytest.param("generator, then set again", marks=pytest.mark.slow)])
 def test_the_setting_outlives_the_data(data):
     assert faults_after(data) < 100
 

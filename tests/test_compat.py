@@ -14,7 +14,15 @@ MOVED = "; find its new place, or a public name, and change keras_frcnn/_compat.
 
 
 def test_no_private_name_stands_elsewhere():
-    names = ("tensorflow.python", "tensorflow.tsl", "keras.src", "sys._get", "._flatten_layers", "._nodes_by")
+    names = (
+        "tensorflow.python",
+        "tensorflow.tsl",
+        "keras.src",
+        "sys._get",
+        "._flatten_layers",
+        "._nodes_by",
+        "._get_variable",
+    )
     private = re.compile("|".join(map(re.escape, names)))
     found = [path for path in PACKAGE.rglob("*.py") if private.search(path.read_text("utf-8"))]
     assert found == [PACKAGE / "_compat.py"]
@@ -64,6 +72,17 @@ def test_callbacks_before():
     model.fit(tf.zeros([1, 1]), tf.zeros([1, 1]), verbose=0, callbacks=[first, second])
     assert seen[second][-1] is first and second not in seen[first], MOVED
     assert _compat.callbacks_before(first) == []
+
+
+def test_index_of():
+    class Watches(keras.optimizers.SGD):
+        def update_step(self, gradient, variable, learning_rate):
+            seen.append(_compat.index_of(self, variable))
+
+    seen = []
+    variables = [keras.Variable([0.0], name="same") for _ in range(3)]
+    Watches().apply([tf.zeros([1])] * 3, variables)
+    assert sorted(seen) == [0, 1, 2], MOVED
 
 
 @pytest.mark.parametrize("name", ["Functional", "XSpace"])

@@ -130,6 +130,19 @@ def test_focal_loss_equals_its_equation(rng):
     assert np.isfinite(tape.gradient(loss, sure)).all()
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+def test_focal_loss_of_a_certain_answer_has_a_gradient(gamma):
+    """40 apart, the cross entropy is 0 in float32, and a power below 1 is infinitely steep there."""
+    logits = tf.constant([[[40.0, 0.0], [0.0, 40.0]]])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss = Focal(gamma)(logits, [[0, 0]])
+    np.testing.assert_allclose(loss, [[0.0, 40.0]], atol=1e-30)
+    gradient = tape.gradient(loss, logits).numpy()
+    np.testing.assert_allclose(gradient[0, 0], [0.0, 0.0], atol=1e-16)
+    np.testing.assert_allclose(gradient[0, 1], [-1.0, 1.0], rtol=1e-5)
+
+
 def test_giou_loss_is_of_the_decoded_boxes(rng):
     """Worked by hand: 10 × 10 boxes 5 apart have IoU 1/3 and fill what is around; 20 apart, 2/3 of it."""
     sample = some_sample(

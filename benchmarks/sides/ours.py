@@ -176,7 +176,7 @@ def training(model, state, file, precision="none", jit=False, **arguments):
         }
 
     def write_stablehlo(path):
-        import stablehlo  # here, because only --stablehlo needs it
+        from measures import stablehlo  # here, because only --stablehlo needs it
 
         stablehlo.write(model, prepared(), path)
 

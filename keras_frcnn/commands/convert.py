@@ -8,6 +8,7 @@ from typing import Literal
 import tyro
 
 from keras_frcnn import checkpoints
+from keras_frcnn.callbacks.run_folder import save
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.weights.torchvision import BACKBONES, from_state
 from keras_frcnn.weights.torchvision_names import current_name, detector_tensors
@@ -49,7 +50,7 @@ def main(arguments=None):
     model = from_state(run.name, state, run.file, run.class_names, run.batch_norm_epsilon)
     print(_table(state, model))
     run.output.parent.mkdir(parents=True, exist_ok=True)
-    model.save(run.output)
+    save(model, run.output)
     print(
         f"Batch normalization has epsilon {model.arguments['batch_norm_epsilon']:g}.\n"
         f"Next: python -m keras_frcnn predict --model {run.output} IMAGE_OR_FOLDER"

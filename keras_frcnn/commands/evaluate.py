@@ -10,6 +10,7 @@ from keras_frcnn import data, evaluation
 from keras_frcnn.callbacks.progress import ImageLines
 from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.commands.outputs import check_json
 from keras_frcnn.files import write_json
 
 
@@ -51,10 +52,7 @@ def main(arguments=None):
         if detector.only_proposals:
             raise ValueError(f"{run.model} is an RPN, whose proposals are not merged; leave --tta out.")
         detector = evaluation.TestTimeAugmentation(detector)
-    if run.json:
-        run.json.parent.mkdir(parents=True, exist_ok=True)
-        if run.json.is_dir():
-            raise ValueError(f"--json {run.json} is a folder; name a file.")
+    check_json(run.json)
     results = evaluation.evaluate(detector, dataset, ImageLines("evaluation"))
     print(f"{run.model} on {dataset.name}\n")
     print(evaluation.report(results))

@@ -10,6 +10,7 @@ import tyro
 from keras_frcnn import export
 from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.commands.outputs import check_model_folder
 from keras_frcnn.commands.provenance import provenance
 from keras_frcnn.export.saved_model import MAX_BYTES, MAX_PIXELS
 
@@ -53,19 +54,14 @@ def main(arguments=None):
     run = tyro.cli(Export, args=sys.argv[1:] if arguments is None else list(arguments))
     if run.version is not None and run.version < 1:
         raise ValueError(f"--version is {run.version}; versions count from 1.")
-    if run.output.exists() and not run.output.is_dir():
-        raise ValueError(f"--output {run.output} is a file; name a folder.")
-    if run.output.name.isdecimal() or (run.output / "saved_model.pb").exists():
-        raise ValueError(
-            f"--output {run.output} is a version itself; name the folder of the model, such as "
-            f"{run.output.parent}, and the number with --version."
-        )
+    check_model_folder(run.output, "--output")
     path = export.next_version(run.output) if run.version is None else run.output / str(run.version)
     if path.exists():
         raise FileExistsError(f"{path} exists already; leave --version out for the next one.")
     model = load_detector(run.model)
     if isinstance(model, export.ServedDetector):
         raise ValueError(f"{run.model} is an export already; give the .keras file that it was made from.")
+    print(f"Exporting to {path}, which takes half a minute", flush=True)
     export.saved_model(
         model,
         path,

@@ -5,6 +5,7 @@ import contextlib
 import sys
 
 from keras_frcnn import drawing
+from keras_frcnn.commands.outputs import check_json
 from keras_frcnn.files import write_json
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
@@ -23,22 +24,22 @@ class Pictures:
         files: list of `Path`, the images.
 
     Raises:
-        ValueError: there is no image, or a picture would replace one.
+        ValueError: there is no image, a picture would replace one, or `json` is a folder.
     """
 
     def __init__(self, paths, output, score_threshold, json=None):
         if not 0 <= score_threshold <= 1:
             raise ValueError(f"--score-threshold is between 0 and 1, not {score_threshold}.")
+        check_json(json)
         self.files = list(dict.fromkeys(_files(paths)))
         self._targets = dict(zip(self.files, _targets(self.files, output)))
         self._output, self._score_threshold, self._json = output, score_threshold, json
         self._answers, self._skipped = [], []
 
     def begin(self, class_names):
-        """Create the folders, before any `add` or `skip`. `class_names` may be a list that still grows."""
+        """Create the folder of the pictures, before any `add` or `skip`; `class_names` may still grow."""
         self._class_names = class_names
-        for folder in [self._output, *([self._json.parent] if self._json else [])]:
-            folder.mkdir(parents=True, exist_ok=True)
+        self._output.mkdir(parents=True, exist_ok=True)
 
     def add(self, file, image, found):
         """Draw and count the detections of an image.

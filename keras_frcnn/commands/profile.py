@@ -11,6 +11,7 @@ import tyro
 from keras_frcnn import data, profiling
 from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.commands.outputs import check_json
 from keras_frcnn.files import write_json
 from keras_frcnn.models import Detector, FasterRCNN
 
@@ -59,6 +60,7 @@ def main(arguments=None):
         raise ValueError("Name what to profile with either --model FILE.keras or --backbone NAME.")
     if run.model and run.image_size:
         raise ValueError("A model has an --image-size of its own; leave it out, or give --backbone.")
+    check_json(run.json)
     dataset = data.load(list(run.data) or "shapes@train")
     model = _model(run, dataset)
     dataset = dataset.with_class_names(model.class_names)
@@ -69,7 +71,6 @@ def main(arguments=None):
     print(profiling.report(figures))
     print(f"Traces: {folder}. With TensorBoard: tensorboard --logdir {folder}, tab Profile.")
     if run.json:
-        run.json.parent.mkdir(parents=True, exist_ok=True)
         write_json(run.json, figures)
     return figures
 
@@ -79,6 +80,7 @@ def _model(run, dataset):
         model = load_detector(run.model)
         if not isinstance(model, Detector):
             raise ValueError(f"{run.model} is a SavedModel, which cannot be trained; give a .keras file.")
+        profiling.check_kind(model)
         return model
     size = {"image_size": run.image_size} if run.image_size else {}
     return FasterRCNN(dataset.class_names, run.backbone, **size)

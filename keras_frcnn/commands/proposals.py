@@ -75,7 +75,9 @@ def _proposer(run):
         return lambda image: selective_search(image, run.mode, run.top)
     model = load_detector(run.model)
     if not isinstance(model, ProposingDetector):
-        raise ValueError(f"{run.model} has no RPN; give a .keras file of an RPN or a FasterRCNN.")
+        raise ValueError(
+            f"{run.model} has no RPN; give a .keras file of an RPN, a FasterRCNN or a CascadeRCNN."
+        )
     # At test time an RPN returns few proposals; in training, as many as selective search.
     many = run.top > model.arguments["rpn_post_nms"][1]
     return lambda image: model.propose(image, run.top, training=many)["boxes"]

@@ -15,6 +15,7 @@ from keras_frcnn.callbacks.progress import ImageLines, clock
 from keras_frcnn.callbacks.run_folder import save
 from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.commands.outputs import check_model_folder
 from keras_frcnn.commands.provenance import provenance
 from keras_frcnn.drawing import draw_grid
 from keras_frcnn.files import write_text
@@ -201,8 +202,10 @@ def _check(run, initial=None):
         )
     if run.proposals and not needed:
         raise ValueError(f"--model {run.model} makes its own proposals; leave --proposals out.")
-    if run.export and run.export.exists() and not run.export.is_dir():
-        raise ValueError(f"--export {run.export} is a file; name a folder.")
+    if run.val_proposals and not (run.proposals and run.val):
+        raise ValueError("--val-proposals goes with --proposals and --val; give these too, or leave it out.")
+    if run.export:
+        check_model_folder(run.export, "--export")
     if run.schedule == "alternating" and run.init:
         raise ValueError("--schedule alternating begins with the backbone alone; leave --init out.")
     if run.schedule == "alternating" and run.model != "faster_rcnn":

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_frcnn.data import Record
 from keras_frcnn.evaluation.voc import pairwise_iou
+from keras_frcnn.files import replacing
 
 COUNTS = (10, 30, 100, 300, 1000, 2000)
 IOUS = (0.5, 0.7)
@@ -118,7 +119,8 @@ def plot(curves: Mapping[str, Mapping[str, Any]], path: str | PathLike) -> None:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
-    figure.savefig(path, dpi=150)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=150)
 
 
 def _needed(proposals, record, ious):

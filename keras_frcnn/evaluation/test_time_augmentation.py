@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import images as image_ops
+from keras_frcnn.data.selective_search import selective_search
 from keras_frcnn.detects import Detects, detect_each, refuse_proposals
 from keras_frcnn.ops.nms import grouped_nms
 
@@ -42,6 +43,7 @@ class TestTimeAugmentation:
     """
 
     __test__ = False  # otherwise pytest collects the class as a test, because of its name
+    only_proposals = False
     has_one_size = True
     detector: Any  # a `Detects`; one of several sizes also has `image_size`
 
@@ -108,8 +110,6 @@ class TestTimeAugmentation:
             refuse_proposals(self.detector)
         image = image_ops.as_image(image)
         if proposals is None and self.needs_proposals:
-            from keras_frcnn.data.selective_search import selective_search  # OpenCV, which few models need
-
             proposals = selective_search(image)  # once here, not in each view
         return self._merged([self._seen(image, proposals, *view) for view in self._views])
 

@@ -1,5 +1,5 @@
 """Measure where the time of a step goes."""
 
-from keras_frcnn.profiling.steps import profile, report
+from keras_frcnn.profiling.steps import check_kind, profile, report
 
-__all__ = ["profile", "report"]
+__all__ = ["check_kind", "profile", "report"]

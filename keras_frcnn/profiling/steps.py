@@ -6,7 +6,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from keras_frcnn.models import FasterRCNN
+from keras_frcnn.models import CascadeRCNN, FasterRCNN
 from keras_frcnn.profiling import trace
 
 # Parts that are not layers, by the name scopes of their operations.
@@ -21,6 +21,14 @@ WARM_UP = 2
 MOST_TRACED = 5
 
 
+def check_kind(model):
+    """Raise a ValueError if a model has other parts than a `FasterRCNN` or a `CascadeRCNN`."""
+    if not isinstance(model, (FasterRCNN, CascadeRCNN)):
+        raise ValueError(
+            f"A {type(model).__name__} is not profiled part by part; give a FasterRCNN or a CascadeRCNN."
+        )
+
+
 def profile(model, dataset, batch_size, steps, folder):
     """Time training steps and inferences, and divide their time among the parts of the detector.
 
@@ -28,7 +36,7 @@ def profile(model, dataset, batch_size, steps, folder):
     repeats the last step without input; traced steps are slower, so only their shares are used.
 
     Args:
-        model: `FasterRCNN`, compiled; training changes its weights.
+        model: `FasterRCNN` or `CascadeRCNN`, compiled; training changes its weights.
         dataset: `DetectionDataset` with the classes of the model.
         batch_size: int, images per training step; an inference has one.
         steps: int, timed steps of each kind.
@@ -40,16 +48,16 @@ def profile(model, dataset, batch_size, steps, folder):
         seconds: forward (or total) and backward. The parts add up to "seconds".
 
     Raises:
-        ValueError: the model is not a `FasterRCNN`, or is compiled by XLA.
+        ValueError: the model is of another kind, or is compiled by XLA.
     """
-    if not isinstance(model, FasterRCNN):
-        raise ValueError(f"A {type(model).__name__} is not profiled part by part; give a FasterRCNN.")
+    check_kind(model)
     if model.jit_compile:
         raise ValueError(
             "XLA makes one operation of a whole step, which has no parts; compile the model with "
             "jit_compile=False."
         )
     part_of = _Parts(model)
+    print(f"Timing {steps} training steps and {steps} inferences, and tracing some of them", flush=True)
     return {
         "training": {
             "images": batch_size,

@@ -6,6 +6,7 @@ import shutil
 
 import keras
 
+from keras_frcnn.callbacks.progress import ImageLines
 from keras_frcnn.data import proposals as proposal_files
 from keras_frcnn.evaluation import proposal_recall
 from keras_frcnn.files import write_json
@@ -130,7 +131,10 @@ class _Alternation:
             if dataset is None:
                 continue
             proposal_files.write(
-                folder / name, dataset, lambda image: rpn.propose(image, PROPOSALS, training=True)["boxes"]
+                folder / name,
+                dataset,
+                lambda image: rpn.propose(image, PROPOSALS, training=True)["boxes"],
+                progress=ImageLines(f"proposals, {name}"),
             )
             found = proposal_files.load(folder / name)
             boxes = [found[str(record.image_id)] for record in dataset.records]

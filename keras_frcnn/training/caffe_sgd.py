@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_frcnn._compat import index_of
+
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class CaffeSGD(keras.optimizers.SGD):
@@ -37,7 +39,7 @@ class CaffeSGD(keras.optimizers.SGD):
         self._is_bias = [variable.name == "bias" for variable in variables]
 
     def update_step(self, gradient, variable, learning_rate):
-        is_bias = self._is_bias[self._get_variable_index(variable)]
+        is_bias = self._is_bias[index_of(self, variable)]
         if self.l2_on_bias or not is_bias:
             gradient = gradient + self.l2 * variable
         if is_bias:

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 
 @pytest.mark.parametrize(
-    "precision, dtype, absent", [("float32", "f32", "xf16>"), ("mixed_float16", "f16", None)]
+    "precision, dtype, absent",
+    [pytest.param("float32", "f32", "xf16>", marks=pytest.mark.slow), ("mixed_float16", "f16", None)],
 )
 def test_lowers_a_whole_step(make_model, benchmark_module, tmp_path, precision, dtype, absent):
     x = {"images": tf.zeros([2, 96, 96, 3]), "image_shapes": tf.fill([2, 2], 96)}

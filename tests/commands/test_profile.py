@@ -82,13 +82,27 @@ def test_a_model_compiled_by_xla_is_refused(make_model, tmp_path):
 
 def test_other_methods_are_refused(tmp_path):
     model = kf.RPN(backbone="tiny_fpn")
-    with pytest.raises(ValueError, match="A RPN is not profiled part by part; give a FasterRCNN."):
+    with pytest.raises(ValueError, match="A RPN is not profiled part by part; give a FasterRCNN or"):
         profiling.profile(model, kf.data.load("shapes@val"), 1, 1, tmp_path)
+
+
+def test_the_kind_comes_before_the_classes(tmp_path, capsys):
+    kf.RPN(backbone="tiny_fpn").save(tmp_path / "rpn.keras")
+    with pytest.raises(SystemExit):
+        profile.main(["--model", str(tmp_path / "rpn.keras"), "--data", "shapes@val"])
+    assert "A RPN is not profiled part by part" in capsys.readouterr().err
+
+
+def test_a_cascade_has_a_part_for_all_its_heads(small_network):
+    model = kf.CascadeRCNN(["a"], small_network(), head_units=(8,), anchor_sizes=(24, 48, 96))
+    part_of = steps._Parts(model)
+    assert [part_of(f"{head.name}/fc6/MatMul:")[0] for head in model.detection_heads] == ["head"] * 3
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["--backbone", "tiny_fpn", "--json", "."], "--json . is a folder; name a file."),
         ([], "Name what to profile with either --model FILE.keras or --backbone NAME."),
         (["--backbone", "tiny_fpn", "--steps", "0"], "--steps is 0; give at least 1."),
         (["--backbone", "tiny_fpn", "--batch-size", "0"], "--batch-size is 0; give at least 1."),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from keras_frcnn import evaluation
-from keras_frcnn.data import selective_search as search
 from keras_frcnn.detects import Detects
+from keras_frcnn.evaluation import test_time_augmentation
 from keras_frcnn.evaluation.test_time_augmentation import TestTimeAugmentation
 
 WIDTH, HEIGHT = 100, 80
@@ -158,7 +158,7 @@ def test_proposals_are_searched_for_once(image, monkeypatch):
         calls.append(image)
         return np.array([[0, 1, 30, 20], [50, 60, 100, 80]], np.float32)
 
-    monkeypatch.setattr(search, "selective_search", selective_search)
+    monkeypatch.setattr(test_time_augmentation, "selective_search", selective_search)
     detector = OnProposals()
     TestTimeAugmentation(detector).detect(image)
     assert len(calls) == 1 and len(detector.asked) == 6

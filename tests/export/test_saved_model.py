@@ -239,6 +239,9 @@ def test_assets(exported):
     }
 
 
+@pytest.mark.parametrize(
+    "exported", [False, pytest.param(True, marks=pytest.mark.slow)], indirect=True, ids=["plain", "canvas"]
+)
 def test_fresh_process_with_tensorflow_alone(exported, tmp_path, image_of, assert_same):
     model, path, _ = exported
     image = image_of(90, 130)

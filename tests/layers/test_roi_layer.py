@@ -81,7 +81,15 @@ def test_each_roi_comes_from_its_level_of_an_image_pyramid(kind):
         np.testing.assert_allclose(pooled[row], alone[0, 0], rtol=0, atol=1e-6)
 
 
-@LAYERS
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(partial(RoIAlign, 2), id="align"),
+        pytest.param(partial(RoIPooling, 2), id="pooling"),
+        pytest.param(partial(ExactRoIPooling, 2), id="exact"),
+        pytest.param(partial(SpatialPyramidPooling, (1, 2)), id="pyramid", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("kernels_in_use", ["stock"], indirect=True)
 def test_xla_compiles_the_same(kind):
     """Values and gradient, traced for maps and RoIs of any size."""

@@ -63,7 +63,7 @@ def half():
     return make_model("mixed_float16")
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("policy", [pytest.param("float32", marks=pytest.mark.slow), "mixed_float16"])
 def test_roi_pooling_teaches_every_convolution_before_it(batch, policy):
     # The head's losses alone, for the RPN's would reach the backbone without any pooling.
     model = make_model(policy, pooling="roi_pooling")

@@ -1,12 +1,17 @@
 """CaffeSGD against the update of Caffe's SGDSolver, written out slowly."""
 
 import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import keras_frcnn
 from keras_frcnn.training import CaffeSGD, StepDecay
 
 RATE, DROP, MOMENTUM, L2, UPDATES = 0.1, 5, 0.9, 0.05, 10
@@ -95,6 +100,19 @@ def test_mixed_precision_trains_in_fit():
     model.fit(np.ones([8, 4]), np.ones([8, 2]), batch_size=2, verbose=0)
     for value, old in zip(model.get_weights(), before):
         assert np.isfinite(value).all() and (value != old).all()
+
+
+def test_a_compiled_model_loads_where_only_the_package_is_imported(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    rate = StepDecay(0.001, (10,))
+    model.compile(CaffeSGD(rate), loss="mse")
+    model.fit(np.ones([2, 4]), np.ones([2, 2]), verbose=0)
+    model.save(tmp_path / "model.keras")
+    script = "import sys, keras, keras_frcnn; print(keras.saving.load_model(sys.argv[1]).optimizer.name)"
+    environment = {**os.environ, "PYTHONPATH": str(Path(keras_frcnn.__file__).parents[1])}
+    words = [sys.executable, "-c", script, tmp_path / "model.keras"]
+    done = subprocess.run(words, env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == model.optimizer.name
 
 
 def test_saves_with_its_arguments_and_its_state(tmp_path):

@@ -50,6 +50,7 @@ def test_detect(saved, golden):
     np.testing.assert_allclose(answer["scores"], stored["det_scores"], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_fresh_process(saved, assert_same):
     model, image, folder = saved
     environment = {**os.environ, "PYTHONPATH": str(Path(kf.__file__).parents[1])}

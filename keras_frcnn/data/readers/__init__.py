@@ -20,34 +20,11 @@ class Reader(typing.NamedTuple):
     read: Callable[[str, str], DetectionDataset | None]
 
 
-def _shapes(text, spec):
-    return shapes.load(text) if text else None
-
-
-def _voc(text, spec):
-    # Split at the last @: a folder name may contain one, a split cannot.
-    root, _, split = text.rpartition("@")
-    return voc.load(root, split, spec) if root and split else None
-
-
-def _coco(text, spec):
-    # Look for ".json@" first: the name of the image folder may contain an @ too.
-    instances, json, folder = text.partition(".json@")
-    if not json:
-        instances, _, folder = text.rpartition("@")
-    return coco.load(instances + json[:-1], folder, spec) if instances and folder else None
-
-
-def _tfds(text, spec):
-    name, _, split = text.rpartition("@")
-    return tfds.load(name, split, spec) if name and split else None
-
-
 READERS = {
-    "shapes": Reader("shapes@train or shapes@val", _shapes),
-    "voc": Reader("voc:ROOT@SPLIT", _voc),
-    "coco": Reader("coco:INSTANCES.json@IMAGE_FOLDER", _coco),
-    "tfds": Reader("tfds:NAME@SPLIT", _tfds),
+    "shapes": Reader("shapes@train or shapes@val", shapes.parse),
+    "voc": Reader("voc:ROOT@SPLIT", voc.parse),
+    "coco": Reader("coco:INSTANCES.json@IMAGE_FOLDER", coco.parse),
+    "tfds": Reader("tfds:NAME@SPLIT", tfds.parse),
 }
 
 

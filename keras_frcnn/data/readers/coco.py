@@ -11,6 +11,15 @@ from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.data.sources import Files
 
 
+def parse(text, spec):
+    """Read the set that TEXT of "coco:TEXT" names, or return None if it has another form."""
+    # Look for ".json@" first: the name of the image folder may contain an @ too.
+    instances, json, folder = text.partition(".json@")
+    if not json:
+        instances, _, folder = text.rpartition("@")
+    return load(instances + json[:-1], folder, spec) if instances and folder else None
+
+
 def load(instances, folder, name=None):
     """Read COCO instances.
 

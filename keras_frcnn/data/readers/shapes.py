@@ -44,6 +44,11 @@ class Thing(typing.NamedTuple):
     label: int
 
 
+def parse(text, spec):
+    """Read the set that TEXT of "shapes@TEXT" names, or return None if it has another form."""
+    return load(text) if text else None
+
+
 def load(split, count=None):
     """Make a set of drawn scenes.
 

@@ -14,6 +14,12 @@ from keras_frcnn.data.sources import decode_or_name
 from keras_frcnn.images import headers
 
 
+def parse(text, spec):
+    """Read the set that TEXT of "tfds:TEXT" names, or return None if it has another form."""
+    name, _, split = text.rpartition("@")
+    return load(name, split, spec) if name and split else None
+
+
 def load(name, split, spec=None):
     """Read a TFDS set; download and prepare it first if necessary.
 

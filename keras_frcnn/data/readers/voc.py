@@ -14,6 +14,13 @@ from keras_frcnn.data.sources import Files
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
+def parse(text, spec):
+    """Read the set that TEXT of "voc:TEXT" names, or return None if it has another form."""
+    # Split at the last @: a folder name may contain one, a split cannot.
+    root, _, split = text.rpartition("@")
+    return load(root, split, spec) if root and split else None
+
+
 def load(root, split, name=None):
     """Read a VOC-like folder.
 
