@@ -4,7 +4,12 @@
 
 Each benchmark runs `train.py` as a user would, in a process of its own, and scores `last.keras`, the model
 after the last epoch: no model is chosen on the set that measures it. The minutes are those of the process
-from start to end. `raccoon` runs three seeds; `resnet50` overfits eight images.
+from start to end. `bccd` and `raccoon` run three seeds; `resnet50` overfits eight images.
+
+`--data` holds the folders `bccd` (github.com/Shenggan/BCCD_Dataset) and `raccoon`
+(github.com/datitran/raccoon_dataset), each with `JPEGImages`, `Annotations` and `ImageSets/Main`. `--weights`
+holds `mobilenet_v2_1.0_coco_ssd_notop.weights.h5` and `vgg16_hed_bsds500_notop.weights.h5`; docs/results.md
+says where both come from.
 """
 
 import argparse

@@ -73,8 +73,7 @@ def main(arguments=None):
 
 def ours(records, detections):
     """The twelve numbers by this package."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        found = coco.evaluate(detections, records, [f"class {index}" for index in range(CLASSES)])
+    found = coco.evaluate(detections, records, [f"class {index}" for index in range(CLASSES)])
     # pycocotools gives −1 where there is nothing to find.
     return [-1.0 if np.isnan(found[name]) else found[name] for name in coco.NAMES]
 

@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 import keras_frcnn as kf
-from keras_frcnn import images
+from keras_frcnn import images as image_ops
 from keras_frcnn.data.readers import shapes
 from keras_frcnn.export.folding import fold_batch_norm
 from keras_frcnn.export.settings import with_settings
@@ -71,20 +71,20 @@ def main():
 
 def scene():
     """A JPEG of 480 × 640 pixels."""
-    picture = images.resize(shapes.load("val", 1).image(0), (480, 640))
+    picture = image_ops.resize(shapes.load("val", 1).image(0), (480, 640))
     return tf.io.encode_jpeg(tf.cast(picture, tf.uint8)).numpy()
 
 
 def mixed_shapes(contents, count):
     """JPEGs of an image, each cut a little narrower than the one before."""
-    image = images.decode(contents)
+    image = image_ops.decode(contents)
     widths = np.linspace(image.shape[1], image.shape[1] / 2, count, dtype=int)
     return [tf.io.encode_jpeg(image[:, :width]).numpy() for width in widths]
 
 
 def latency(model, serve, contents, seconds):
     """Median milliseconds of the whole, of decoding and of the bare model, taken in turns."""
-    decode = tf.function(images.decode, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+    decode = tf.function(image_ops.decode, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
     prepared, _ = model.resizing.prepare(decode(contents))
     folded = with_settings(model)
     fold_batch_norm(folded, model)

@@ -1,4 +1,4 @@
-"""R-CNN, Fast R-CNN and Faster R-CNN for Keras 3 on TensorFlow."""
+"""R-CNN, SPPnet, Fast R-CNN, the RPN, Faster R-CNN and Cascade R-CNN for Keras 3 on TensorFlow."""
 
 import os
 

@@ -8,14 +8,13 @@ import itertools
 
 import keras
 import tensorflow as tf
+
+# Only functional models can be cloned layer by layer, and Keras has no public name for their class.
 from keras.src.models.functional import Functional
 from tensorflow.python.ops import control_flow_util
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 __all__ = ["Functional", "XSpace", "callbacks_before", "for_xla", "index_of", "layers_inside", "nodes"]
-
-# Only functional models can be cloned layer by layer, and Keras has no public name for their class.
-Functional = Functional
 
 # Protobuf message of a profile. TensorFlow writes these files, but has no public reader for them.
 XSpace = xplane_pb2.XSpace  # pyright: ignore[reportAttributeAccessIssue]

@@ -9,7 +9,7 @@ import numpy as np
 BOX, SCORE = 0.05, 1e-4
 # Smallest share of all detections, including extra ones of the other side.
 FEWEST = 0.95
-# With random weights bfloat16 finds 35 to 86 of 100 again; another network would find none.
+# With random weights bfloat16 finds 35 to 85 of 100 again; another network would find none.
 FEWEST_AGAIN = 0.25
 
 

@@ -16,7 +16,7 @@ from measures.arithmetic import counted
 
 import keras_frcnn as kf
 from keras_frcnn import boxes as box_ops
-from keras_frcnn import images
+from keras_frcnn import images as image_ops
 from keras_frcnn.data.readers import shapes
 from keras_frcnn.export.settings import with_settings
 from keras_frcnn.weights.coco import TORCHVISION_CLASS_NAMES
@@ -63,7 +63,9 @@ def pictures(file, count, size):
     chosen = [index for index, record in enumerate(dataset.records) if len(record.boxes) >= OBJECTS]
     chosen = chosen[:count]
     scale = np.float32([size[1] / shapes.WIDTH, size[0] / shapes.HEIGHT] * 2)
-    drawn = [images.resize(dataset.image(index), size).numpy().round().astype(np.uint8) for index in chosen]
+    drawn = [
+        image_ops.resize(dataset.image(index), size).numpy().round().astype(np.uint8) for index in chosen
+    ]
     records = [dataset.records[index] for index in chosen]
     np.savez(
         file,
@@ -79,7 +81,7 @@ def preparation():
     def picture(file, count, size, image=None):
         if image is None:
             return pictures(file, count, size)
-        return np.savez(file, images=images.read(image)[None])
+        return np.savez(file, images=image_ops.read(image)[None])
 
     def export(model, state, folder, precision, **settings):
         kf.export.saved_model(detector(model, state), folder, precision=precision, **settings)
@@ -141,11 +143,11 @@ def training(model, state, file, precision="none", jit=False, **arguments):
 
     count, *shape, _ = given["images"].shape
     # Use Python integers, so that a compiled step knows its shapes.
-    size = [int(side) for side in images.resized_shape(*shape, model.image_size, model.resize_rounding)]
+    size = [int(side) for side in image_ops.resized_shape(*shape, model.image_size, model.resize_rounding)]
     shapes_now = tf.constant([size] * count)
 
     def prepared():
-        x = {"images": images.resize(given["images"], size), "image_shapes": shapes_now}
+        x = {"images": image_ops.resize(given["images"], size), "image_shapes": shapes_now}
         boxes = box_ops.rescale(given["boxes"], tf.constant([shape] * count), shapes_now)
         return x, {"boxes": boxes, "labels": given["labels"], "ignore": given["labels"] < 0}
 

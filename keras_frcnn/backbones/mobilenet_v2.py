@@ -3,7 +3,7 @@
 import keras
 
 from keras_frcnn.backbones.backbone import Backbone, application, stages_by_prefix
-from keras_frcnn.layers.fpn import FeaturePyramid
+from keras_frcnn.layers import FeaturePyramid
 
 # Each of these expansions is the last and widest map at its resolution.
 C3, C4, C5 = "block_6_expand_relu", "block_13_expand_relu", "out_relu"

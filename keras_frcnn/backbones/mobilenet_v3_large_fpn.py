@@ -5,7 +5,7 @@ import keras
 from keras_frcnn.backbones.backbone import Backbone, stages_by_prefix
 from keras_frcnn.backbones.mobilenet_v3_body import STAGE_STARTS, mobilenet_v3_large_body
 from keras_frcnn.backbones.torchvision_common import DEFAULTS, load_body
-from keras_frcnn.layers.fpn import FeaturePyramid
+from keras_frcnn.layers import FeaturePyramid
 
 
 def mobilenet_v3_large_fpn(weights="none"):

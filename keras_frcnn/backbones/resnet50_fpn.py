@@ -5,7 +5,7 @@ import keras
 from keras_frcnn.backbones.backbone import Backbone, stages_by_prefix
 from keras_frcnn.backbones.resnet_body import resnet50_body
 from keras_frcnn.backbones.torchvision_common import DEFAULTS, load_body
-from keras_frcnn.layers.fpn import FeaturePyramid
+from keras_frcnn.layers import FeaturePyramid
 
 
 def resnet50_fpn(weights="none"):

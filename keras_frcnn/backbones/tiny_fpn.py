@@ -1,9 +1,11 @@
 """A small feature pyramid that trains from scratch on a CPU."""
 
+from pathlib import Path
+
 import keras
 
 from keras_frcnn.backbones.backbone import Backbone, load_file
-from keras_frcnn.layers.fpn import FeaturePyramid
+from keras_frcnn.layers import FeaturePyramid
 
 WIDTHS = (16, 32, 64, 128, 192)
 
@@ -61,5 +63,5 @@ def tiny_fpn(weights="none"):
             "head_units": (256, 256),
             "head_batch_size": 64,
         },
-        source=str(weights).rsplit("/", 1)[-1],
+        source=Path(weights).name,
     )

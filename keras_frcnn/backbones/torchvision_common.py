@@ -10,7 +10,7 @@ from keras_frcnn.backbones import symmetric_convolutions
 from keras_frcnn.backbones.backbone import mark_source
 
 # torchvision/models/detection: faster_rcnn.py, rpn.py, roi_heads.py, anchor_utils.py, transform.py. The
-# other settings are those of every pyramid (`models/region_proposals.py`, `models/region_classification.py`).
+# other settings are those of every pyramid (`models/arguments.py`).
 DEFAULTS = {
     "image_size": (800, 1333),  # FasterRCNN min_size, max_size
     "resize_rounding": "float64",  # transform.py, _resize_image_and_masks

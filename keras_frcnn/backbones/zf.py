@@ -1,5 +1,7 @@
 """The network of Zeiler and Fergus, the smaller one in Faster R-CNN."""
 
+from pathlib import Path
+
 import keras
 import tensorflow as tf
 
@@ -94,7 +96,7 @@ def zf(weights="none"):
             "head_units": (4096, 4096),
             "head_dropout": 0.5,
         },
-        source=str(weights).rsplit("/", 1)[-1],
+        source=Path(weights).name,
     )
 
 

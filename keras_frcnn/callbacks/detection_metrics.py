@@ -1,11 +1,13 @@
 """Average precision at the end of epochs of `fit`."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any, cast
 
 import keras
 
 from keras_frcnn import _compat, evaluation
+from keras_frcnn.data import DetectionDataset
 
 NAMES = ("voc07_ap50", "voc_ap50", "coco_ap", "coco_ap50", "coco_ap75")
 
@@ -34,7 +36,12 @@ class DetectionMetrics(keras.callbacks.Callback):
         >>> model.fit(batches, epochs=12, callbacks=[DetectionMetrics(val), stop])
     """
 
-    def __init__(self, dataset, every=1, progress=lambda done, total: None):
+    def __init__(
+        self,
+        dataset: DetectionDataset,
+        every: int = 1,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ):
         super().__init__()
         if not (hasattr(dataset, "records") and hasattr(dataset, "images")):
             raise ValueError(

@@ -57,4 +57,4 @@ def _best_scores(file):
         for name, protocol in PROTOCOLS.items()
         if row.get(f"val_{name}")
     ]
-    return "\n".join([f"validation set, after epoch {int(row['epoch']) + 1}; scores in per cent:", *lines])
+    return "\n".join([f"validation set, after epoch {int(row['epoch']) + 1}; scores in percent:", *lines])

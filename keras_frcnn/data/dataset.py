@@ -1,12 +1,14 @@
 """A set of annotated images."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_frcnn.data import pipeline
+from keras_frcnn.data.records import Record
 from keras_frcnn.data.sources import Files, Joined
 
 
@@ -28,7 +30,15 @@ class DetectionDataset:
         TensorShape([2, 256, 320, 3])
     """
 
-    def __init__(self, name, class_names, records, source, category_ids=None, proposals=None):
+    def __init__(
+        self,
+        name: str,
+        class_names: Sequence[str],
+        records: Sequence[Record],
+        source: Any,
+        category_ids: Mapping[str, int] | None = None,
+        proposals: Sequence[np.ndarray] | None = None,
+    ):
         self.name = name
         self.class_names = tuple(class_names)
         self.records = list(records)
@@ -43,31 +53,56 @@ class DetectionDataset:
         return f"<{self.name}: {len(self)} images, {len(self.class_names)} classes>"
 
     def image(self, index: int) -> np.ndarray:
-        """The unchanged image of `records[index]`: NumPy uint8 `[H, W, 3]` RGB, upright.
+        """The unchanged image of `records[index]`.
 
-        The array may be read-only, as drawn scenes are: copy it before you draw on it.
+        Args:
+            index: int, place in `records`; negative ones count from the end.
+
+        Returns:
+            NumPy uint8 `[H, W, 3]` RGB, upright. The array may be read-only, as drawn scenes are: copy it
+            before you draw on it.
+
+        Raises:
+            FileNotFoundError: the file of the image is missing.
+            IndexError: there is no such record.
+            ValueError: the file is not an image.
+
+        Example:
+            >>> dataset = keras_frcnn.data.load("shapes@val")
+            >>> dataset.image(0).shape
+            (256, 320, 3)
         """
         return self.source.image(range(len(self))[index])
 
     def images(self) -> tf.data.Dataset:
-        """All images unchanged: a tf.data.Dataset of uint8 `[H, W, 3]` in record order, prefetched."""
+        """All images unchanged.
+
+        Returns:
+            tf.data.Dataset of uint8 `[H, W, 3]`, RGB, upright, in record order, prefetched. A file that is
+            not an image raises a `tf.errors.InvalidArgumentError` when its turn comes.
+
+        Example:
+            >>> dataset = keras_frcnn.data.load("shapes@val")
+            >>> next(iter(dataset.images())).shape
+            TensorShape([256, 320, 3])
+        """
         return pipeline.originals(self)
 
     def batches(
         self,
-        batch_size,
-        image_size=(600, 1000),
-        training=False,
-        seed=0,
-        flip=0.5,
-        short_sides=None,
-        canvas=False,
-        photometric=0.0,
-        crop=0.0,
-        scale_jitter=None,
-        cache=None,
-        repeat=False,
-    ):
+        batch_size: int,
+        image_size: Sequence[int] = (600, 1000),
+        training: bool = False,
+        seed: int = 0,
+        flip: float = 0.5,
+        short_sides: Sequence[int] | None = None,
+        canvas: bool = False,
+        photometric: float = 0.0,
+        crop: float = 0.0,
+        scale_jitter: Sequence[float] | None = None,
+        cache: bool | None = None,
+        repeat: bool = False,
+    ) -> tf.data.Dataset:
         """Batches for `fit` and `evaluate`.
 
         A training image goes through color distortion, crop, mirroring and scaling, in this order;
@@ -131,7 +166,7 @@ class DetectionDataset:
             repeat,
         )
 
-    def with_proposals(self, proposals, top: int = 2000) -> "DetectionDataset":
+    def with_proposals(self, proposals: Mapping[str, np.ndarray], top: int = 2000) -> "DetectionDataset":
         """The same set with proposals, which `batches` then adds to every image.
 
         Args:
@@ -145,6 +180,12 @@ class DetectionDataset:
         Raises:
             ValueError: an image has no entry in `proposals`, or one that is not `[P, 4]`; two images share an
                 id; `top` is below 1.
+
+        Example:
+            >>> dataset = keras_frcnn.data.load("shapes@val")
+            >>> boxes = {str(record.image_id): record.boxes for record in dataset.records}
+            >>> max(len(kept) for kept in dataset.with_proposals(boxes, top=3).proposals)
+            3
         """
         if top < 1:
             raise ValueError(f"top is {top}; give at least 1.")
@@ -161,7 +202,7 @@ class DetectionDataset:
             self.name, self.class_names, self.records, self.source, self.category_ids, kept
         )
 
-    def with_class_names(self, class_names) -> "DetectionDataset":
+    def with_class_names(self, class_names: Sequence[str]) -> "DetectionDataset":
         """The same set with labels that index another list of classes, matched by name.
 
         Args:
@@ -172,6 +213,11 @@ class DetectionDataset:
 
         Raises:
             ValueError: `class_names` lacks the class of an object, or has a name twice.
+
+        Example:
+            >>> dataset = keras_frcnn.data.load("shapes@val")
+            >>> dataset.with_class_names(["moon", *dataset.class_names]).class_names[:3]
+            ('moon', 'circle', 'cross')
         """
         names = tuple(class_names)
         once = [name for name in names if name != "N/A"]  # torchvision's name for ids without a class

@@ -26,7 +26,7 @@ def decide(dataset, cache=None):
     if cache is not None:
         return cache, f"{'Keeping' if cache else 'Not keeping'} {images}, in memory, as asked for."
     if free is None:
-        return False, f"Not keeping {images}, in memory, for this system does not say how much is free."
+        return False, f"Not keeping {images}, in memory, because this system does not say how much is free."
     if needed > SHARE * free:
         return False, f"Not keeping {images}, in memory: more than a quarter of the {_size(free)} free."
     return True, f"Keeping {images}, in memory, of which {_size(free)} are free."

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-from keras_frcnn import images
+from keras_frcnn import images as image_ops
 from keras_frcnn.data import augmentation, memory
 from keras_frcnn.data.sources import Kept
 
@@ -50,7 +50,7 @@ def batches(
     example_of = _Examples(dataset, Kept(dataset.source) if kept else dataset.source)
     portrait = np.array([record.height > record.width for record in dataset.records], bool)
     portraits = tf.constant(portrait)
-    side = images.canvas_side(image_size)
+    side = image_ops.canvas_side(image_size)
 
     def load(index, seeds):
         example, limit = example_of(index), short
@@ -61,12 +61,12 @@ def batches(
             example = _perhaps(flip, seeds + [0, 1], augmentation.mirror, example)
             limit = short if short_sides is None else _choice(short_sides, seeds + [1, 0])
         old = tf.shape(example.image)
-        new = tf.stack(images.resized_shape(old[0], old[1], (limit, long)))
+        new = tf.stack(image_ops.resized_shape(old[0], old[1], (limit, long)))
         room = tf.constant([side, side]) if canvas else round_up(new)
         if training and scale_jitter is not None:
             example, new = augmentation.scale_jitter(example, new, room, scale_jitter, seeds + [1, 4])
         example = _resized(example, new)
-        image = images.pad(example.image, room[0], room[1])
+        image = image_ops.pad(example.image, room[0], room[1])
         image.set_shape([side, side, 3] if canvas else [None, None, 3])
         x = {"images": image, "image_shapes": new}
         if dataset.proposals is not None:
@@ -107,7 +107,7 @@ def originals(dataset):
 
 def round_up(size):
     """Round a size, int or int tensor, up to a multiple of `images.SIDE_MULTIPLE`."""
-    return -(-size // images.SIDE_MULTIPLE) * images.SIDE_MULTIPLE
+    return -(-size // image_ops.SIDE_MULTIPLE) * image_ops.SIDE_MULTIPLE
 
 
 def _check_arguments(batch_size, image_size, seed, short_sides, scale_jitter):
@@ -177,7 +177,7 @@ def _resized(example, new):
     image = tf.cond(
         tf.reduce_all(new == old),
         lambda: tf.cast(example.image, tf.float32),
-        lambda: images.resize(example.image, new),
+        lambda: image_ops.resize(example.image, new),
     )
     ratio = tf.gather(tf.cast(new, tf.float32) / tf.cast(old, tf.float32), [1, 0, 1, 0])
     return example._replace(image=image, boxes=example.boxes * ratio, proposals=example.proposals * ratio)

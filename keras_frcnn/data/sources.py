@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from keras_frcnn import images
+from keras_frcnn import images as image_ops
 
 
 class Files:
@@ -23,7 +23,7 @@ class Files:
         return len(self.paths)
 
     def image(self, index):
-        return images.read(self.paths[index])
+        return image_ops.read(self.paths[index])
 
     def tensor(self, index):
         path = self._tensor[index]
@@ -112,8 +112,8 @@ def decode_or_name(contents, name):
     Returns:
         uint8 `[H, W, 3]`, upright.
     """
-    image = images.decode_or_empty(contents)
-    before, after = images.undecodable("\0").split("\0")
+    image = image_ops.decode_or_empty(contents)
+    before, after = image_ops.undecodable("\0").split("\0")
     with tf.control_dependencies(
         [tf.debugging.Assert(tf.size(image) > 0, [tf.strings.join([before, name, after])])]
     ):

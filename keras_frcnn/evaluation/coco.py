@@ -4,8 +4,12 @@ Letters: N detections and M objects of an image, D detections of a class, K clas
 thresholds, R recall thresholds.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
+from keras_frcnn.data import Record
 from keras_frcnn.evaluation import coco_matching
 from keras_frcnn.evaluation.coco_matching import HIT, NEITHER
 from keras_frcnn.evaluation.voc import check_paired
@@ -19,7 +23,9 @@ RECALLS = np.linspace(0.0, 1.0, 101)
 LIMITS = 1, 10, 100
 
 
-def evaluate(detections, records, class_names):
+def evaluate(
+    detections: Sequence[Mapping[str, np.ndarray]], records: Sequence[Record], class_names: Sequence[str]
+) -> dict[str, Any]:
     """Average precision and recall as COCO defines them (cocodataset.org, "Detection evaluation").
 
     `ignore` objects are crowd regions: any number of detections inside one count neither way, and the
@@ -39,6 +45,13 @@ def evaluate(detections, records, class_names):
 
     Raises:
         ValueError: the numbers of detections and records differ.
+
+    Example:
+        >>> dataset = keras_frcnn.data.load("shapes@val")
+        >>> found = [{"boxes": record.boxes, "scores": np.ones(len(record.boxes)), "labels": record.labels}
+        ...          for record in dataset.records]
+        >>> evaluate(found, dataset.records, dataset.class_names)["ap"]
+        1.0
     """
     check_paired(detections, records)
     found, truth = _flat_detections(detections), _flat_objects(records)

@@ -3,8 +3,13 @@
 Letters: P proposals and M objects of an image, N objects of the set, T IoU thresholds.
 """
 
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any
+
 import numpy as np
 
+from keras_frcnn.data import Record
 from keras_frcnn.evaluation.voc import pairwise_iou
 from keras_frcnn.files import replacing
 
@@ -12,7 +17,12 @@ COUNTS = (10, 30, 100, 300, 1000, 2000)
 IOUS = (0.5, 0.7)
 
 
-def recall_curve(proposals, records, counts=COUNTS, ious=IOUS):
+def recall_curve(
+    proposals: Sequence[np.ndarray],
+    records: Sequence[Record],
+    counts: Sequence[int] = COUNTS,
+    ious: Sequence[float] = IOUS,
+) -> dict[str, Any]:
     """Recall against the number of proposals (Hosang et al. 2016, section 4).
 
     An object is reached if one of the first n proposals of its image has at least the required IoU with it.
@@ -33,6 +43,7 @@ def recall_curve(proposals, records, counts=COUNTS, ious=IOUS):
         ValueError: the numbers of arrays of proposals and records differ.
 
     Example:
+        >>> dataset = keras_frcnn.data.load("shapes@val")
         >>> recall_curve([record.boxes for record in dataset.records], dataset.records)["recall"]["0.7"][-1]
         1.0
     """
@@ -57,11 +68,24 @@ def recall_curve(proposals, records, counts=COUNTS, ious=IOUS):
     }
 
 
-def report(curve):
-    """Format the result of `recall_curve` as a table, in percent, with a dash if there is no object."""
+def report(curve: Mapping[str, Any]) -> str:
+    """Format the result of `recall_curve` as a table.
+
+    Args:
+        curve: dict from `recall_curve`.
+
+    Returns:
+        str of several lines; recall in percent, a dash if there is no object.
+
+    Example:
+        >>> dataset = keras_frcnn.data.load("shapes@val")
+        >>> boxes = [record.boxes for record in dataset.records]
+        >>> print(report(recall_curve(boxes, dataset.records, counts=(10, 100))).splitlines()[-1])
+        at IoU 0.7         100.00   100.00
+    """
     lines = [
         f"{curve['objects']} objects in {curve['images']} images, "
-        f"{curve['proposals_per_image']:.0f} proposals an image on average; recall in per cent:",
+        f"{curve['proposals_per_image']:.0f} proposals an image on average; recall in percent:",
         "",
         "proposals       " + "".join(f"{count:>9}" for count in curve["counts"]),
     ]
@@ -71,12 +95,18 @@ def report(curve):
     return "\n".join(lines)
 
 
-def plot(curves, path):
+def plot(curves: Mapping[str, Mapping[str, Any]], path: str | PathLike) -> None:
     """Draw recall against the number of proposals.
 
     Args:
         curves: dict from the name of a method to its result of `recall_curve`.
-        path: image file to write, such as "recall.png".
+        path: image file to write, such as "recall.png"; an existing one is replaced.
+
+    Raises:
+        ValueError: matplotlib does not write files with this ending.
+
+    Example:
+        >>> plot({"selective search": recall_curve(proposals, dataset.records)}, "recall.png")
     """
     from matplotlib.figure import Figure  # slow import (one second) that few callers need
 

@@ -5,12 +5,12 @@ Letters: N detections of an image, K classes.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_frcnn.data import DetectionDataset
+from keras_frcnn.data import DetectionDataset, Record
 from keras_frcnn.detects import Detects
 from keras_frcnn.evaluation import coco, proposal_recall, voc
 
@@ -95,8 +95,30 @@ def _timed(detect, inputs, total, progress):
     return answers, float(np.median(seconds[1:] or seconds))
 
 
-def score(detections, records, class_names):
-    """Score given detections: arguments as in `voc.evaluate`, result as in `evaluate` without the time."""
+def score(
+    detections: Sequence[Mapping[str, np.ndarray]], records: Sequence[Record], class_names: Sequence[str]
+) -> dict[str, Any]:
+    """Score given detections by the rules of VOC and COCO.
+
+    Args:
+        detections: list of dicts "boxes" `[N, 4]` xyxy pixels, "scores" `[N]`, "labels" `[N]`, one per image.
+        records: list of `keras_frcnn.data.Record`, the images in the same order.
+        class_names: K names that the labels index.
+
+    Returns:
+        JSON-serializable dict, as from `evaluate` but without "seconds_per_image".
+
+    Raises:
+        ValueError: the numbers of detections and records differ.
+
+    Example:
+        >>> dataset = keras_frcnn.data.load("shapes@val")
+        >>> found = [{"boxes": record.boxes, "scores": np.ones(len(record.boxes)), "labels": record.labels}
+        ...          for record in dataset.records]
+        >>> results = score(found, dataset.records, dataset.class_names)
+        >>> results["voc_ap50"], results["coco_ap"], results["images"]
+        (1.0, 1.0, 200)
+    """
     voc07 = voc.evaluate(detections, records, class_names, metric="11point")
     area = voc.evaluate(detections, records, class_names, metric="area")
     by_coco = coco.evaluate(detections, records, class_names)
@@ -134,7 +156,7 @@ def report(results: dict) -> str:
         lines.append(
             f"{name:{width}}{objects:9d}" + "".join(f"{_percent(numbers[key]):>12}" for key in PER_CLASS)
         )
-    lines += ["", f"{results['images']} images; scores in per cent:"]
+    lines += ["", f"{results['images']} images; scores in percent:"]
     for key, protocol in results["protocol"].items():
         if key in results:
             text = f"{results[key]:.3g} s" if key == "seconds_per_image" else _percent(results[key])

@@ -3,6 +3,7 @@
 Letters: N detections, P proposals, K classes.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from keras_frcnn import images as image_ops
 from keras_frcnn.data.selective_search import selective_search
-from keras_frcnn.detects import detect_each, refuse_proposals
+from keras_frcnn.detects import Detects, detect_each, refuse_proposals
 from keras_frcnn.ops.nms import grouped_nms
 
 SCALES = 0.8, 1.0, 1.2
@@ -44,8 +45,16 @@ class TestTimeAugmentation:
     __test__ = False  # otherwise pytest collects the class as a test, because of its name
     only_proposals = False
     has_one_size = True
+    detector: Any  # a `Detects`; one of several sizes also has `image_size`
 
-    def __init__(self, detector, short_sides=None, flip=True, nms_iou=0.5, max_detections=None):
+    def __init__(
+        self,
+        detector: Detects,
+        short_sides: Sequence[int] | None = None,
+        flip: bool = True,
+        nms_iou: float = 0.5,
+        max_detections=None,
+    ):
         if not 0 <= nms_iou <= 1:
             raise ValueError(f"nms_iou is {nms_iou}; give an IoU from 0 to 1.")
         if max_detections is None:

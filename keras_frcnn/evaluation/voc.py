@@ -4,12 +4,24 @@ Boxes are half-open float pixels, so a width is x2 − x1; the development kit u
 and adds 1. Letters: N detections and M objects of an image, P detections of a class, K classes.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
 import numpy as np
+from numpy.typing import ArrayLike
+
+from keras_frcnn.data import Record
 
 METRICS = ("area", "11point")
 
 
-def evaluate(detections, records, class_names, iou=0.5, metric="area"):
+def evaluate(
+    detections: Sequence[Mapping[str, np.ndarray]],
+    records: Sequence[Record],
+    class_names: Sequence[str],
+    iou: float = 0.5,
+    metric: Literal["area", "11point"] = "area",
+) -> dict[str, Any]:
     """Mean average precision of the detections of a whole set.
 
     In order of decreasing score, each detection claims the object of its class that it overlaps most. A claim
@@ -33,6 +45,7 @@ def evaluate(detections, records, class_names, iou=0.5, metric="area"):
         ValueError: the numbers of detections and records differ, or the metric is unknown.
 
     Example:
+        >>> dataset = keras_frcnn.data.load("shapes@val")
         >>> found = [{"boxes": record.boxes, "scores": np.ones(len(record.boxes)), "labels": record.labels}
         ...          for record in dataset.records]
         >>> evaluate(found, dataset.records, dataset.class_names)["mean_ap"]
@@ -43,7 +56,7 @@ def evaluate(detections, records, class_names, iou=0.5, metric="area"):
     labels = _joined([record.labels[~record.ignore] for record in records], np.int64)
     counts = np.bincount(labels, minlength=len(class_names))
     present = {}
-    for label in np.flatnonzero(counts):
+    for label in np.flatnonzero(counts).tolist():
         mine = candidates["labels"] == label
         hits = true_positives(*(candidates[key][mine] for key in ("scores", "objects", "ignored")))
         present[class_names[label]] = average_precision(*precision_recall(hits, counts[label]), metric)
@@ -54,7 +67,7 @@ def evaluate(detections, records, class_names, iou=0.5, metric="area"):
     }
 
 
-def true_positives(scores, objects, ignored):
+def true_positives(scores: np.ndarray, objects: np.ndarray, ignored: np.ndarray) -> np.ndarray:
     """Judge the detections of one class.
 
     Args:
@@ -64,6 +77,10 @@ def true_positives(scores, objects, ignored):
 
     Returns:
         bool, one for each detection that counts, best score first; equal scores keep their order.
+
+    Example:
+        >>> true_positives(np.array([0.5, 0.9, 0.7]), np.array([0, 0, -1]), np.zeros(3, bool)).tolist()
+        [True, False, False]
     """
     order = np.argsort(-scores, kind="stable")
     objects = objects[order][~ignored[order]]
@@ -73,7 +90,7 @@ def true_positives(scores, objects, ignored):
     return hits & (objects >= 0)
 
 
-def precision_recall(hits, ground_truths):
+def precision_recall(hits: np.ndarray, ground_truths: int) -> tuple[np.ndarray, np.ndarray]:
     """Precision and recall after each detection.
 
     Args:
@@ -82,12 +99,19 @@ def precision_recall(hits, ground_truths):
 
     Returns:
         precision, recall: float64 `[P]` in 0–1.
+
+    Example:
+        >>> precision, recall = precision_recall(np.array([True, False]), 2)
+        >>> precision.tolist(), recall.tolist()
+        ([1.0, 0.5], [0.5, 0.5])
     """
     found = np.cumsum(hits)
     return found / np.arange(1, len(hits) + 1), found / ground_truths
 
 
-def average_precision(precision, recall, metric="area"):
+def average_precision(
+    precision: ArrayLike, recall: ArrayLike, metric: Literal["area", "11point"] = "area"
+) -> float:
     """Average precision of one curve.
 
     Args:
@@ -118,8 +142,20 @@ def average_precision(precision, recall, metric="area"):
     return float(np.mean(best[np.searchsorted(recall, np.arange(11) / 10)]))
 
 
-def pairwise_iou(boxes, others):
-    """IoU of boxes `[N, 4]` with others `[M, 4]`: float64 `[N, M]`, 0 between boxes without area."""
+def pairwise_iou(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
+    """IoU of each box with each of the others, in NumPy.
+
+    Args:
+        boxes: `[N, 4]` xyxy, pixels.
+        others: `[M, 4]` xyxy, pixels.
+
+    Returns:
+        float64 `[N, M]` in 0–1; 0 between boxes without area.
+
+    Example:
+        >>> pairwise_iou([[0, 0, 2, 2]], [[1, 0, 3, 2], [0, 0, 2, 2]]).tolist()  # 2 / 6 and 1
+        [[0.3333333333333333, 1.0]]
+    """
     boxes, others = np.asarray(boxes, np.float64)[:, None], np.asarray(others, np.float64)[None]
     sides = np.minimum(boxes[..., 2:], others[..., 2:]) - np.maximum(boxes[..., :2], others[..., :2])
     shared = np.maximum(sides, 0.0).prod(-1)
@@ -127,8 +163,12 @@ def pairwise_iou(boxes, others):
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
-def check_paired(detections, records):
-    """Raise an error if the numbers of detections and records differ."""
+def check_paired(detections: Sequence, records: Sequence[Record]) -> None:
+    """Raise an error if the numbers of detections and records differ.
+
+    Raises:
+        ValueError: they differ.
+    """
     if len(detections) != len(records):
         raise ValueError(
             f"Detections of {len(detections)} images do not fit {len(records)} records; give one dict each."

@@ -3,6 +3,8 @@
 Letters: B images, N detections.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_frcnn.export.transports import connect
@@ -33,21 +35,21 @@ class ServingClient:
         ...     client.detect([open("cells.jpg", "rb").read()])[0]["labels"]
     """
 
-    def __init__(self, url, timeout=30.0):
+    def __init__(self, url: str, timeout: float = 30.0):
         self.url = url
         self.predict, self._close = connect(url, timeout)
 
-    def __enter__(self):
+    def __enter__(self) -> "ServingClient":
         return self
 
     def __exit__(self, *_):
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Close the connection; the client cannot be used afterwards."""
         self._close()
 
-    def detect(self, contents):
+    def detect(self, contents: Sequence[bytes]) -> list[dict[str, np.ndarray] | None]:
         """Detect objects in encoded images, all in one request.
 
         Args:

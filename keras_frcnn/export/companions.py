@@ -18,7 +18,7 @@ max_enqueued_batches { value: 64 }
 _MODELS_CONFIG = """\
 # tensorflow_model_server --model_config_file=FILE --model_config_file_poll_wait_seconds=60 \\
 #     --allow_version_labels_for_unavailable_models=true
-# Without the last flag the server refuses to start with version_labels, for no version is loaded yet.
+# Without the last flag the server refuses to start with version_labels, because no version is loaded yet.
 # Without model_version_policy the highest version is served. To roll back, name the one before.
 model_config_list {{
   config {{

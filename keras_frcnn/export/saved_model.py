@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+from os import PathLike
 from pathlib import Path
 
 import keras
@@ -18,6 +19,7 @@ from keras_frcnn.export.model_card import model_card
 from keras_frcnn.export.settings import with_settings
 from keras_frcnn.export.signatures import signatures
 from keras_frcnn.export.warm_up import write_warm_up
+from keras_frcnn.models import Detector
 from keras_frcnn.models.detection import EXPORTERS
 from keras_frcnn.version import __version__
 
@@ -27,19 +29,19 @@ MAX_PIXELS = 50_000_000
 
 
 def saved_model(
-    model,
-    path,
+    model: Detector,
+    path: str | PathLike,
     *,
-    image_size=None,
-    max_detections=None,
-    score_threshold=None,
-    nms_iou=None,
-    precision=None,
-    max_bytes=MAX_BYTES,
-    max_pixels=MAX_PIXELS,
-    data=None,
-    metrics=None,
-):
+    image_size: tuple[int, int] | None = None,
+    max_detections: int | None = None,
+    score_threshold: float | None = None,
+    nms_iou: float | None = None,
+    precision: str | None = None,
+    max_bytes: int = MAX_BYTES,
+    max_pixels: int = MAX_PIXELS,
+    data: str | None = None,
+    metrics: str | None = None,
+) -> None:
     """Write a detector with all its pre- and post-processing as a SavedModel of stock TensorFlow operations.
 
     TF-Serving serves the folder without changes. Batch normalization is folded into the convolutions before

@@ -57,7 +57,7 @@ class AnchorGenerator(keras.layers.Layer):
         counts = {len(level) for level in self.sizes}
         if len(counts) > 1:
             raise ValueError(
-                "Every pyramid level needs the same number of anchor sizes, for the RPN is shared by all."
+                "Every pyramid level needs the same number of anchor sizes, because they share the RPN."
             )
         self.anchors_per_cell = counts.pop() * len(self.ratios)
         self.built = True

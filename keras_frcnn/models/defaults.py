@@ -5,7 +5,7 @@ import typing
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from keras_frcnn import images
+from keras_frcnn import images as image_ops
 from keras_frcnn.backbones import Backbone
 
 # Marks a default in the tables that each backbone defines.
@@ -79,9 +79,9 @@ def resolve(group: type, given: Mapping, backbone: Backbone, own: Mapping = Mapp
         if value is None and isinstance(default, Open):
             value = known.get(name, default.pyramid if backbone.pyramid else default.one_map)
         values[name] = default if value is None and not isinstance(default, Open) else value
-    values["image_size"] = images.checked_image_size(values["image_size"])
+    values["image_size"] = image_ops.checked_image_size(values["image_size"])
     values["canvas"] = bool(values["canvas"])
     if "max_detections" in values:
         values["max_detections"] = int(values["max_detections"])
-    images.checked_rounding(values["resize_rounding"])
+    image_ops.checked_rounding(values["resize_rounding"])
     return MappingProxyType(values)

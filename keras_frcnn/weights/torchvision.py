@@ -89,14 +89,33 @@ def load_torchvision(
     return from_state(name, checkpoints.read(source), source, class_names, batch_norm_epsilon, **arguments)
 
 
-def from_state(name, state, source, class_names=None, batch_norm_epsilon=None, **arguments):
+def from_state(
+    name: str,
+    state: dict[str, np.ndarray],
+    source: str | PathLike | dict,
+    class_names: Sequence[str] | None = None,
+    batch_norm_epsilon: float | None = None,
+    **arguments,
+) -> FasterRCNN:
     """Build a detector from tensors that are already read.
 
     Args:
-        state: dict from names to arrays, read from `source`.
-        others: see `load_torchvision`.
+        name: one of the four names that `load_torchvision` takes.
+        state: dict from torchvision's names of tensors to arrays, read from `source`.
+        source: where `state` was read from, a file or a dict. Its name becomes the source of the weights, and
+            it decides the default of `batch_norm_epsilon`.
+        class_names: names of the K classes, without background; by default those of COCO.
+        batch_norm_epsilon: by default 0 or 1e-5, depending on `source`; see `load_torchvision`.
+        **arguments: further arguments of `FasterRCNN`.
 
-    Returns, raises: see `load_torchvision`.
+    Returns:
+        `FasterRCNN`, not compiled; its first stages and its batch normalization are frozen as in torchvision.
+
+    Raises:
+        FileNotFoundError: `source` is a path without a file, and `batch_norm_epsilon` is None.
+        TypeError: `backbone`, `backbone_weights` or `weights_source` is given.
+        ValueError: an unknown name; a tensor that is missing, unexpected, duplicate or of another shape; a
+            number of names that differs from that of classes.
     """
     if name not in BACKBONES:
         raise ValueError(f"torchvision has no Faster R-CNN {name!r}; use one of {', '.join(BACKBONES)}.")

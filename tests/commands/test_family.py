@@ -80,7 +80,7 @@ def test_an_rpn_makes_proposals_for_others(voc, sets, tmp_path, capsys):
     for one in (model, exported):
         results = evaluate.main(["--model", one, "--data", f"voc:{voc}@val"])
         assert results["recall"] == metrics["recall"]
-    assert "recall in per cent" in capsys.readouterr().out
+    assert "recall in percent" in capsys.readouterr().out
     many = proposals.main(["--data", f"voc:{voc}@val", "--output", str(tmp_path / "many"), "--model", model])
     assert many["proposals_per_image"] > curve["proposals_per_image"]
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from keras_frcnn import images
+from keras_frcnn import images as image_ops
 from keras_frcnn.commands import predict
 
 
@@ -30,7 +30,7 @@ def test_draws_counts_and_lists(trained, pictures, tmp_path, capsys):
     assert json.loads(file.read_text()) == results
     assert sorted(path.name for path in output.iterdir()) == ["a.jpg", "b.JPG"]
     for answer in results["images"]:
-        assert (answer["height"], answer["width"]) == images.read(answer["drawn"]).shape[:2] == (64, 80)
+        assert (answer["height"], answer["width"]) == image_ops.read(answer["drawn"]).shape[:2] == (64, 80)
         for detection in answer["detections"]:
             assert detection["class"] == results["class_names"][detection["label"]]
             assert 0 <= detection["box"][0] < detection["box"][2] <= 80

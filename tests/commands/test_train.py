@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import keras_frcnn
-from keras_frcnn import images
+from keras_frcnn import images as image_ops
 from keras_frcnn.commands import train
 from keras_frcnn.training import recipe as recipes
 from keras_frcnn.training import recipe_files
@@ -35,7 +35,7 @@ def test_leaves_a_whole_run_folder(trained):
     metrics = json.loads((trained.folder / "metrics.json").read_text())
     assert float(row["val_voc_ap50"]) == pytest.approx(metrics["voc_ap50"])
     assert metrics["images"] == 4
-    assert images.read(trained.folder / "detections.png").ndim == 3
+    assert image_ops.read(trained.folder / "detections.png").ndim == 3
 
 
 def test_keeps_models_that_load(trained):

@@ -82,7 +82,7 @@ def test_what_is_kept_by_default(counted, monkeypatch):
     [
         (8e9, None, "Keeping 6 decoded images, 1 MB, in memory, of which 8.0 GB are free."),
         (3e6, None, "Not keeping 6 decoded images, 1 MB, in memory: more than a quarter of the 3 MB free."),
-        (None, None, "Not keeping 6 decoded images, 1 MB, in memory, for this system does not say how much"),
+        (None, None, "Not keeping 6 decoded images, 1 MB, in memory, because this system does not say"),
         (3e6, True, "Keeping 6 decoded images, 1 MB, in memory, as asked for."),
         (8e9, False, "Not keeping 6 decoded images, 1 MB, in memory, as asked for."),
     ],

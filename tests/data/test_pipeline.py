@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_frcnn import images
+from keras_frcnn import images as image_ops
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.readers import shapes
 from keras_frcnn.data.records import BoxCheck
@@ -52,10 +52,12 @@ def test_what_a_batch_holds(mixed):
         assert y["boxes"].shape[1] == max(1, max(member % 3 for member in members))
         for row, member in enumerate(members):
             record = mixed.records[member]
-            new = images.resized_shape(*SIZES[member], (60, 100))
+            new = image_ops.resized_shape(*SIZES[member], (60, 100))
             np.testing.assert_array_equal(shapes_[row], new)
             valid = x["images"][row, : new[0], : new[1]]
-            np.testing.assert_allclose(valid, images.resize(tf.constant(mixed.image(member)), new), atol=1e-4)
+            np.testing.assert_allclose(
+                valid, image_ops.resize(tf.constant(mixed.image(member)), new), atol=1e-4
+            )
             assert float(tf.reduce_sum(x["images"][row])) == pytest.approx(float(tf.reduce_sum(valid)))
             n = len(record.labels)
             ratio = np.array([new[1] / record.width, new[0] / record.height] * 2)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_frcnn import images
+from keras_frcnn import images as image_ops
 
 # Nothing between the answers and the visualiser but what its own users write: a row, and classes as int.
 SCRIPT = """
@@ -53,7 +53,7 @@ def test_visualiser_of_the_object_detection_api(exported_cells, image_of, tmp_pa
     serve = tf.saved_model.load(str(exported_cells.path)).signatures["serving_bytes"]
     contents = cv2.imencode(".png", image[..., ::-1])[1].tobytes()
     answer = {key: value.numpy() for key, value in serve(image_bytes=tf.constant([contents])).items()}
-    np.savez(tmp_path / "answer.npz", image=images.from_bytes(contents, "image"), **answer)
+    np.savez(tmp_path / "answer.npz", image=image_ops.from_bytes(contents, "image"), **answer)
     items = ", ".join(
         f'{{"id": {number}, "name": "{name}"}}'
         for number, name in enumerate(exported_cells.model.class_names, 1)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_frcnn import images
+from keras_frcnn import images as image_ops
 from keras_frcnn.images import headers
 
 # The turns as NumPy has them, from the wording of the EXIF standard.
@@ -57,8 +57,8 @@ def jpeg_with(segments):
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_upright(orientation, order):
     contents = jpeg_with(exif(orientation, order))
-    image = images.from_bytes(contents, "test")
-    np.testing.assert_array_equal(image, TURNS[orientation](images.from_bytes(jpeg_with(b""), "test")))
+    image = image_ops.from_bytes(contents, "test")
+    np.testing.assert_array_equal(image, TURNS[orientation](image_ops.from_bytes(jpeg_with(b""), "test")))
     # OpenCV turns by EXIF too, but decodes with slightly other colors.
     other = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     assert image.shape == other.shape
@@ -106,18 +106,18 @@ def orientation_in_graph(contents):
 def test_formats():
     image = picture()
     for suffix in (".png", ".bmp"):
-        np.testing.assert_array_equal(images.from_bytes(encode(image, suffix), suffix), image)
+        np.testing.assert_array_equal(image_ops.from_bytes(encode(image, suffix), suffix), image)
     alpha = np.concatenate([image, image[..., :1]], -1)
     for suffix in (".png", ".bmp"):
-        np.testing.assert_array_equal(images.from_bytes(encode(alpha, suffix), "alpha"), image)
+        np.testing.assert_array_equal(image_ops.from_bytes(encode(alpha, suffix), "alpha"), image)
     gray = image[..., 0]
     for suffix in (".png", ".bmp"):
         np.testing.assert_array_equal(
-            images.from_bytes(encode(gray, suffix), "gray"), np.repeat(gray[..., None], 3, -1)
+            image_ops.from_bytes(encode(gray, suffix), "gray"), np.repeat(gray[..., None], 3, -1)
         )
     deep = image.astype(np.uint16) * 256 + 77
-    np.testing.assert_array_equal(images.from_bytes(encode(deep, ".png"), "deep"), image)
-    jpeg = images.from_bytes(encode(gray, ".jpg"), "gray")
+    np.testing.assert_array_equal(image_ops.from_bytes(encode(deep, ".png"), "deep"), image)
+    jpeg = image_ops.from_bytes(encode(gray, ".jpg"), "gray")
     assert jpeg.shape == (24, 40, 3)
     assert np.ptp(jpeg.astype(int), axis=-1).max() == 0
 
@@ -131,7 +131,7 @@ def test_gif_gives_its_first_frame():
         for data in (b"\x44\x01", b"\x4c\x01")
     ]
     contents = head + b"".join(frames) + b";"
-    np.testing.assert_array_equal(images.from_bytes(contents, "gif"), [[[255, 0, 0]]])
+    np.testing.assert_array_equal(image_ops.from_bytes(contents, "gif"), [[[255, 0, 0]]])
     assert headers.header(contents) == (1, 1, 1)
 
 
@@ -144,7 +144,7 @@ def test_header_of_a_prefix(suffix):
 
 
 def test_decode_is_stock_operations():
-    graph = tf.function(images.decode).get_concrete_function(tf.TensorSpec([], tf.string)).graph
+    graph = tf.function(image_ops.decode).get_concrete_function(tf.TensorSpec([], tf.string)).graph
     functions = [definition.node_def for definition in graph.as_graph_def().library.function]
     names = {node.op for nodes in [graph.as_graph_def().node, *functions] for node in nodes}
     assert "DecodeJpeg" in names
@@ -153,15 +153,15 @@ def test_decode_is_stock_operations():
 
 @pytest.mark.parametrize("contents", [b"", b"text", cv2.imencode(".png", np.ones([5, 7]))[1].tobytes()[:50]])
 def test_decode_or_empty(contents):
-    image = images.decode_or_empty(tf.constant(contents))
+    image = image_ops.decode_or_empty(tf.constant(contents))
     assert image.dtype == tf.uint8 and image.shape == (0, 0, 3)
 
 
 def test_decode_or_empty_of_an_image():
     picture = np.random.default_rng(0).integers(0, 256, [5, 7, 3], np.uint8)
     contents = tf.io.encode_png(picture)
-    np.testing.assert_array_equal(images.decode_or_empty(contents), picture)
-    np.testing.assert_array_equal(tf.function(images.decode_or_empty)(contents), picture)
+    np.testing.assert_array_equal(image_ops.decode_or_empty(contents), picture)
+    np.testing.assert_array_equal(tf.function(image_ops.decode_or_empty)(contents), picture)
 
 
 def test_as_image(tmp_path):
@@ -169,35 +169,35 @@ def test_as_image(tmp_path):
     file = tmp_path / "picture.png"
     file.write_bytes(tf.io.encode_png(picture).numpy())
     for form in (file, str(file), picture, tf.constant(picture)):
-        image = images.as_image(form)
+        image = image_ops.as_image(form)
         assert image.dtype == np.uint8
         np.testing.assert_array_equal(image, picture)
-    assert images.as_image(picture / 2.0).dtype == np.float64
+    assert image_ops.as_image(picture / 2.0).dtype == np.float64
     for wrong in (picture[0], picture[..., :1], picture[:0]):
         with pytest.raises(ValueError, match=r"wants an RGB image \[H, W, 3\] and got shape"):
-            images.as_image(wrong)
+            image_ops.as_image(wrong)
     with pytest.raises(FileNotFoundError, match=r"There is no image file .*nowhere\.png; check the path"):
-        images.as_image(tmp_path / "nowhere.png")
+        image_ops.as_image(tmp_path / "nowhere.png")
 
 
 def test_read(tmp_path):
     (tmp_path / "a.png").write_bytes(encode(picture(), ".png"))
-    np.testing.assert_array_equal(images.read(tmp_path / "a.png"), picture())
+    np.testing.assert_array_equal(image_ops.read(tmp_path / "a.png"), picture())
     with pytest.raises(FileNotFoundError, match=r"There is no image file .*b\.png"):
-        images.read(tmp_path / "b.png")
+        image_ops.read(tmp_path / "b.png")
     for contents in (b"", b"\xff", b"text", encode(picture(), ".jpg")[:200], encode(picture(), ".png")[:60]):
         (tmp_path / "c.jpg").write_bytes(contents)
         with pytest.raises(ValueError, match=r"c\.jpg cannot be decoded as an image"):
-            images.read(tmp_path / "c.jpg")
+            image_ops.read(tmp_path / "c.jpg")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_boxes_turn_with_the_image(orientation):
     stored = np.zeros([20, 30, 1], np.uint8)
     stored[3:9, 5:16] = 1
-    upright = images.turn_upright(tf.constant(stored), tf.constant(orientation)).numpy()[..., 0]
+    upright = image_ops.turn_upright(tf.constant(stored), tf.constant(orientation)).numpy()[..., 0]
     np.testing.assert_array_equal(upright, TURNS[orientation](stored[..., 0]))
-    box = images.turn_boxes_upright(np.array([[5.0, 3, 16, 9]]), orientation, *upright.shape)
+    box = image_ops.turn_boxes_upright(np.array([[5.0, 3, 16, 9]]), orientation, *upright.shape)
     y, x = np.nonzero(upright)
     np.testing.assert_array_equal(box, [[x.min(), y.min(), x.max() + 1, y.max() + 1]])
 
@@ -208,7 +208,7 @@ sides = st.integers(1, 5000)
 @given(sides, sides, st.integers(1, 1500), st.integers(0, 1500))
 def test_resized_shape(height, width, short, more):
     long = short + more
-    h, w = images.resized_shape(height, width, (short, long))
+    h, w = image_ops.resized_shape(height, width, (short, long))
     assert (h == min(h, w)) if height <= width else (w == min(h, w))
     assert max(h, w) <= long or min(h, w) == short == 1
     assert min(h, w) == short or max(h, w) == long
@@ -221,8 +221,8 @@ def test_resized_shape(height, width, short, more):
 @settings(max_examples=30, deadline=None)
 @given(sides, sides, st.integers(1, 1500), st.integers(0, 1500))
 def test_resized_shape_of_tensors(height, width, short, more):
-    expected = images.resized_shape(height, width, (short, short + more))
-    found = images.resized_shape(tf.constant(height), tf.constant(width), (short, short + more))
+    expected = image_ops.resized_shape(height, width, (short, short + more))
+    found = image_ops.resized_shape(tf.constant(height), tf.constant(width), (short, short + more))
     assert tuple(int(value) for value in found) == expected
     assert all(value.dtype == tf.int32 for value in found)
 
@@ -232,12 +232,12 @@ def test_resized_shape_of_tensors(height, width, short, more):
     [((375, 500), (600, 800)), ((500, 375), (800, 600)), ((300, 900), (333, 1000)), ((1, 5000), (1, 1000))],
 )
 def test_resized_shape_examples(shape, expected):
-    assert images.resized_shape(*shape, (600, 1000)) == expected
+    assert image_ops.resized_shape(*shape, (600, 1000)) == expected
 
 
 @pytest.mark.parametrize("limit, side", [(1, 32), (31, 32), (32, 32), (33, 64), (1000, 1024), (1333, 1344)])
 def test_the_canvas_is_a_multiple_of_32(limit, side):
-    assert images.canvas_side((1, limit)) == side
+    assert image_ops.canvas_side((1, limit)) == side
 
 
 def half_pixel_bilinear(image, height, width):
@@ -257,19 +257,19 @@ def half_pixel_bilinear(image, height, width):
 @pytest.mark.parametrize("shape", [(24, 40), (48, 61), (7, 13), (1, 1)])
 def test_resize(shape):
     image = picture()
-    resized = images.resize(image, shape)
+    resized = image_ops.resize(image, shape)
     assert resized.dtype == tf.float32
     np.testing.assert_allclose(resized, half_pixel_bilinear(image, *shape), atol=1e-3)
-    np.testing.assert_array_equal(images.resize(image[None], shape)[0], resized)
+    np.testing.assert_array_equal(image_ops.resize(image[None], shape)[0], resized)
 
 
 def test_pad():
     image = picture()
-    padded = images.pad(tf.constant(image), 32, 64)
+    padded = image_ops.pad(tf.constant(image), 32, 64)
     assert padded.shape == (32, 64, 3) and padded.dtype == tf.uint8
     np.testing.assert_array_equal(padded[:24, :40], image)
     assert int(tf.reduce_sum(tf.cast(padded, tf.int32))) == image.astype(int).sum()
-    np.testing.assert_array_equal(images.pad(tf.constant(image[None]), 32, 64)[0], padded)
+    np.testing.assert_array_equal(image_ops.pad(tf.constant(image[None]), 32, 64)[0], padded)
 
 
 def test_resized_shape_by_64_bit_floats():
@@ -279,12 +279,12 @@ def test_resized_shape_by_64_bit_floats():
         for width in (height, 333, 500):
             factor = min(800 / min(height, width), 1333 / max(height, width))
             expected = int(height * factor), int(width * factor)
-            found = images.resized_shape(height, width, (800, 1333), "float64")
+            found = image_ops.resized_shape(height, width, (800, 1333), "float64")
             assert tuple(int(side) for side in found) == expected
-            lost += expected != images.resized_shape(height, width, (800, 1333))
+            lost += expected != image_ops.resized_shape(height, width, (800, 1333))
     assert lost > 0
     with pytest.raises(ValueError, match="Unknown resize_rounding 'up'"):
-        images.resized_shape(3, 4, (800, 1333), "up")
+        image_ops.resized_shape(3, 4, (800, 1333), "up")
 
 
 def gif(*frames, comment=b"", claims=None):
@@ -314,10 +314,10 @@ def test_first_frame_of_a_gif():
     assert first_frame(alone)[0] == alone
     expected = np.array(PIL.Image.open(io.BytesIO(alone)).convert("RGB"))
     for contents in (alone, film, cut, film[: len(cut)], film[:-100]):
-        np.testing.assert_array_equal(images.from_bytes(contents, "gif"), expected)
+        np.testing.assert_array_equal(image_ops.from_bytes(contents, "gif"), expected)
     for length in (8, 13, 60, 400, 700, 900, len(cut) - 2):
         assert first_frame(film[:length])[0] == b""
-        assert images.decode_or_empty(film[:length]).shape == (0, 0, 3)
+        assert image_ops.decode_or_empty(film[:length]).shape == (0, 0, 3)
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (7, 5), (100, 50)], ids=["in the corner", "within", "beyond"])
@@ -330,7 +330,7 @@ def test_a_frame_lies_at_its_place_on_the_screen(corner):
     contents = bytes(contents)
     expected = np.array(PIL.Image.open(io.BytesIO(contents)).convert("RGB"))
     assert headers.header(contents) == (*expected.shape[:2], 1)
-    np.testing.assert_array_equal(images.from_bytes(contents, "gif"), expected)
+    np.testing.assert_array_equal(image_ops.from_bytes(contents, "gif"), expected)
 
 
 def test_palette_of_a_bmp():
@@ -338,7 +338,7 @@ def test_palette_of_a_bmp():
     file = io.BytesIO()
     picture_.save(file, "BMP")
     np.testing.assert_array_equal(
-        images.from_bytes(file.getvalue(), "bmp"), np.array(picture_.convert("RGB"))
+        image_ops.from_bytes(file.getvalue(), "bmp"), np.array(picture_.convert("RGB"))
     )
 
 
@@ -390,11 +390,11 @@ def test_pixels_that_a_header_claims(suffix):
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".gif", ".bmp"])
 def test_limits(suffix):
     contents = claiming(suffix, 40, 24)
-    decode = in_graph(lambda contents: images.decode_or_empty(contents, 100_000, 40 * 24))
+    decode = in_graph(lambda contents: image_ops.decode_or_empty(contents, 100_000, 40 * 24))
     assert decode(contents).shape == (24, 40, 3)
-    assert images.decode_or_empty(contents, max_bytes=len(contents)).shape == (24, 40, 3)
-    assert images.decode_or_empty(contents, max_bytes=len(contents) - 1).shape == (0, 0, 3)
-    assert images.decode_or_empty(contents, max_pixels=40 * 24 - 1).shape == (0, 0, 3)
+    assert image_ops.decode_or_empty(contents, max_bytes=len(contents)).shape == (24, 40, 3)
+    assert image_ops.decode_or_empty(contents, max_bytes=len(contents) - 1).shape == (0, 0, 3)
+    assert image_ops.decode_or_empty(contents, max_pixels=40 * 24 - 1).shape == (0, 0, 3)
     assert decode(claiming(suffix, 10_000, 6_000)).shape == (0, 0, 3)
 
 
@@ -404,16 +404,16 @@ def test_a_format_without_limits_is_no_image():
     PIL.Image.fromarray(picture()).save(file, "WEBP")
     assert tf.io.decode_image(file.getvalue(), expand_animations=False).shape == (24, 40, 3)
     with pytest.raises(ValueError, match="cannot be decoded as an image"):
-        images.from_bytes(file.getvalue(), "picture.webp")
+        image_ops.from_bytes(file.getvalue(), "picture.webp")
 
 
 @pytest.mark.parametrize("size", [(600, 1000), [300, 300], (1, 1), np.int64([320, 640])])
 def test_checked_image_size(size):
-    sides = images.checked_image_size(size)
+    sides = image_ops.checked_image_size(size)
     assert sides == tuple(size) and all(type(side) is int for side in sides)
 
 
 @pytest.mark.parametrize("size", [(300, 200), (1, 2, 3), (600,), 600, (0, 100), (-1, 5), (0, 0), ()])
 def test_no_image_size(size):
     with pytest.raises(ValueError, match=r"^image_size is \(short side, .*\) in pixels; .* cannot be met\.$"):
-        images.checked_image_size(size)
+        image_ops.checked_image_size(size)

@@ -99,7 +99,7 @@ def test_is_scored_by_recall(model):
     results = evaluation.evaluate(model, shapes.load("val", 3))
     assert results["images"] == 3 and set(results["recall"]) == {"0.5", "0.7"}
     assert results["seconds_per_image"] > 0
-    assert "recall in per cent" in evaluation.report(results)
+    assert "recall in percent" in evaluation.report(results)
 
 
 def test_round_trip(model, image_of, tmp_path, assert_same):

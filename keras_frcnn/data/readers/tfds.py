@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_frcnn import images
+from keras_frcnn import images as image_ops
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.data.sources import decode_or_name
@@ -82,7 +82,7 @@ class Spool:
         self._names.append(name)
 
     def image(self, index):
-        return images.from_bytes(*self._read(index))
+        return image_ops.from_bytes(*self._read(index))
 
     def tensor(self, index):
         contents, name = tf.numpy_function(self._read, [index], [tf.string, tf.string])
@@ -106,7 +106,7 @@ def _library():
 def _record(example, index, file, check):
     found = headers.header(example["image"])
     if found is None:
-        raise ValueError(images.undecodable(file))
+        raise ValueError(image_ops.undecodable(file))
     height, width, orientation = found
     objects = example["objects"]
     y1, x1, y2, x2 = np.reshape(objects["bbox"], [-1, 4]).astype(np.float64).T
@@ -114,7 +114,7 @@ def _record(example, index, file, check):
     # TFDS does not rotate its images, so its boxes refer to the image as stored.
     if orientation >= 5:
         height, width = width, height
-    boxes = images.turn_boxes_upright(boxes, orientation, height, width)
+    boxes = image_ops.turn_boxes_upright(boxes, orientation, height, width)
     ignore = np.zeros(len(boxes), bool)
     for key in ("is_difficult", "is_crowd"):
         ignore |= np.asarray(objects.get(key, ignore), bool)

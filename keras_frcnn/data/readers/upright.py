@@ -1,6 +1,6 @@
 """Check annotated sizes and boxes against the image files; only the file headers are read."""
 
-from keras_frcnn import images
+from keras_frcnn import images as image_ops
 from keras_frcnn.images import headers
 
 # Bytes that hold nearly every header; a longer header costs a second read.
@@ -25,7 +25,7 @@ def read_header(path):
         if found is None and len(contents) == _PREFIX:
             found = headers.header(contents + file.read())
     if found is None:
-        raise ValueError(images.undecodable(path))
+        raise ValueError(image_ops.undecodable(path))
     return found
 
 
@@ -51,7 +51,7 @@ def upright_boxes(path, size, boxes, annotation):
     if size is None or size == (height, width):
         return height, width, boxes
     if size == stored:
-        return height, width, images.turn_boxes_upright(boxes, orientation, height, width)
+        return height, width, image_ops.turn_boxes_upright(boxes, orientation, height, width)
     raise ValueError(
         f"{annotation} states {size[1]}x{size[0]} pixels but {path} has {width}x{height}; make the two agree."
     )
