@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tyro
 
-from keras_frcnn import images
+from keras_frcnn import images as image_ops
 from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.pictures import Pictures
@@ -47,7 +47,7 @@ def main(arguments=None):
     with pictures.kept():
         for file in pictures.files:
             try:
-                image = images.read(file)
+                image = image_ops.read(file)
             except (ValueError, OSError) as error:
                 pictures.skip(file, error)
                 continue

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from keras_frcnn import images
+from keras_frcnn import images as image_ops
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.pictures import Pictures
 from keras_frcnn.export.client import ServingClient
@@ -69,7 +69,7 @@ def _add(pictures, names, file, encoded, found):
     if found is None:
         pictures.skip(file, f"{file} is no image that the server can read, or a too large one.")
         return
-    image = images.from_bytes(encoded, file)
+    image = image_ops.from_bytes(encoded, file)
     height, width = image.shape[:2]
     found["boxes"] = found["boxes"] * np.array([width, height, width, height], np.float32)
     names += [f"class {number + 1}" for number in range(len(names), found["labels"].max(initial=-1) + 1)]

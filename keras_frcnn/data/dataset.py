@@ -102,6 +102,8 @@ class DetectionDataset:
         scale_jitter: Sequence[float] | None = None,
         cache: bool | None = None,
         repeat: bool = False,
+        first_epoch: int = 0,
+        first_batch: int = 0,
     ) -> tf.data.Dataset:
         """Batches for `fit` and `evaluate`.
 
@@ -134,18 +136,23 @@ class DetectionDataset:
                 change, so the batches are the same either way. By default they are kept if they fit (see
                 `memory.decide`). Each call keeps its own images, so iterate one data set again instead of
                 calling twice.
-            repeat: repeat without end: one epoch after another, in full batches only. TensorFlow then does
-                all the work, so that the tf.data service can run it elsewhere (docs/input.md); images are
-                kept only if `cache` is True.
+            repeat: repeat without end: one epoch after another, in full batches only. A batch that an epoch
+                cannot fill gets images of the same epoch once more. TensorFlow then does all the work, so
+                that the tf.data service can run it elsewhere (docs/input.md); images are kept only if
+                `cache` is True.
+            first_epoch: int from 0, the epoch that the first iteration gives. An epoch's order, batches and
+                augmentation depend on the seed and its number alone.
+            first_batch: int from 0, the batch that the first iteration begins with; the ones before it are
+                not decoded. Numbers beyond the end of an epoch go on in the next one.
 
         Returns:
-            tf.data.Dataset, of known length unless `repeat`, with elements `(x, y)`: `x = {"images": float32
-            [B, H, W, 3] in 0-255, "image_shapes": int32 [B, 2], the height and width without padding}`
-            and `y = {"boxes": float32 [B, M, 4] xyxy in pixels of the resized image, "labels": int32 [B, M],
-            "ignore": bool [B, M]}`, padded with -1 (False); M is the largest number of objects of an image in
-            the batch, at least 1. A set with proposals adds `"proposals": float32 [B, P, 4]` to `x`, best
-            first, transformed and padded like boxes; P is the largest number of proposals of an image in the
-            batch, at least 1.
+            tf.data.Dataset, of known length unless `repeat` or `first_batch`, with elements `(x, y)`:
+            `x = {"images": float32 [B, H, W, 3] in 0-255, "image_shapes": int32 [B, 2], the height and width
+            without padding}` and `y = {"boxes": float32 [B, M, 4] xyxy in pixels of the resized image,
+            "labels": int32 [B, M], "ignore": bool [B, M]}`, padded with -1 (False); M is the largest number
+            of objects of an image in the batch, at least 1. A set with proposals adds `"proposals": float32
+            [B, P, 4]` to `x`, best first, transformed and padded like boxes; P is the largest number of
+            proposals of an image in the batch, at least 1.
 
         Raises:
             ValueError: an argument is out of range.
@@ -164,6 +171,8 @@ class DetectionDataset:
             scale_jitter,
             cache,
             repeat,
+            first_epoch,
+            first_batch,
         )
 
     def with_proposals(self, proposals: Mapping[str, np.ndarray], top: int = 2000) -> "DetectionDataset":

@@ -4,14 +4,12 @@ Shape letters: B images of a batch, M and P the largest numbers of objects and o
 H and W pixels.
 """
 
-import itertools
-import sys
-
 import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import images as image_ops
 from keras_frcnn.data import augmentation, memory
+from keras_frcnn.data.order import Order, Position, endless, one_epoch
 from keras_frcnn.data.sources import Kept
 
 # Padding values of a batch.
@@ -39,20 +37,24 @@ def batches(
     scale_jitter,
     cache,
     repeat,
+    first_epoch,
+    first_batch,
 ):
     """Make the batches of `DetectionDataset.batches`; see there for the arguments."""
-    _check_arguments(batch_size, image_size, seed, short_sides, scale_jitter)
+    _check_arguments(batch_size, image_size, seed, short_sides, scale_jitter, first_epoch, first_batch)
     _check_probabilities(flip=flip, photometric=photometric, crop=crop)
     short, long = image_size
-    count = len(dataset)
     # With repeat=True the pipeline may run in another process, which cannot see this cache.
     kept, _ = memory.decide(dataset, False if cache is None and repeat else cache)
     example_of = _Examples(dataset, Kept(dataset.source) if kept else dataset.source)
-    portrait = np.array([record.height > record.width for record in dataset.records], bool)
-    portraits = tf.constant(portrait)
     side = image_ops.canvas_side(image_size)
+    # Landscape and portrait images go to separate batches: less padding, and fewer shapes to trace.
+    # The original decides, because a resize may round an almost square image to a square.
+    kinds = [not canvas and record.height > record.width for record in dataset.records]
+    order = Order(kinds, batch_size, seed, shuffle=training, fill=repeat)
+    position = Position(order, first_epoch, first_batch, movable=not repeat)
 
-    def load(index, seeds):
+    def load(index, seeds, number):
         example, limit = example_of(index), short
         if training:
             # Augment before the resize, while an image has a fraction of the bytes.
@@ -72,30 +74,27 @@ def batches(
         if dataset.proposals is not None:
             x["proposals"] = _at_least_one_row(example.proposals, "proposals")
         y = {name: _at_least_one_row(getattr(example, name), name) for name in ("boxes", "labels", "ignore")}
-        return x, y, portraits[index]
+        return x, y, number
 
-    def batch(data):
+    def batch(number, data):
         padding = tuple({name: PADDING[name] for name in part} for part in data.element_spec[:2])
-        return data.padded_batch(batch_size, padding_values=(*padding, False))
+        zero = tf.zeros([], tf.int64)
+        return data.padded_batch(batch_size, padding_values=(*padding, zero)).map(lambda x, y, _: (x, y))
 
-    data = _order(count, training, seed, repeat)
+    within = position.batch > 0
+    data = endless(position) if repeat else one_epoch(position)
     data = data.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    groups = [count] if canvas else [int(portrait.sum()), int((~portrait).sum())]
-    if canvas:
-        data = batch(data)
-    else:
-        # Landscape and portrait images go to separate batches: less padding, and fewer shapes to trace.
-        # The original decides, because a resize may round an almost square image to a square.
-        data = data.group_by_window(
-            lambda x, y, kind: tf.cast(kind, tf.int64),
-            lambda _, window: batch(window),
-            window_size=batch_size,
-        )
-    data = data.map(lambda x, y, _: (x, y))
-    if not repeat:
-        batch_count = sum(-(-size // batch_size) for size in groups)
-        data = data.apply(tf.data.experimental.assert_cardinality(batch_count))
-    return data.prefetch(2)
+    data = data.group_by_window(
+        lambda x, y, number: number,
+        batch,
+        window_size_func=lambda number: tf.gather(tf.constant(order.sizes), number),
+    )
+    # The first iteration is shorter if it begins within an epoch.
+    if not repeat and not within:
+        data = data.apply(tf.data.experimental.assert_cardinality(len(order.sizes)))
+    data = data.prefetch(2)
+    data.position = position  # read by `callbacks.Checkpoint`
+    return data
 
 
 def originals(dataset):
@@ -110,15 +109,16 @@ def round_up(size):
     return -(-size // image_ops.SIDE_MULTIPLE) * image_ops.SIDE_MULTIPLE
 
 
-def _check_arguments(batch_size, image_size, seed, short_sides, scale_jitter):
+def _check_arguments(batch_size, image_size, seed, short_sides, scale_jitter, first_epoch, first_batch):
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; give at least 1.")
     if not 1 <= image_size[0] <= image_size[1]:
         raise ValueError(
             f"image_size is {tuple(image_size)}; give (short side, limit of the long side) in pixels."
         )
-    if seed < 0:
-        raise ValueError(f"seed is {seed}; give 0 or more.")
+    for name, value in (("seed", seed), ("first_epoch", first_epoch), ("first_batch", first_batch)):
+        if value < 0:
+            raise ValueError(f"{name} is {value}; give 0 or more.")
     if short_sides is not None and (not len(short_sides) or min(short_sides) < 1):
         raise ValueError(f"short_sides is {short_sides}; give one or more sides of at least 1 pixel.")
     if scale_jitter is not None and not (
@@ -133,29 +133,6 @@ def _check_probabilities(**probabilities):
     for name, value in probabilities.items():
         if not 0 <= value <= 1:
             raise ValueError(f"{name} is {value}; give a probability from 0 to 1.")
-
-
-def _order(count, training, seed, repeat):
-    """Pairs of an image index and two augmentation seeds, new in each training iteration."""
-    iterations = itertools.count()
-
-    # Stateless: tf.data would mix TensorFlow's global seed into the seeds of its own data sets.
-    def epoch(number):
-        order_seed, image_seed = tf.unstack(tf.random.split([seed, number], 2))
-        indices = tf.range(count, dtype=tf.int64)
-        if training:
-            indices = tf.random.experimental.stateless_shuffle(indices, order_seed)
-        seeds = tf.random.stateless_uniform([count, 2], image_seed, maxval=2**31, dtype=tf.int64)
-        return tf.data.Dataset.from_tensor_slices((indices, seeds))
-
-    if repeat:
-        numbers = tf.data.Dataset.range(sys.maxsize)
-    else:
-        # Avoid from_generator: it makes glibc return freed memory to the system at once (see `allocator.py`).
-        numbers = tf.data.Dataset.range(1).map(
-            lambda _: tf.ensure_shape(tf.numpy_function(lambda: next(iterations), [], tf.int64), [])
-        )
-    return numbers.flat_map(epoch)
 
 
 def _choice(values, seeds):

@@ -33,7 +33,7 @@ ALTERNATING = ("alternating_steps", "alternating_rate_steps")
 class Recipe:
     """How to train a detector; the defaults fine-tune a pretrained network on hundreds of images or more."""
 
-    model: Literal[*MODELS] = "faster_rcnn"
+    model: Literal[*MODELS] = "faster_rcnn"  # pyright: ignore[reportInvalidTypeForm]
     """Detection method."""
     backbone: str = "mobilenet_v2_fpn"
     """Network that computes the features: vgg16, zf, resnet50, resnet50_fpn, resnet50_fpn_v2, mobilenet_v2,

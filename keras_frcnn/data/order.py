@@ -1,0 +1,131 @@
+"""Which image comes when: a pure function of the seed and the epoch.
+
+Letters: T images of an epoch, in the order of its batches.
+"""
+
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+
+class Order:
+    """Group the images of an epoch into batches and number the batches, before anything is decoded.
+
+    A batch has images of one kind only. Batches come in the order in which the shuffled images complete
+    them; those that the epoch cannot fill come last.
+
+    Args:
+        kinds: int array, one per image; images of different kinds never share a batch.
+        batch_size: int.
+        seed: int.
+        shuffle: whether each epoch has an order of its own.
+        fill: whether a batch that the epoch cannot fill gets images of the same epoch once more.
+    """
+
+    def __init__(self, kinds, batch_size, seed, shuffle, fill=False):
+        self.kinds = np.asarray(kinds, np.int64)
+        self.batch_size, self.seed, self.shuffle, self.fill = batch_size, seed, shuffle, fill
+        counts = np.unique(self.kinds, return_counts=True)[1] if len(self.kinds) else np.zeros(0, np.int64)
+        full, rest = counts // batch_size, counts % batch_size
+        if fill:
+            full, rest = full + (rest > 0), np.zeros_like(rest)
+        # Numbers of images in the batches of an epoch.
+        self.sizes = np.array([batch_size] * int(full.sum()) + [int(size) for size in rest if size], np.int64)
+
+    def place(self, epoch, batch):
+        """Carry batches beyond the end of an epoch: the pair of epoch and batch that comes then."""
+        more, batch = divmod(batch, max(len(self.sizes), 1))
+        return epoch + more, batch
+
+    def images(self, epoch, batch=0):
+        """The images of an epoch from a batch on; runs in a graph.
+
+        Args:
+            epoch: int64 scalar.
+            batch: int64 scalar.
+
+        Returns:
+            index int64 `[T]`, seeds of the augmentation int64 `[T, 2]`, and number of the batch int64 `[T]`.
+        """
+        count = len(self.kinds)
+        order_seed, image_seed = tf.unstack(tf.random.split([self.seed, epoch], 2))
+        shuffled = tf.range(count, dtype=tf.int64)
+        # Stateless: tf.data would mix TensorFlow's global seed into the seeds of its own data sets.
+        if self.shuffle:
+            shuffled = tf.random.experimental.stateless_shuffle(shuffled, order_seed)
+        kinds = tf.gather(tf.constant(self.kinds), shuffled)
+        places, rows, ends, used = [], [], [], count
+        for kind in np.unique(self.kinds):
+            own = tf.where(kinds == kind)[:, 0]
+            size = int((self.kinds == kind).sum())
+            total = -(-size // self.batch_size) * self.batch_size if self.fill else size
+            window = np.arange(total) // self.batch_size
+            # A batch is complete when its last image comes, or after all of them.
+            last = (window + 1) * self.batch_size - 1
+            complete = tf.gather(own, np.minimum(last, size - 1))
+            ends.append(tf.where(last < size, complete, count + kind))
+            own = tf.gather(own, np.arange(total) % size)
+            places.append(own)
+            # Images that fill a batch are augmented anew.
+            fresh = np.maximum(np.arange(total) - size, 0) + used
+            rows.append(tf.where(np.arange(total) < size, own, fresh))
+            used += total - size
+        seeds = tf.random.stateless_uniform([used, 2], image_seed, maxval=2**31, dtype=tf.int64)
+        if not places:
+            return shuffled, seeds, shuffled
+        by_batch = tf.argsort(tf.concat(ends, 0), stable=True)
+        index = tf.gather(shuffled, tf.gather(tf.concat(places, 0), by_batch))
+        seeds = tf.gather(seeds, tf.gather(tf.concat(rows, 0), by_batch))
+        number = tf.constant(np.repeat(np.arange(len(self.sizes)), self.sizes), tf.int64)
+        first = tf.gather(tf.constant(np.concatenate([[0], np.cumsum(self.sizes)]), tf.int64), batch)
+        return index[first:], seeds[first:], number[first:]
+
+
+class Position:
+    """Where the next iteration over a data set begins; each iteration moves it on to the next epoch.
+
+    Args:
+        order: `Order`.
+        epoch, batch: int, the place of the first iteration.
+        movable: whether `go_to` has an effect on the data set.
+    """
+
+    def __init__(self, order, epoch=0, batch=0, movable=True):
+        self.order, self.movable = order, movable
+        self.go_to(epoch, batch)
+
+    def go_to(self, epoch, batch):
+        """Begin the next iteration at another place."""
+        self.epoch, self.batch = self.order.place(epoch, batch)
+
+    def after(self, batches):
+        """Return the epoch and the batch that come after a number of batches from here."""
+        return self.order.place(self.epoch, self.batch + batches)
+
+    def take(self):
+        """Return epoch and batch as an int64 array, and go on to the next epoch."""
+        here = np.array([self.epoch, self.batch], np.int64)
+        self.epoch, self.batch = self.epoch + 1, 0
+        return here
+
+
+def one_epoch(position):
+    """A data set of `Order.images`, which begins at a `Position` whenever it is iterated."""
+    # Avoid from_generator: it makes glibc return freed memory to the system at once (see `allocator.py`).
+    here = tf.data.Dataset.range(1).map(
+        lambda _: tf.ensure_shape(tf.numpy_function(position.take, [], tf.int64), [2])
+    )
+    images = position.order.images
+    return here.flat_map(lambda place: tf.data.Dataset.from_tensor_slices(images(place[0], place[1])))
+
+
+def endless(position):
+    """A data set of `Order.images` for one epoch after another from a `Position` on, without any Python."""
+    epoch, batch = position.epoch, position.batch
+    first = tf.data.Dataset.from_tensors((tf.constant(epoch, tf.int64), tf.constant(batch, tf.int64)))
+    later = tf.data.Dataset.range(epoch + 1, sys.maxsize).map(lambda number: (number, tf.zeros([], tf.int64)))
+    images = position.order.images
+    return first.concatenate(later).flat_map(
+        lambda epoch, batch: tf.data.Dataset.from_tensor_slices(images(epoch, batch))
+    )
