@@ -11,10 +11,22 @@ import tensorflow as tf
 
 # Only functional models can be cloned layer by layer, and Keras has no public name for their class.
 from keras.src.models.functional import Functional
+from keras.src.random.seed_generator import global_seed_generator
 from tensorflow.python.ops import control_flow_util
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-__all__ = ["Functional", "XSpace", "callbacks_before", "for_xla", "index_of", "layers_inside", "nodes"]
+__all__ = [
+    "Functional",
+    "XSpace",
+    "attribute_upstream",
+    "begin_at",
+    "for_xla",
+    "global_seeds",
+    "index_of",
+    "layers_inside",
+    "neighbors",
+    "nodes",
+]
 
 # Protobuf message of a profile. TensorFlow writes these files, but has no public reader for them.
 XSpace = xplane_pb2.XSpace  # pyright: ignore[reportAttributeAccessIssue]
@@ -52,8 +64,8 @@ def index_of(optimizer, variable):
     return optimizer._get_variable_index(variable)
 
 
-def callbacks_before(callback):
-    """Return the callbacks that come before one in the list given to `fit`.
+def neighbors(callback):
+    """Return all callbacks in the list given to `fit`, this one included.
 
     A callback cannot see its neighbors through Keras, but their list calls its `on_train_begin`, which may
     call this function.
@@ -62,6 +74,40 @@ def callbacks_before(callback):
     while frame is not None:
         caller = frame.f_locals.get("self")
         if isinstance(caller, keras.callbacks.CallbackList) and callback in caller.callbacks:
-            return caller.callbacks[: caller.callbacks.index(callback)]
+            return list(caller.callbacks)
         frame = frame.f_back
     return []
+
+
+def begin_at(model, epoch):
+    """Let the running `fit` begin at an epoch; None gives the choice back to its caller.
+
+    Keras's own `BackupAndRestore` does it like this: a callback has no public way.
+    """
+    model._initial_epoch = epoch
+
+
+def global_seeds():
+    """Return the `SeedGenerator` behind random operations of Keras without a seed."""
+    return global_seed_generator()
+
+
+# Data sets with exactly the elements of their input, one for each.
+SAME_ELEMENTS = (
+    "_RepeatDataset",
+    "_PrefetchDataset",
+    "_MapDataset",
+    "_ParallelMapDataset",
+    "_OptionsDataset",
+)
+
+
+def attribute_upstream(data, name):
+    """Find an attribute of a data set, or of one that it passes on element by element; None without it.
+
+    A transformation returns a new object that has no attributes of the old one.
+    """
+    while data is not None and not hasattr(data, name):
+        inputs = data._inputs() if type(data).__name__ in SAME_ELEMENTS else []
+        data = inputs[0] if len(inputs) == 1 else None
+    return data and getattr(data, name)

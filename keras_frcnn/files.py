@@ -32,11 +32,11 @@ def replacing(path):
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         yield partial
-        _flush(partial)
+        flush(partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-    _flush(path.parent)
+    flush(path.parent)
 
 
 def write_text(path, text):
@@ -60,7 +60,7 @@ def write_json(path, value):
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
-def _flush(path):
+def flush(path):
     """Wait until a file, or the entries of a folder, are on disk."""
     if os.name == "nt" and path.is_dir():
         return  # Windows cannot open folders; it saves their entries by itself

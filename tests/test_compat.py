@@ -59,19 +59,19 @@ def test_profile_message():
     assert _compat.XSpace.FromString(b"").planes is not None, MOVED
 
 
-def test_callbacks_before():
+def test_neighbors():
     seen = {}
 
     class Looks(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
-            seen[self] = _compat.callbacks_before(self)
+            seen[self] = _compat.neighbors(self)
 
     first, second = Looks(), Looks()
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     model.fit(tf.zeros([1, 1]), tf.zeros([1, 1]), verbose=0, callbacks=[first, second])
-    assert seen[second][-1] is first and second not in seen[first], MOVED
-    assert _compat.callbacks_before(first) == []
+    assert seen[first] == seen[second] and seen[first][:2] == [first, second], MOVED
+    assert _compat.neighbors(first) == []
 
 
 def test_index_of():

@@ -58,15 +58,23 @@ class DetectionMetrics(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._epochs = 0
-        blind = [
-            type(callback).__name__ for callback in _compat.callbacks_before(self) if _needs_scores(callback)
-        ]
+        every = _compat.neighbors(self)
+        before = every[: every.index(self)] if self in every else []
+        blind = [type(callback).__name__ for callback in before if _needs_scores(callback)]
         if blind:
             warnings.warn(
                 f"{', '.join(blind)} cannot see the scores of DetectionMetrics, which comes later in the "
                 "list of callbacks; put DetectionMetrics first.",
                 stacklevel=2,
             )
+
+    def state(self):
+        """Return what `Checkpoint` keeps."""
+        return {"epochs": self._epochs, "results": self.results}
+
+    def restore(self, state):
+        """Go on from a `state`."""
+        self._epochs, self.results = state["epochs"], state["results"]
 
     def on_epoch_end(self, epoch, logs=None):
         # Score the first epoch too, because CSVLogger takes its columns from it.

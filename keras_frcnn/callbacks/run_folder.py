@@ -22,7 +22,7 @@ class RunFolder(keras.callbacks.Callback):
         super().__init__()
         self.folder = Path(folder)
         self.monitor = monitor
-        self.best = float("-inf")
+        self.best, self.best_epoch = float("-inf"), None
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -32,8 +32,8 @@ class RunFolder(keras.callbacks.Callback):
         save(self.model, self.folder / "last.keras")
         score = logs.get(self.monitor)
         if score is not None and score > self.best:
-            self.best = score
             save(self.model, self.folder / "best.keras")
+            self.best, self.best_epoch = score, epoch
 
 
 def save(model, path):

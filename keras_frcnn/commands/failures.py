@@ -2,6 +2,7 @@
 
 import functools
 import re
+import signal
 import sys
 import traceback
 import warnings
@@ -35,9 +36,9 @@ def in_one_sentence(command):
             if _is_ours(error) or error.filename is None:
                 _stop(str(error))
             _stop(f"{error.filename} cannot be used ({error.strerror}); name another path.")
-        except KeyboardInterrupt:
-            print("\nStopped; what was finished is on disk.", file=sys.stderr)
-            sys.exit(130)
+        except KeyboardInterrupt as error:
+            print(f"\n{error}" if str(error) else "\nStopped; what was finished is on disk.", file=sys.stderr)
+            sys.exit(128 + getattr(error, "number", signal.SIGINT))
         except tf.errors.OpError as error:
             # The graph of the data pipeline raises this, with the sentence inside its own message.
             sentence = re.search(r"assertion failed: \[(.*cannot be decoded.*)\]", error.message)

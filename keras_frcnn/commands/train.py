@@ -11,6 +11,7 @@ import keras
 import tyro
 
 from keras_frcnn import data, evaluation, export, models
+from keras_frcnn.callbacks.checkpoint import Interrupted
 from keras_frcnn.callbacks.progress import ImageLines, clock
 from keras_frcnn.callbacks.run_folder import save
 from keras_frcnn.commands.detectors import load_detector, load_proposals
@@ -22,7 +23,10 @@ from keras_frcnn.files import write_text
 from keras_frcnn.training import recipe as recipes
 from keras_frcnn.training import recipe_files
 from keras_frcnn.training.alternating import alternate
-from keras_frcnn.training.fit import FITTED, fit, write_scores
+from keras_frcnn.training.fit import CHECKPOINTS, FITTED, fit, write_scores
+
+# Begin of the first line of config.yaml; the words of the command follow.
+WORDS = "# train.py "
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +40,7 @@ class _Base:
     epochs: int | None = None
     steps: int | None = None
     init: Path | None = None
+    resume: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +72,9 @@ class Run(recipes.Recipe):
     fast_rcnn_vgg16_voc07, zf_voc07, resnet50_fpn_coco or resnet50_fpn_1x."""
     config: Path | None = None
     """YAML file of recipe fields, which override the recipe."""
+    resume: Path | None = None
+    """Run folder of an interrupted run, which goes on from its last checkpoint with its own arguments; others
+    given beside it, such as more --epochs, override them."""
 
 
 @in_one_sentence
@@ -80,12 +88,15 @@ def main(arguments=None):
         The run folder.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
+    resumed = _first(words).resume
+    if resumed:
+        words = _words_of(resumed, words)
     initial = _initial(words)
     run = _parse(words, initial)
     recipe = _recipe_of(run)
     _check(run, initial)
     config = f"# sets: {[*run.train]} {[*run.val]} {run.schedule}\n{recipe_files.to_yaml(recipe)}"
-    folder = _folder(run, config)
+    folder = resumed or _folder(run, config)
     keras.utils.set_random_seed(run.seed)
     train = data.load(list(run.train), default_split="train")
     val = data.load(list(run.val), class_names=train.class_names) if run.val else None
@@ -105,15 +116,19 @@ def main(arguments=None):
         del initial  # otherwise its weights stay in memory for the whole run
     print(model.loading_report())
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "config.yaml", f"# train.py {shlex.join(words)}\n{config}")
+    write_text(folder / "config.yaml", f"{WORDS}{shlex.join(words)}\n{config}")
     started = time.monotonic()
-    if run.schedule == "alternating":
-        model = alternate(recipe, train, val, folder)
-        save(model, folder / "last.keras")
-        results = evaluation.evaluate(model, val, ImageLines("evaluation")) if val else None
-        write_scores(results, folder)
-    else:
-        results = fit(recipe, model, train, val, folder)
+    try:
+        if run.schedule == "alternating":
+            model = alternate(recipe, train, val, folder)
+            save(model, folder / "last.keras")
+            results = evaluation.evaluate(model, val, ImageLines("evaluation")) if val else None
+            write_scores(results, folder)
+        else:
+            results = fit(recipe, model, train, val, folder)
+    except Interrupted as error:
+        command = f"python train.py --resume {shlex.quote(str(folder))}"
+        raise Interrupted(f"{error} Go on with: {command}", error.number) from None
     minutes = clock(time.monotonic() - started)
 
     if results:
@@ -129,6 +144,21 @@ def main(arguments=None):
 
 def _first(words):
     return tyro.cli(_Base, args=words, return_unknown_args=True, add_help=False)[0]
+
+
+def _words_of(folder, words):
+    """The words that an interrupted run was started with, and after them those given now."""
+    file = folder / "config.yaml"
+    first = _read(file, "--resume").partition("\n")[0]
+    if not first.startswith(WORDS):
+        raise ValueError(f"{file} does not begin with the command of a run; name a run folder with --resume.")
+    if not any(folder.glob(f"**/{CHECKPOINTS}/step-*")):
+        print(f"{folder} has no checkpoint yet; the run begins anew.")
+    place = words.index("--resume")
+    given = words[:place] + words[place + 2 :]
+    # The file has every setting, also those of a --config that may have changed.
+    settings = ["--config", str(file), "--output", str(folder)]
+    return [*shlex.split(first.removeprefix(WORDS)), *settings, *given]
 
 
 def _initial(words):
@@ -150,7 +180,7 @@ def _parse(words, initial=None):
     if first.recipe or (shapes and not initial):
         base = recipe_files.load(first.recipe or "shapes", base)
     if first.config:
-        base = recipe_files.from_yaml(_read(first.config), str(first.config), base)
+        base = recipe_files.from_yaml(_read(first.config, "--config"), str(first.config), base)
     base = dataclasses.replace(base, detector={**known.detector, **base.detector})
     if initial:
         base = dataclasses.replace(base, backbone_weights="none")  # avoid a useless download
@@ -167,12 +197,13 @@ def _parse(words, initial=None):
     return tyro.cli(Run, args=words, default=Run(**defaults))
 
 
-def _read(config):
+def _read(file, option):
     try:
-        return config.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise ValueError(f"{config} cannot be read ({reason}); give a YAML file with --config.") from error
+        wanted = {"--config": "give a YAML file", "--resume": "name the folder of a run"}[option]
+        raise ValueError(f"{file} cannot be read ({reason}); {wanted} with {option}.") from error
 
 
 def _recipe_of(run):
@@ -234,7 +265,7 @@ def _folder(run, config):
     remedy = "name another with --output, or remove it."
     staged = getattr(models, recipes.MODELS[run.model]).has_stages
     if run.schedule != "alternating" and not (staged and (folder / FITTED).exists()):
-        begin = "" if staged else f"begin from its weights with --init {folder / 'last.keras'}, "
+        begin = "" if staged else f"go on with it with --resume {folder}, "
         raise ValueError(f"Run folder {folder} holds an earlier run; {begin}{remedy}")
     if before.read_text(encoding="utf-8").partition("\n")[2] != config:
         raise ValueError(f"Run folder {folder} holds a run of another recipe or other data; {remedy}")

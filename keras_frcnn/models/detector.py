@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_frcnn import backbones
 from keras_frcnn.layers import DetectionHead, PixelNormalization
 from keras_frcnn.models import batches
+from keras_frcnn.models.consumed import Consumed
 from keras_frcnn.models.defaults import entries, resolve
 from keras_frcnn.models.loading_report import loading_report
 from keras_frcnn.models.resizing import Resizing
@@ -51,6 +52,7 @@ class Detector(SavedDetector):
         self.weight_origins = {}
         self.built = True  # the constructor of a subclass builds every part
         self.jit_compile = False  # even without `compile`, because Keras's "auto" would use XLA on a GPU
+        self.consumed = Consumed()
         self.sampling_seeds = keras.random.SeedGenerator(name="sampling_seeds")
         self._figures = [keras.metrics.Mean(name=name) for name in ("loss", *log_names)]
         if isinstance(backbone, dict):
@@ -188,6 +190,13 @@ class Detector(SavedDetector):
             auto_scale_loss=auto_scale_loss,
         )
 
+    def fit(self, x=None, *args, **kwargs):
+        self.consumed.data = x
+        try:
+            return super().fit(x, *args, **kwargs)
+        finally:
+            self.consumed.data = None
+
     def make_train_function(self, force=False):
         # Build the optimizer before tracing, or the graph keeps a copy of every weight.
         if not self.optimizer.built:
@@ -209,6 +218,7 @@ class Detector(SavedDetector):
         ready = [gradient for gradient in gradients if gradient is not None]
         with tf.control_dependencies(ready), tf.name_scope("update"):
             self.optimizer.apply(gradients, self.trainable_variables)
+        self.consumed.batches.assign_add(1)
         return self._log(logs)
 
     def test_step(self, data):

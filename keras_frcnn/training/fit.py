@@ -5,6 +5,7 @@ import math
 import keras
 
 from keras_frcnn import callbacks, evaluation
+from keras_frcnn.callbacks.epoch_log import EpochLog
 from keras_frcnn.callbacks.progress import EpochLines, ImageLines
 from keras_frcnn.callbacks.run_folder import RunFolder, save
 from keras_frcnn.data import memory
@@ -13,10 +14,12 @@ from keras_frcnn.training.recipe import CACHE
 
 # Marker file: fine-tuning is done; a restarted run skips it.
 FITTED = "fitted"
+# Folder of the checkpoints in a run folder, from which a restarted run goes on.
+CHECKPOINTS = "checkpoints"
 
 
 def fit(recipe, model, train, val, folder):
-    """Train a model with a recipe, through every stage of its method.
+    """Train a model with a recipe, through every stage of its method; go on from a checkpoint in the folder.
 
     Args:
         recipe: `Recipe`.
@@ -67,9 +70,10 @@ def _fit(recipe, model, train, val, folder, metrics):
         callbacks=[
             *([metrics] if metrics else []),
             EpochLines(),
-            keras.callbacks.CSVLogger(folder / "log.csv"),
+            EpochLog(folder / "log.csv"),
             RunFolder(folder, monitor=model.score_name),
             keras.callbacks.TerminateOnNaN(),
+            callbacks.Checkpoint(folder / CHECKPOINTS),
         ],
     )
     if not math.isfinite(history.history["loss"][-1]):

@@ -1,0 +1,41 @@
+"""The log of a run as a CSV file."""
+
+import csv
+import io
+
+import keras
+
+from keras_frcnn.files import write_text
+
+
+class EpochLog(keras.callbacks.Callback):
+    """Write the logs of every epoch to a CSV file, which is complete at any moment.
+
+    Args:
+        path: file to write; one from an earlier run is replaced at the end of the first epoch.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+        self._rows = []
+
+    def state(self):
+        """Return what `Checkpoint` keeps."""
+        return {"rows": self._rows}
+
+    def restore(self, state):
+        """Go on from a `state`."""
+        self._rows = list(state["rows"])
+
+    def on_train_begin(self, logs=None):
+        self._rows = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._rows = [*self._rows, {"epoch": epoch, **{name: float(value) for name, value in logs.items()}}]
+        names = ["epoch", *sorted({name for row in self._rows for name in row} - {"epoch"})]
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, names, restval="NA", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self._rows)
+        write_text(self.path, text.getvalue())

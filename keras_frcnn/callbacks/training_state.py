@@ -1,0 +1,243 @@
+"""The state of a running `fit`: what a checkpoint holds."""
+
+import copy
+import json
+import os
+import random
+import warnings
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_frcnn import _compat
+from keras_frcnn.version import __version__
+
+SIMPLE = (bool, int, float, str, type(None))
+
+
+class TrainingState:
+    """Collect the state of a running `fit`, and put it back.
+
+    Args:
+        model: `Detector` in `fit`.
+        callback: the callback that asks; its neighbors' states are collected too.
+    """
+
+    def __init__(self, model, callback):
+        self.model = model
+        self._neighbors = [other for other in _compat.neighbors(callback) if other is not callback]
+        self._initial = None
+        self._kept = None
+        self._begin_of_epoch = self.batches()
+        self._position = _compat.attribute_upstream(model.consumed.data, "position")
+        if self._position is None:
+            raise ValueError(
+                "Checkpoint cannot tell the place in this data; give fit the batches of a data set from "
+                "keras_frcnn.data as they are."
+            )
+        self._note_start()
+        # Both are made on first use, Keras's with a number from Python's generator.
+        _compat.global_seeds(), tf.random.get_global_generator()
+
+    def batches(self):
+        """Number of batches that the model has used: int."""
+        return int(self.model.consumed.batches.numpy())
+
+    def steps(self):
+        """Number of batches of this epoch: int."""
+        return self.batches() - self._begin_of_epoch
+
+    def begin(self):
+        """Note the begin of an epoch."""
+        if self._initial is None:
+            self._initial = [_attributes(other) for other in self._neighbors]
+        self._begin_of_epoch = self.batches()
+        self._kept = None
+
+    def keep(self):
+        """Keep the running means and the callbacks' states before the end of the epoch changes them.
+
+        Validation resets the means; and who goes on from here lets all callbacks end the epoch once more.
+        """
+        self._kept = self._means(), self._callbacks()
+
+    def end(self, epoch, logs):
+        """Note that all callbacks but Keras's `History`, which comes last, have ended an epoch."""
+        self._kept = self._means(), self._callbacks(epoch, logs or {})
+
+    def collect(self, epoch, step):
+        """Collect the state.
+
+        Args:
+            epoch, step: int, the batch of `fit` that comes next.
+
+        Returns:
+            dict of arrays, and a dict for JSON.
+        """
+        arrays = {f"model/{index:04d}": variable.numpy() for index, variable in enumerate(self._variables())}
+        means, (others, lists) = self._kept or (self._means(), self._callbacks())
+        arrays |= lists
+        arrays |= {f"means/{index:04d}": value for index, value in enumerate(means)}
+        numpy_name, numpy_words, *numpy_rest = np.random.get_state()
+        arrays |= {"random/numpy": numpy_words, "random/keras": _compat.global_seeds().state.numpy()}
+        arrays["random/tensorflow"] = tf.random.get_global_generator().state.numpy()
+        place = self._start.after(self.batches() - self._start_batches)
+        state = {
+            "epoch": epoch,
+            "step": step,
+            "batches": self.batches(),
+            "data": {"epoch": place[0], "batch": place[1]},
+            "callbacks": others,
+            "random": {"python": random.getstate(), "numpy": [numpy_name, *numpy_rest]},
+            "versions": _versions(),
+            "threads": _threads(),
+            "model": {"class": type(self.model).__name__, **self.model.arguments},
+        }
+        return arrays, json.loads(json.dumps(state, default=str))
+
+    def restore(self, path, arrays, state):
+        """Put the model, the optimizer and the data back.
+
+        Raises:
+            ValueError: the state is of another model, or the data cannot go to its place.
+        """
+        variables = self._variables()
+        values = [value for name, value in sorted(arrays.items()) if name.startswith("model/")]
+        shapes = [tuple(variable.shape) for variable in variables]
+        if shapes != [value.shape for value in values]:
+            raise ValueError(
+                f"{path} is of another model or optimizer than this one; give Checkpoint another folder."
+            )
+        for variable, value in zip(variables, values):
+            variable.assign(value)
+        self.model.consumed.batches.assign(state["batches"])
+        epoch, batch = state["data"]["epoch"], state["data"]["batch"]
+        if self._position.movable:
+            self._position.go_to(epoch, batch)
+        elif (epoch, batch) != (self._position.epoch, self._position.batch):
+            raise ValueError(
+                f"{path} goes on at epoch {epoch}, batch {batch} of the data, and batches with repeat=True "
+                f"cannot be moved; make them with first_epoch={epoch}, first_batch={batch}."
+            )
+        self._note_start()
+        here = {"versions": _versions(), "threads": _threads()}
+        for name, value in here.items():
+            if state[name] != value:
+                warnings.warn(
+                    f"{path} was written with other {name} ({state[name]}, now {value}), so the last bits of "
+                    "the weights may differ from those of a run that was not interrupted.",
+                    stacklevel=2,
+                )
+
+    def restore_epoch(self, arrays, state):
+        """Put back what the begin of an epoch changes: running means, callbacks, random generators."""
+        self._begin_of_epoch = self.batches() - state["step"]
+        for index, variable in enumerate(self._mean_variables()):
+            variable.assign(arrays[f"means/{index:04d}"])
+        for index, (other, (kind, simple)) in enumerate(zip(self._neighbors, state["callbacks"])):
+            if type(other).__name__ != kind:
+                continue
+            lists = {}
+            for name in sorted(name for name in arrays if name.startswith(f"callback/{index}/")):
+                lists.setdefault(name.split("/")[2], []).append(arrays[name])
+            _put_back(other, {**simple, **lists})
+        version, words, gauss = state["random"]["python"]
+        random.setstate((version, tuple(words), gauss))
+        name, *rest = state["random"]["numpy"]
+        np.random.set_state((name, arrays["random/numpy"], *rest))
+        _compat.global_seeds().state.assign(arrays["random/keras"])
+        tf.random.get_global_generator().state.assign(arrays["random/tensorflow"])
+
+    def _means(self):
+        return [variable.numpy() for variable in self._mean_variables()]
+
+    def _callbacks(self, epoch=None, logs=None):
+        """The states of the neighbors: pairs of kind and simple values, and a dict of arrays."""
+        others, arrays = [], {}
+        for index, other in enumerate(self._neighbors):
+            simple, lists = _state(other, self._initial[index] if self._initial else {})
+            if isinstance(other, keras.callbacks.History) and logs is not None and epoch not in other.epoch:
+                seen = {name: [*other.history.get(name, []), float(value)] for name, value in logs.items()}
+                simple = {"epoch": [*other.epoch, epoch], "history": {**other.history, **seen}}
+            others.append([type(other).__name__, simple])
+            for name, values in lists.items():
+                arrays |= {f"callback/{index}/{name}/{row:04d}": value for row, value in enumerate(values)}
+        return others, arrays
+
+    def _note_start(self):
+        position = self._position
+        self._start = type(position)(position.order, position.epoch, position.batch)
+        self._start_batches = self.batches()
+
+    def _variables(self):
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def _mean_variables(self):
+        return [variable for metric in self.model.metrics for variable in metric.variables]
+
+
+def _state(callback, initial):
+    """The simple values of a callback, and its lists of arrays, that differ from those at the begin."""
+    if hasattr(callback, "state"):
+        return callback.state(), {}
+    now = _attributes(callback)
+    changed = {name: value for name, value in now.items() if name not in initial or initial[name] != value}
+    lists = {
+        name: value
+        for name, value in vars(callback).items()
+        if isinstance(value, list) and value and all(isinstance(one, np.ndarray) for one in value)
+    }
+    return changed, lists
+
+
+def _attributes(callback):
+    """The public attributes of a callback that JSON can hold, as a copy."""
+    if hasattr(callback, "state"):
+        return {}
+    names = [name for name in vars(callback) if not name.startswith("_") and name != "params"]
+    values = {name: _plain(getattr(callback, name)) for name in names}
+    return {name: value for name, value in values.items() if value is not NotImplemented}
+
+
+def _plain(value):
+    """A copy of a value that JSON can hold; NotImplemented for others."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, SIMPLE):
+        return value
+    if isinstance(value, (list, tuple)):
+        values = [_plain(one) for one in value]
+        return NotImplemented if any(one is NotImplemented for one in values) else values
+    if isinstance(value, dict):
+        values = {name: _plain(one) for name, one in value.items()}
+        strange = any(one is NotImplemented for one in values.values()) or not all(
+            isinstance(name, str) for name in values
+        )
+        return NotImplemented if strange else values
+    return NotImplemented
+
+
+def _put_back(callback, values):
+    if hasattr(callback, "restore"):
+        callback.restore(values)
+        return
+    for name, value in values.items():
+        setattr(callback, name, copy.deepcopy(value))
+
+
+def _versions():
+    return {
+        "keras_frcnn": __version__,
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def _threads():
+    return {
+        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "within an operation": tf.config.threading.get_intra_op_parallelism_threads(),
+        "between operations": tf.config.threading.get_inter_op_parallelism_threads(),
+    }

@@ -1,0 +1,283 @@
+"""A `fit` that is interrupted and called again ends as if it had not been."""
+
+import json
+import os
+import random
+import shutil
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_frcnn as kf
+from keras_frcnn.callbacks import Checkpoint, checkpoint_files
+from keras_frcnn.callbacks.checkpoint import Interrupted
+from keras_frcnn.callbacks.epoch_log import EpochLog
+from keras_frcnn.data.readers import shapes
+
+EPOCHS, STEPS = 3, 4
+
+
+class Blow(Exception):
+    """Stands for a pulled plug."""
+
+
+class Stop(keras.callbacks.Callback):
+    """Does something at a moment: "step", "test" or "end" of an epoch, after so many of these."""
+
+    def __init__(self, moment=None, after=0, what=None):
+        super().__init__()
+        self._moment, self._left, self._what = moment, after, what
+
+    def _at(self, moment):
+        self._left -= moment == self._moment
+        if moment == self._moment and self._left < 0:
+            self._moment = None
+            if self._what is None:
+                raise Blow
+            self._what()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._at("step")
+
+    def on_test_batch_end(self, batch, logs=None):
+        self._at("test")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._at("end")
+
+
+class Draws(keras.callbacks.Callback):
+    """Draws from every random generator after each step, and remembers the numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.drawn = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        numbers = random.random(), np.random.rand(), float(keras.random.uniform([]))
+        self.drawn.append([*numbers, float(tf.random.get_global_generator().uniform([]))])
+
+
+@pytest.fixture(scope="module")
+def model(small_network):
+    keras.utils.set_random_seed(0)
+    model = kf.RPN(small_network(), anchor_sizes=(24, 48, 96), rpn_channels=8, image_size=(64, 80))
+    average = {"use_ema": True, "ema_momentum": 0.9, "ema_overwrite_frequency": None}
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9, **average))
+    return model
+
+
+@pytest.fixture(scope="module")
+def begin(model, set_back):
+    """A function that makes the model new; all random generators go elsewhere."""
+    restore = set_back(model)
+
+    def begin_anew(seed):
+        restore()
+        model.consumed.batches.assign(0)
+        keras.utils.set_random_seed(seed)
+        tf.random.set_global_generator(tf.random.Generator.from_seed(seed))
+        return model
+
+    return begin_anew
+
+
+def fit(model, folder, stop=None, epochs=EPOCHS, data=None, **options):
+    draws = Draws()
+    arguments = dict(image_size=(64, 80), seed=1)
+    history = model.fit(
+        data or shapes.load("train", 14).batches(4, training=True, **arguments),
+        validation_data=shapes.load("val", 4).batches(4, **arguments),
+        epochs=epochs,
+        shuffle=False,
+        verbose=0,
+        callbacks=[
+            draws,
+            stop or Stop(),
+            keras.callbacks.EarlyStopping("loss", patience=9),
+            EpochLog(folder / "log.csv"),
+            Checkpoint(folder / "checkpoints", **options),
+        ],
+    )
+    return {
+        "weights": [variable.numpy() for variable in (*model.variables, *model.optimizer.variables)],
+        "history": history.history,
+        "epochs": history.epoch,
+        "log": (folder / "log.csv").read_bytes(),
+        "drawn": draws.drawn,
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(begin, tmp_path_factory):
+    """What a run that nothing interrupts leaves."""
+    folder = tmp_path_factory.mktemp("whole")
+    return fit(begin(1), folder, every_steps=1)
+
+
+def assert_same(result, whole):
+    for mine, theirs in zip(result["weights"], whole["weights"], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert result["drawn"] == whole["drawn"]
+    assert {**result, "weights": 0} == {**whole, "weights": 0}
+
+
+@pytest.mark.parametrize(
+    ("stop", "every"),
+    [
+        (("step", 1), 1),
+        (("step", 4), 1),  # after the first epoch
+        (("step", 10), 3),  # some steps are lost and made again
+        (("test", 1), 1),  # while it validates after the second epoch: all its steps are done
+        (("end", 0), 4),  # while callbacks end the first epoch
+        (("end", 2), 5),
+    ],
+)
+def test_goes_on_as_if_nothing_had_happened(begin, whole, tmp_path, stop, every):
+    with pytest.raises(Blow):
+        fit(begin(1), tmp_path, Stop(*stop), every_steps=every)
+    assert_same(fit(begin(2), tmp_path, every_steps=every), whole)
+
+
+def test_interrupted_again_and_again(begin, whole, tmp_path):
+    for moment in ("step", "step", "test", "end", "step"):
+        with pytest.raises(Blow):
+            fit(begin(1), tmp_path, Stop(moment, 1 if moment == "step" else 0), every_steps=1)
+    assert_same(fit(begin(2), tmp_path), whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("moment", [("step", 6), ("test", 0), ("end", 1)])
+def test_a_signal_writes_a_checkpoint(begin, whole, tmp_path, moment, number):
+    handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    stop = Stop(*moment, lambda: os.kill(os.getpid(), number))
+    with pytest.raises(Interrupted, match="Stopped; .*checkpoints has the whole state.") as caught:
+        fit(begin(1), tmp_path, stop)
+    assert caught.value.number == number
+    assert handlers == (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))
+    assert len(checkpoint_files.all_of(tmp_path / "checkpoints")) == 1
+    assert_same(fit(begin(2), tmp_path), whole)
+
+
+def test_more_epochs_after_the_last(begin, whole, tmp_path, capsys):
+    fit(begin(1), tmp_path, epochs=2)
+    again = fit(begin(2), tmp_path, epochs=2)
+    assert again["epochs"] == [0, 1] and len(again["history"]["loss"]) == 2
+    assert "epoch 3, step 1." in capsys.readouterr().out
+    assert_same(fit(begin(3), tmp_path), whole)
+
+
+def test_data_without_end(begin, tmp_path):
+    arguments = dict(image_size=(64, 80), training=True, seed=1)
+    results = []
+    for place in (None, ("step", 5)):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        for stop in ((Stop(*place),) if place else ()) + (Stop(),):
+            data = shapes.load("train", 14).batches(4, **arguments).repeat()
+            model = begin(1)
+            try:
+                results.append(_steps(model, data, folder, stop))
+            except Blow:
+                pass
+    for mine, theirs in zip(*results, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def _steps(model, data, folder, stop):
+    """Three epochs of three steps each, while an epoch of the data has four."""
+    callbacks = [stop, Checkpoint(folder / "checkpoints", every_steps=2)]
+    model.fit(data, steps_per_epoch=3, epochs=3, shuffle=False, verbose=0, callbacks=callbacks)
+    return [variable.numpy() for variable in model.variables]
+
+
+def test_data_that_cannot_be_moved(begin, tmp_path):
+    scenes = shapes.load("train", 14)
+    arguments = dict(image_size=(64, 80), training=True, seed=1, repeat=True)
+    with pytest.raises(Blow):
+        _steps(begin(1), scenes.batches(4, **arguments), tmp_path, Stop("step", 5))
+    with pytest.raises(ValueError, match="cannot be moved; make them with first_epoch=1, first_batch=0."):
+        _steps(begin(1), scenes.batches(4, **arguments), tmp_path, Stop())
+    _steps(begin(1), scenes.batches(4, **arguments, first_batch=4), tmp_path, Stop())
+    assert int(begin(1).consumed.batches) == 0
+
+
+def test_data_whose_place_is_not_known(begin, tmp_path):
+    data = shapes.load("train", 14).batches(4, image_size=(64, 80)).take(2)
+    with pytest.raises(ValueError, match="give fit the batches of a data set from keras_frcnn.data as they"):
+        fit(begin(1), tmp_path, data=data)
+
+
+def test_another_model_is_refused(begin, small_network, tmp_path):
+    fit(begin(1), tmp_path, epochs=1)
+    other = kf.RPN(small_network(), anchor_sizes=(24, 48, 96), rpn_channels=9, image_size=(64, 80))
+    other.compile()
+    with pytest.raises(ValueError, match="is of another model or optimizer than this one"):
+        fit(other, tmp_path)
+
+
+def test_other_threads_are_told(begin, tmp_path):
+    fit(begin(1), tmp_path, epochs=1)
+    (path,) = checkpoint_files.all_of(tmp_path / "checkpoints")
+    arrays, state = checkpoint_files.read(path)
+    state["threads"]["processors"] += 1
+    checkpoint_files.write(path.parent, path.name, arrays, state, keep=2)
+    with pytest.warns(UserWarning, match="was written with other threads .* the last bits"):
+        fit(begin(1), tmp_path, epochs=1)
+
+
+@pytest.fixture(scope="module")
+def checkpoints(begin, tmp_path_factory):
+    """A folder with two checkpoints."""
+    folder = tmp_path_factory.mktemp("two")
+    fit(begin(1), folder, epochs=1, every_steps=2)
+    paths = checkpoint_files.all_of(folder / "checkpoints")
+    assert len(paths) == 2
+    return paths
+
+
+@pytest.mark.parametrize("name", [checkpoint_files.ARRAYS, checkpoint_files.MANIFEST])
+def test_one_that_is_cut_off_or_changed_is_not_loaded(checkpoints, tmp_path, name, capsys):
+    shutil.copytree(checkpoints[0].parent, tmp_path / "checkpoints")
+    older, newer = checkpoint_files.all_of(tmp_path / "checkpoints")
+    contents = (newer / name).read_bytes()
+    rng = np.random.default_rng(0)
+    damaged = [contents[: len(contents) * tenth // 10] for tenth in range(10)]
+    for place in rng.integers(0, len(contents), 30):
+        flipped = bytearray(contents)
+        flipped[place] ^= 1 << int(rng.integers(8))
+        damaged.append(bytes(flipped))
+    for bad in damaged:
+        (newer / name).write_bytes(bad)
+        with pytest.raises(checkpoint_files.Damaged):
+            checkpoint_files.read(newer)
+    assert checkpoint_files.newest(tmp_path / "checkpoints")[0] == older
+    assert capsys.readouterr().out.strip().endswith("; the checkpoint before it is taken.")
+    (newer / name).unlink()
+    assert checkpoint_files.newest(tmp_path / "checkpoints")[0] == older
+    shutil.rmtree(older)
+    assert checkpoint_files.newest(tmp_path / "checkpoints") is None
+
+
+def test_a_manifest_says_what_is_in_it(checkpoints):
+    _, state = checkpoint_files.read(checkpoints[-1])
+    assert state["versions"]["keras"] == keras.__version__ and state["threads"]["processors"] >= 1
+    assert state["model"]["class"] == "RPN" and state["model"]["rpn_channels"] == 8
+    assert (state["epoch"], state["step"], state["batches"]) == (1, 0, 4)
+    json.dumps(state, allow_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"every_steps": 0}, "every_steps is 0; give a number above 0, or None."),
+        ({"every_minutes": -1}, "every_minutes is -1; give a number above 0, or None."),
+        ({"keep": 0}, "keep is 0; give at least 1."),
+    ],
+)
+def test_bad_arguments(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Checkpoint("folder", **arguments)
