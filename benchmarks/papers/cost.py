@@ -132,9 +132,9 @@ def network_seconds(parts):
 def rcnn(proposals):
     """Time R-CNN with SVMs, which need the features of every region on disk."""
     model = kf.RCNN(CLASSES, backbone="vgg16", image_size=SIZE, frozen_stages=2, classifier="svm")
-    features = model.features(some_image(), SHAPES, False)
+    pixels = model.maps_to_pool(some_image(), SHAPES, False)
     sample = proposals[:, :SAMPLE]
-    regions = tf.function(lambda: model.head(model.pool(features, sample)))
+    regions = tf.function(lambda: model.head(model.pool(pixels, sample)))
     seconds = median_seconds(regions, 3) * REGIONS / SAMPLE
     step = median_seconds(training_step(model, proposals), 3)
     one_region = conv_macs(model.backbone, 224, 224) + fc_macs(49 * 512)

@@ -100,7 +100,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self._in_step = False
-        if self._borrowed is not None:
+        if self._borrowed is not None and self._resumed:
             self.model.train_function, self._borrowed = self._borrowed, None
             self._state.restore_epoch(*self._resumed)  # for the callbacks this was a step
         self._resumed = None

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def write(folder: Path, name: str, arrays: dict[str, np.ndarray], state: dict, k
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        np.savez(partial / ARRAYS, **arrays)
+        np.savez(partial / ARRAYS, **cast(Any, arrays))
         flush(partial / ARRAYS)
         text = json.dumps({**state, "sha256": _checksum(partial / ARRAYS)}, indent=1)
         manifest = json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest()}) + "\n" + text

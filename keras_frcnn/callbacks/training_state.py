@@ -38,7 +38,8 @@ class TrainingState:
             )
         self._note_start()
         # Both are made on first use, Keras's with a number from Python's generator.
-        _compat.global_seeds(), tf.random.get_global_generator()
+        _compat.global_seeds()
+        tf.random.get_global_generator()
 
     def batches(self):
         """Number of batches that the model has used: int."""
@@ -133,8 +134,9 @@ class TrainingState:
     def restore_epoch(self, arrays, state):
         """Put back what the begin of an epoch changes: running means, callbacks, random generators."""
         self._begin_of_epoch = self.batches() - state["step"]
-        for index, variable in enumerate(self._mean_variables()):
-            variable.assign(arrays[f"means/{index:04d}"])
+        if state["step"]:  # otherwise the epoch has just begun, and its means are zero
+            for index, variable in enumerate(self._mean_variables()):
+                variable.assign(arrays[f"means/{index:04d}"])
         for index, (other, (kind, simple)) in enumerate(zip(self._neighbors, state["callbacks"])):
             if type(other).__name__ != kind:
                 continue
@@ -166,8 +168,7 @@ class TrainingState:
         return others, arrays
 
     def _note_start(self):
-        position = self._position
-        self._start = type(position)(position.order, position.epoch, position.batch)
+        self._start = copy.copy(self._position)
         self._start_batches = self.batches()
 
     def _variables(self):

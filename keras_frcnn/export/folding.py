@@ -35,8 +35,6 @@ def fold_batch_norm(model, source):
         head = getattr(model, name)
         if head.norms or head.network is not None:
             setattr(model, name, _folded_head(head, getattr(source, name)))
-    # The stages still hold the old layers, which would be exported silently.
-    model.connect_stages()
 
 
 def _folded_network(network, source):

@@ -33,8 +33,7 @@ class DetectionHead(keras.layers.Layer):
             of the first fully connected layer, as in R-CNN and SPPnet.
         convs: widths of 3×3 convolutions before the fully connected layers; (256, 256, 256, 256) in
             torchvision's v2, none in the papers.
-        batch_norm: whether batch normalization follows each convolution, which then has no bias.
-        epsilon: epsilon of the batch normalization.
+        batch_norm, epsilon: whether batch normalization, with this epsilon, follows each convolution.
         background_box: whether the box layer also has outputs for the background, which are never read;
             Caffe's and torchvision's do.
 
@@ -219,17 +218,17 @@ class DetectionHead(keras.layers.Layer):
         """Take the weights of another head with the same layers.
 
         A factored fully connected layer takes the truncated SVD of a whole one (Fast R-CNN, section 3.1).
-        Convolutions keep their weights if only one of the heads has batch normalization.
 
         Args:
             other: `DetectionHead`.
             delta_weights: factors that turn the four deltas of `other` into those of this head.
         """
+        if len(self.norms) != len(other.norms):
+            raise ValueError("Only one of the heads has batch normalization; make both alike.")
         if self.network is not None:
             self.network.set_weights(other.network.get_weights())
-        if bool(self.norms) == bool(other.norms):
-            for mine, theirs in zip([*self.convs, *self.norms], [*other.convs, *other.norms], strict=True):
-                mine.set_weights(theirs.get_weights())
+        for mine, theirs in zip([*self.convs, *self.norms], [*other.convs, *other.norms], strict=True):
+            mine.set_weights(theirs.get_weights())
         for mine, theirs in zip(self.dense, other.dense, strict=True):
             if len(mine) == len(theirs):
                 for layer, its in zip(mine, theirs):
@@ -239,10 +238,12 @@ class DetectionHead(keras.layers.Layer):
         self.class_dense.set_weights(other.class_dense.get_weights())
         if self.normalized and other.normalized:
             self.box_dense.set_weights(other.box_dense.get_weights())
-            return
         kernel, bias = other.box_dense.folded() if other.normalized else other.box_dense.get_weights()
         factors = np.tile(np.float32(delta_weights), self.box_rows)
-        self.box_dense.set_weights([kernel * factors, bias * factors])
+        if not self.normalized:
+            self.box_dense.set_weights([kernel * factors, bias * factors])
+        elif not other.normalized or np.any(factors != 1.0):
+            self.box_dense.unfold(kernel * factors, bias * factors)
 
     def load_dense(self, weights, source):
         """Load pretrained fully connected layers if all of them fit and no layer is factored.
@@ -272,13 +273,12 @@ class DetectionHead(keras.layers.Layer):
         return super().from_config({renamed.get(name, name): value for name, value in config.items()})
 
     def get_config(self):
-        network = self.network and keras.saving.serialize_keras_object(self.network)
         return {
             **super().get_config(),
             "num_classes": self.num_classes,
             "units": self.units,
             "dropout": self.dropout,
-            "network": network,
+            "network": self.network and keras.saving.serialize_keras_object(self.network),
             "class_agnostic": self.class_agnostic,
             "ranks": self.ranks,
             "normalized": self.normalized,

@@ -50,6 +50,10 @@ class NormalizedDense(keras.layers.Dense):
         mean, deviation = self.mean.numpy(), self.deviation.numpy()
         return self.kernel.numpy() * deviation, self.bias.numpy() * deviation + mean
 
+    def unfold(self, kernel, bias):
+        """Take the kernel and bias of a plain layer with the same output; the statistics stay."""
+        self._take(kernel, bias, self.mean.numpy(), self.deviation.numpy())
+
     def _take(self, kernel, bias, mean, deviation):
         self.kernel.assign(kernel / deviation)
         self.bias.assign((bias - mean) / deviation)

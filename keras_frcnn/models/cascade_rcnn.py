@@ -3,12 +3,14 @@
 Letters: B images, R proposals, K classes.
 """
 
+import dataclasses
 from typing import Annotated, Unpack
 
 import keras
 import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
+from keras_frcnn.backbones import copied_network
 from keras_frcnn.models.arguments import (
     AnswerArguments,
     BoxHeadArguments,
@@ -60,8 +62,7 @@ class CascadeRCNN(ProposingDetector):
 
     A head trained on RoIs of IoU 0.5 is not strict enough for good boxes, but too few proposals reach an IoU
     of 0.7. So each stage passes its class-agnostic boxes to the next one, which requires a higher IoU. At
-    test time the scores of the stages are averaged, as in mmdetection and detectron2; the boxes come from the
-    last stage.
+    test time the scores of the stages are averaged, as in detectron2; the boxes come from the last stage.
 
     Args:
         class_names, backbone, backbone_weights: see `FasterRCNN`.
@@ -94,8 +95,9 @@ class CascadeRCNN(ProposingDetector):
             self.roi_pooling = roi_pooling(info, values)
             shape = self.roi_pooling.roi_shape(info.channels)
             for name in self.head_names:
+                own = info if name == "head1" or info.head is None else _with_own_head(info)
                 head = detection_head(
-                    info,
+                    own,
                     values,
                     len(self.class_names),
                     shape,
@@ -116,7 +118,9 @@ class CascadeRCNN(ProposingDetector):
                 coder_weights,
             )
             for head, iou, coder_weights in zip(
-                self.detection_heads, self.arguments["cascade_ious"], self.arguments["cascade_coder_weights"]
+                self.detection_heads(),
+                self.arguments["cascade_ious"],
+                self.arguments["cascade_coder_weights"],
             )
         )
 
@@ -156,3 +160,8 @@ class CascadeRCNN(ProposingDetector):
             rois = tf.stop_gradient(boxes)
             is_box = sample.valid & box_ops.is_box(rois)
         return losses, {"proposal_recall": recall(proposals.boxes, proposals.is_box, y)}
+
+
+def _with_own_head(backbone):
+    """The backbone with a copy of the layers that it brings for a head, such as the conv5 of a ResNet."""
+    return dataclasses.replace(backbone, head=copied_network(backbone.head))

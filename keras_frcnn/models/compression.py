@@ -28,7 +28,7 @@ def compress(model: Detector, ranks: Sequence[int | None] = (1024, 256)) -> Dete
         >>> small = compress(keras.saving.load_model("vgg16.keras"))
         >>> small.save("vgg16_svd.keras")
     """
-    heads = [head for head in model.detection_heads if head.dense_layers]
+    heads = [head for head in model.detection_heads() if head.dense_layers]
     if not heads:
         raise ValueError(
             f"{type(model).__name__} has no fully connected layers in its head; there is nothing to compress."
@@ -46,7 +46,7 @@ def compress(model: Detector, ranks: Sequence[int | None] = (1024, 256)) -> Dete
     for name in ("backbone", "rpn"):
         if hasattr(model, name):
             getattr(small, name).set_weights(getattr(model, name).get_weights())
-    for mine, theirs in zip(small.detection_heads, model.detection_heads):
+    for mine, theirs in zip(small.detection_heads(), model.detection_heads()):
         mine.copy_from(theirs)
     if hasattr(model, "margins"):
         small.margins.assign(model.margins)

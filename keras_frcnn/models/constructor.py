@@ -6,7 +6,7 @@ import textwrap
 from keras_frcnn.models.defaults import BACKBONES, Open, entries
 
 # This line of a class's docstring is replaced with the arguments of its group.
-PLACE = "        **arguments: "
+PLACE = "    **arguments: "
 WIDTH = 110
 
 
@@ -39,7 +39,8 @@ def takes(group):
         rest = inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)
         cls.__init__.__signature__ = inspect.Signature([*own, *keywords, rest])
         cls.__signature__ = inspect.Signature([*own[1:], *keywords, rest])
-        before, place, after = cls.__doc__.partition(PLACE)
+        # From Python 3.13 on, docstrings are without indentation; under -OO there are none.
+        before, place, after = inspect.cleandoc(cls.__doc__ or "").partition(PLACE)
         if place:
             cls.__doc__ = before + "\n".join(_lines(group)) + "\n" + after.partition("\n")[2]
         return cls
@@ -51,7 +52,7 @@ def _lines(group):
     """Format the arguments as lines of a docstring."""
     for name, entry in entries(group).items():
         text = f"{name} ({_type(entry.type)}): {entry.description} {_default(entry.default)}"
-        yield textwrap.fill(text, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 12)
+        yield textwrap.fill(text, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 8)
 
 
 def _type(annotation):

@@ -1,5 +1,7 @@
 """What `fit` has consumed of its data."""
 
+from typing import Any
+
 import tensorflow as tf
 
 
@@ -16,6 +18,7 @@ class Consumed:
 
     def __init__(self):
         self.data = None
-        self.batches = tf.Variable(
+        variable: Any = tf.Variable
+        self.batches = variable(
             0, trainable=False, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
         )

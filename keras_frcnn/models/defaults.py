@@ -5,6 +5,8 @@ import typing
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import keras
+
 from keras_frcnn import images as image_ops
 from keras_frcnn.backbones import Backbone
 
@@ -78,10 +80,15 @@ def resolve(group: type, given: Mapping, backbone: Backbone, own: Mapping = Mapp
         value, default = given.get(name), entry.default
         if value is None and isinstance(default, Open):
             value = known.get(name, default.pyramid if backbone.pyramid else default.one_map)
-        values[name] = default if value is None and not isinstance(default, Open) else value
+        values[name] = default if value is None and not isinstance(default, Open) else _restored(value)
     values["image_size"] = image_ops.checked_image_size(values["image_size"])
     values["canvas"] = bool(values["canvas"])
     if "max_detections" in values:
         values["max_detections"] = int(values["max_detections"])
     image_ops.checked_rounding(values["resize_rounding"])
     return MappingProxyType(values)
+
+
+def _restored(value):
+    """Make the object again, such as a loss, that a config has as a dict."""
+    return keras.saving.deserialize_keras_object(value) if isinstance(value, dict) else value

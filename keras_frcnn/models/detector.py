@@ -37,6 +37,7 @@ class Detector(SavedDetector):
     """
 
     argument_group: type  # TypedDict of `arguments.py`, set by the decorator `takes`
+    assembled = False  # whether the constructor is done
     head_names = ("head",)  # attributes that hold a `DetectionHead`
     has_stages = False  # whether `finish_training` does anything
     only_proposals = False  # whether detections are proposals, without classes
@@ -79,7 +80,7 @@ class Detector(SavedDetector):
         """Context manager in which new layers get the dtype policy of the model."""
         return backbones.dtype_policy(self.dtype_policy)
 
-    @property
+    # A method, because Keras looks into every list among the attributes for layers to save.
     def detection_heads(self) -> list[DetectionHead]:
         """List of the `DetectionHead`s; empty for an RPN."""
         return [getattr(self, name) for name in self.head_names]
@@ -88,6 +89,13 @@ class Detector(SavedDetector):
         """Connect the stages and record the trainable flags; a constructor calls it last."""
         self.connect_stages()
         self.remember_flags()
+        self.assembled = True
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        # The stages still hold the layer that was there before.
+        if self.assembled and name in ("rpn", *self.head_names):
+            self.connect_stages()
 
     # Subclasses implement these, besides `infer`.
 

@@ -16,7 +16,7 @@ def loading_report(model, backbone):
         model: `Detector`.
         backbone: `Backbone` with the model's network.
     """
-    dense = [layer for head in model.detection_heads for layer in head.dense_layers]
+    dense = [layer for head in model.detection_heads() for layer in head.dense_layers]
     loaded = [layer for layer in [*backbone.layers(), *dense] if hasattr(layer, "weights_source")]
     sources = {id(weight): layer.weights_source for layer in loaded for weight in layer.weights}
     sources |= model.weight_origins

@@ -6,7 +6,6 @@ Letters: B images, R proposals, S sampled RoIs, P bins per side, C channels, K c
 import functools
 from collections.abc import Callable, Mapping
 
-import keras
 import tensorflow as tf
 
 from keras_frcnn.backbones import Backbone
@@ -85,23 +84,22 @@ def loss_named(loss, table, argument, **details):
     """Get a loss from its name, or return it as it is.
 
     Args:
-        loss: name in `table`, a loss object, or the configuration of one.
+        loss: name in `table`, or a loss object.
         table: `CLASS_LOSSES` or `BOX_LOSSES`.
         argument: name of the argument in messages.
         **details: arguments for a loss that is given by name and accepts them.
 
     Raises:
-        ValueError: the name is unknown.
+        ValueError: the name is unknown, or the object could not be saved with the model.
     """
-    if isinstance(loss, dict):
-        return keras.saving.deserialize_keras_object(loss)
-    if callable(loss):
-        return loss
-    if loss not in table:
+    if isinstance(loss, str) and loss in table:
+        return table[loss](**(details if table[loss] is SmoothL1 else {}))
+    if isinstance(loss, (str, type)) or not (callable(loss) and hasattr(loss, "get_config")):
         raise ValueError(
-            f"Unknown {argument} {loss!r}; use one of {', '.join(table)}, or an object like these."
+            f"{argument} is {loss!r}; use one of {', '.join(table)}, or an object such as "
+            f"losses.{next(iter(table.values())).__name__}()."
         )
-    return table[loss](**(details if table[loss] is SmoothL1 else {}))
+    return loss
 
 
 class RegionStage:

@@ -72,13 +72,13 @@ def _fitting(match, weight, known_rows, rows):
 
 def _rows(model):
     """Map the paths of the predictors' weights to their rows: class names, and None for the background."""
-    pairs = [pair for head in model.detection_heads for pair in head.output_rows(model.class_names)]
+    pairs = [pair for head in model.detection_heads() for pair in head.output_rows(model.class_names)]
     return {weight.path: rows for layer, rows in pairs for weight in layer.weights}
 
 
 def _frozen(model):
     """List the weights of the layers that do not train."""
     parts = model.backbone_info
-    norms = [norm for head in model.detection_heads for norm in head.norms]
+    norms = [norm for head in model.detection_heads() for norm in head.norms]
     layers = [layer for layer in [*parts.layers(), *parts.norms(), *norms] if not layer.trainable]
     return [weight for layer in layers for weight in layer.weights]

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from keras_frcnn.models import CascadeRCNN, FasterRCNN
+from keras_frcnn.models.proposing_detector import ProposingDetector
 from keras_frcnn.profiling import trace
 
 # Parts that are not layers, by the name scopes of their operations.
@@ -22,8 +22,8 @@ MOST_TRACED = 5
 
 
 def check_kind(model):
-    """Raise a ValueError if a model has other parts than a `FasterRCNN` or a `CascadeRCNN`."""
-    if not isinstance(model, (FasterRCNN, CascadeRCNN)):
+    """Raise a ValueError unless a model has an RPN and a head or several, as a `FasterRCNN` has."""
+    if not isinstance(model, ProposingDetector) or not model.detection_heads():
         raise ValueError(
             f"A {type(model).__name__} is not profiled part by part; give a FasterRCNN or a CascadeRCNN."
         )
@@ -140,7 +140,7 @@ class _Parts:
 
     def __init__(self, model):
         layers = [("rpn", model.rpn), ("roi_pooling", model.roi_pooling), ("backbone", model.backbone)]
-        layers += [("head", head) for head in model.detection_heads]
+        layers += [("head", head) for head in model.detection_heads()]
         self.scopes = {part: part for part in SCOPES}
         self.scopes |= {_plain(layer.name): part for part, layer in layers}
         self.scopes[_plain(model.pixels.name)] = "backbone"

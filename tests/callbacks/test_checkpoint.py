@@ -128,12 +128,12 @@ def assert_same(result, whole):
 @pytest.mark.parametrize(
     ("stop", "every"),
     [
-        (("step", 1), 1),
-        (("step", 4), 1),  # after the first epoch
+        pytest.param(("step", 1), 1, marks=pytest.mark.slow),
+        pytest.param(("step", 4), 1, marks=pytest.mark.slow),  # after the first epoch
         (("step", 10), 3),  # some steps are lost and made again
         (("test", 1), 1),  # while it validates after the second epoch: all its steps are done
-        (("end", 0), 4),  # while callbacks end the first epoch
-        (("end", 2), 5),
+        pytest.param(("end", 0), 4, marks=pytest.mark.slow),  # while callbacks end the first epoch
+        pytest.param(("end", 2), 5, marks=pytest.mark.slow),
     ],
 )
 def test_goes_on_as_if_nothing_had_happened(begin, whole, tmp_path, stop, every):
@@ -142,6 +142,7 @@ def test_goes_on_as_if_nothing_had_happened(begin, whole, tmp_path, stop, every)
     assert_same(fit(begin(2), tmp_path, every_steps=every), whole)
 
 
+@pytest.mark.slow
 def test_interrupted_again_and_again(begin, whole, tmp_path):
     for moment in ("step", "step", "test", "end", "step"):
         with pytest.raises(Blow):
@@ -149,8 +150,15 @@ def test_interrupted_again_and_again(begin, whole, tmp_path):
     assert_same(fit(begin(2), tmp_path), whole)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("moment", [("step", 6), ("test", 0), ("end", 1)])
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        (("step", 6), signal.SIGTERM),
+        pytest.param(("step", 6), signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(("test", 0), signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(("end", 1), signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_writes_a_checkpoint(begin, whole, tmp_path, moment, number):
     handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     stop = Stop(*moment, lambda: os.kill(os.getpid(), number))
@@ -170,6 +178,7 @@ def test_more_epochs_after_the_last(begin, whole, tmp_path, capsys):
     assert_same(fit(begin(3), tmp_path), whole)
 
 
+@pytest.mark.slow
 def test_data_without_end(begin, tmp_path):
     arguments = dict(image_size=(64, 80), training=True, seed=1)
     results = []
@@ -194,6 +203,7 @@ def _steps(model, data, folder, stop):
     return [variable.numpy() for variable in model.variables]
 
 
+@pytest.mark.slow
 def test_data_that_cannot_be_moved(begin, tmp_path):
     scenes = shapes.load("train", 14)
     arguments = dict(image_size=(64, 80), training=True, seed=1, repeat=True)

@@ -96,7 +96,7 @@ def test_the_kind_comes_before_the_classes(tmp_path, capsys):
 def test_a_cascade_has_a_part_for_all_its_heads(small_network):
     model = kf.CascadeRCNN(["a"], small_network(), head_units=(8,), anchor_sizes=(24, 48, 96))
     part_of = steps._Parts(model)
-    assert [part_of(f"{head.name}/fc6/MatMul:")[0] for head in model.detection_heads] == ["head"] * 3
+    assert [part_of(f"{head.name}/fc6/MatMul:")[0] for head in model.detection_heads()] == ["head"] * 3
 
 
 @pytest.mark.parametrize(

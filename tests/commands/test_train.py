@@ -1,6 +1,8 @@
 import csv
 import json
 import math
+import os
+import signal
 import types
 
 import keras
@@ -9,11 +11,20 @@ import yaml
 
 import keras_frcnn
 from keras_frcnn import images as image_ops
+from keras_frcnn.callbacks.run_folder import RunFolder
 from keras_frcnn.commands import train
 from keras_frcnn.training import recipe as recipes
 from keras_frcnn.training import recipe_files
 
-FILES = ["best.keras", "config.yaml", "detections.png", "last.keras", "log.csv", "metrics.json"]
+FILES = [
+    "best.keras",
+    "checkpoints",
+    "config.yaml",
+    "detections.png",
+    "last.keras",
+    "log.csv",
+    "metrics.json",
+]
 
 
 def refusal(capsys, *words):
@@ -54,6 +65,37 @@ def test_tells_what_it_does(trained):
         str(trained.export),
     ):
         assert text in trained.output
+
+
+def test_a_stopped_run_goes_on(voc, tiny, tmp_path, monkeypatch, capsys):
+    words = ["--train", f"voc:{voc}@train", *tiny, "--backbone", "zf", "--epochs", "2"]
+    folder = tmp_path / "a run"
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "on_epoch_end", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(SystemExit) as stop:
+            train.main([*words, "--output", str(folder)])
+    assert stop.value.code == 128 + signal.SIGTERM
+    command = capsys.readouterr().err.strip().splitlines()[-1]
+    assert command.endswith(f"Go on with: python train.py --resume '{folder}'")
+    assert train.main(["--resume", str(folder)]) == folder
+    assert "epoch 1, step 3." in capsys.readouterr().out
+    with open(folder / "log.csv") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
+    assert keras.saving.load_model(folder / "last.keras").arguments["backbone"] == "zf"
+
+
+def test_a_run_without_a_checkpoint_begins_anew(tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text("# train.py --train shapes@train\nepochs: 3\n")
+    words = train._words_of(tmp_path, ["--resume", str(tmp_path), "--epochs", "5"])
+    assert "has no checkpoint yet; the run begins anew." in capsys.readouterr().out
+    run = train._parse(words)
+    assert (run.train, run.epochs, run.output) == (("shapes@train",), 5, tmp_path)
+
+
+def test_refuses_to_resume_what_is_no_run(tmp_path, capsys):
+    assert "name the folder of a run with --resume" in refusal(capsys, "--resume", tmp_path)
+    (tmp_path / "config.yaml").write_text("epochs: 3\n")
+    assert "does not begin with the command of a run" in refusal(capsys, "--resume", tmp_path)
 
 
 @pytest.mark.slow

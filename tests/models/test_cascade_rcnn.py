@@ -21,7 +21,7 @@ def make_cascade(small_network, recipe):
     def make(**arguments):
         keras.utils.set_random_seed(3)
         model = kf.CascadeRCNN(["red cell", "plate"], **{"backbone": small_network(), **recipe, **arguments})
-        for head in model.detection_heads:
+        for head in model.detection_heads():
             head.class_dense.kernel.assign(head.class_dense.kernel * 100.0)
             head.box_dense.kernel.assign(head.box_dense.kernel * 300.0)
         return model
@@ -35,7 +35,7 @@ def test_inference_by_hand(cascade, image_of):
     features = cascade.features(x["images"], shapes, False)
     rpn = cascade.rpn(features, shapes)
     rois, scores = rpn["proposals"], 0.0
-    for head, weights in zip(cascade.detection_heads, ((10, 10, 5, 5), (20, 20, 10, 10), (30, 30, 15, 15))):
+    for head, weights in zip(cascade.detection_heads(), ((10, 10, 5, 5), (20, 20, 10, 10), (30, 30, 15, 15))):
         logits, deltas = head(cascade.roi_pooling(features, rois))
         assert deltas.shape[2] == 1  # alike for all classes
         scores += tf.nn.softmax(logits).numpy() / 3
@@ -71,10 +71,10 @@ def test_each_stage_trains_on_the_boxes_of_the_one_before(cascade, make_batches,
 def test_trains_saves_and_exports(make_cascade, make_batches, image_of, assert_same, tmp_path):
     model = make_cascade(class_loss="focal", box_loss=kf.losses.GIoU())
     model.compile()
-    before = [weight.numpy() for head in model.detection_heads for weight in head.trainable_weights]
+    before = [weight.numpy() for head in model.detection_heads() for weight in head.trainable_weights]
     losses = model.fit(make_batches(2), epochs=2, verbose=0).history["loss"]
     assert np.all(np.isfinite(losses))
-    after = [weight.numpy() for head in model.detection_heads for weight in head.trainable_weights]
+    after = [weight.numpy() for head in model.detection_heads() for weight in head.trainable_weights]
     assert all(np.any(old != new) for old, new in zip(before, after))
     model.save(tmp_path / "cascade.keras")
     loaded = keras.saving.load_model(tmp_path / "cascade.keras")
@@ -88,7 +88,7 @@ def test_trains_saves_and_exports(make_cascade, make_batches, image_of, assert_s
 
 def test_the_exported_heads_have_no_batch_norm(make_cascade, image_of, assert_same, tmp_path):
     model = make_cascade(head_convs=(8,))
-    for head in model.detection_heads:
+    for head in model.detection_heads():
         for norm in head.norms:
             norm.moving_mean.assign(tf.random.stateless_normal(norm.moving_mean.shape, (1, 2)))
     model.export(tmp_path / "1")
@@ -100,3 +100,26 @@ def test_the_exported_heads_have_no_batch_norm(make_cascade, image_of, assert_sa
 def test_refuses_stages_of_different_numbers(small_network):
     with pytest.raises(ValueError, match="have different lengths; give one of each for each stage"):
         kf.CascadeRCNN(["a"], small_network(), cascade_ious=(0.5, 0.6))
+
+
+def test_each_head_has_a_conv5_of_its_own():
+    model = kf.CascadeRCNN(["a"], "resnet50", image_size=(64, 64))
+    networks = [head.network for head in model.detection_heads()]
+    assert len({id(layer) for network in networks for layer in network.layers}) == sum(
+        len(network.layers) for network in networks
+    )
+    for mine, theirs in zip(networks[0].get_weights(), networks[2].get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert [layer.trainable for layer in networks[0].layers] == [
+        layer.trainable for layer in networks[2].layers
+    ]
+
+
+def test_a_new_head_is_used(make_cascade, make_batches):
+    model = make_cascade()
+    x, _ = next(iter(make_batches(1)))
+    model.infer(x)
+    head = type(model.head2).from_config(model.head2.get_config())
+    head.build((None, None, *model.roi_pooling.roi_shape(16)))
+    model.head2 = head
+    assert model.stages[1].head is head

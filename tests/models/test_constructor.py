@@ -22,7 +22,7 @@ def test_signature_and_help_show_every_argument(kind):
         assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
         expected = None if isinstance(entry.default, Open) else entry.default
         assert parameters[name].default == expected
-        (line,) = [line for line in kind.__doc__.splitlines() if line.startswith(f"        {name} (")]
+        (line,) = [line for line in kind.__doc__.splitlines() if line.startswith(f"    {name} (")]
         assert entry.description.split()[0].strip("`\"'") in line
     assert "**arguments" not in kind.__doc__ and max(map(len, kind.__doc__.splitlines())) <= 110
 

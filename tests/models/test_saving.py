@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -235,3 +237,27 @@ def test_a_file_without_random_state_loads(make_model, tmp_path, monkeypatch):
         older.setattr(kf.models.Detector, "save_own_variables", keras.Model.save_own_variables)
         make_model().save(tmp_path / "model.keras")
     assert keras.saving.load_model(tmp_path / "model.keras").sampling_seeds.state.shape == (2,)
+
+
+def test_a_file_names_the_parts(make_model, tmp_path):
+    """Every layer has its place under the name of the attribute, not under that of a list."""
+    make_model().save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        archive.extract("model.weights.h5", tmp_path)
+    with h5py.File(tmp_path / "model.weights.h5") as file:
+        assert "head" in file and "detection_heads" not in file
+
+
+def test_arrays_and_losses_are_arguments(make_model):
+    sizes = np.array([24, 48, 96])
+    loss = kf.losses.Focal(gamma=1.5)
+    model = make_model(anchor_sizes=sizes, class_loss=loss)
+    again = type(model).from_config(json.loads(json.dumps(model.get_config())))
+    np.testing.assert_array_equal(again.arguments["anchor_sizes"], sizes)
+    assert again.arguments["class_loss"].gamma == 1.5 and again.regions.class_loss.gamma == 1.5
+
+
+@pytest.mark.parametrize("loss", [kf.losses.Focal, lambda logits, columns: logits, "huber", 3])
+def test_losses_that_could_not_be_saved(make_model, loss):
+    with pytest.raises(ValueError, match="class_loss is .*; use one of cross_entropy, focal, or an object"):
+        make_model(class_loss=loss)
