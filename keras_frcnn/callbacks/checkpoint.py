@@ -73,6 +73,8 @@ class Checkpoint(keras.callbacks.Callback):
         self._state = TrainingState(self.model, self)
         self._in_step, self._asked, self._resumed, self._paused = False, None, None, False
         self._epoch, self._step, self._saved, self._borrowed = 0, 0, None, None
+        self._before = _catch(self._on_signal)
+        self.model.consumed.undo.append(self._undo)
         found = checkpoint_files.newest(self.folder)
         if found:
             path, arrays, state = found
@@ -81,7 +83,6 @@ class Checkpoint(keras.callbacks.Callback):
             _compat.begin_at(self.model, state["epoch"])
             print(f"Going on from {path}: epoch {state['epoch'] + 1}, step {state['step'] + 1}.", flush=True)
         self._last, self._saved_batches = time.monotonic(), self._state.batches()
-        self._before = _catch(self._on_signal)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch, self._step = epoch, 0
@@ -129,8 +130,13 @@ class Checkpoint(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         if self._resumed:  # no epoch was left
             self._state.restore_epoch(*self._resumed)
+
+    def _undo(self):
+        """Take back what is changed outside this callback, however `fit` ends."""
         _compat.begin_at(self.model, None)
         _restore(self._before)
+        if self._borrowed is not None:
+            self.model.train_function, self._borrowed = self._borrowed, None
 
     def _is_time(self):
         return self.every_minutes is not None and time.monotonic() - self._last >= 60 * self.every_minutes

@@ -14,10 +14,12 @@ class Consumed:
     Attributes:
         data: the `x` of the running `fit`, or None.
         batches: int64 variable.
+        undo: list of functions that `fit` calls when it ends, also by an exception.
     """
 
     def __init__(self):
         self.data = None
+        self.undo = []
         variable: Any = tf.Variable
         self.batches = variable(
             0, trainable=False, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA

@@ -204,6 +204,8 @@ class Detector(SavedDetector):
             return super().fit(x, *args, **kwargs)
         finally:
             self.consumed.data = None
+            while self.consumed.undo:
+                self.consumed.undo.pop()()
 
     def make_train_function(self, force=False):
         # Build the optimizer before tracing, or the graph keeps a copy of every weight.

@@ -137,9 +137,24 @@ def assert_same(result, whole):
     ],
 )
 def test_goes_on_as_if_nothing_had_happened(begin, whole, tmp_path, stop, every):
+    handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     with pytest.raises(Blow):
         fit(begin(1), tmp_path, Stop(*stop), every_steps=every)
     assert_same(fit(begin(2), tmp_path, every_steps=every), whole)
+    assert handlers == (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))
+
+
+def test_an_error_leaves_nothing_behind(begin, tmp_path):
+    """Also where only the end of an epoch is left, so that a step which computes nothing was in place."""
+    handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with pytest.raises(Blow):
+        fit(begin(1), tmp_path, Stop("test", 0), every_steps=1)
+    with pytest.raises(Blow):
+        fit(model := begin(2), tmp_path, Stop("step", 0))
+    assert handlers == (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))
+    data = shapes.load("train", 4).batches(4, image_size=(64, 80), training=True)
+    assert model.fit(data, epochs=1, shuffle=False, verbose=0).epoch == [0]
+    assert int(model.consumed.batches) == 4 + 1 and model.consumed.undo == []
 
 
 @pytest.mark.slow
