@@ -30,7 +30,8 @@ def draw(image, detection, class_names, score_threshold=0.5):
 
     Args:
         image: uint8 `[H, W, 3]` RGB; it is not changed.
-        detection: dict of "boxes" `[N, 4]` xyxy pixels, "scores" `[N]` and "labels" `[N]`, from `detect`.
+        detection: dict of "boxes" `[N, 4]` xyxy pixels, "scores" `[N]` and "labels" `[N]`, from `detect`;
+            ground truth has no scores, and is drawn without them.
         class_names: names of the K classes.
         score_threshold: detections with a lower score are left out.
 
@@ -43,7 +44,8 @@ def draw(image, detection, class_names, score_threshold=0.5):
     canvas = np.array(image, np.uint8, order="C")
     height, width = canvas.shape[:2]
     line, size = max(1, round(0.0025 * (height + width))), max(8, round(0.011 * (height + width)))
-    scores = np.asarray(detection["scores"])
+    sure = np.ones(len(detection["labels"]))
+    scores = np.asarray(detection.get("scores", sure))
     # Draw the best box last, so that it lies on top; place its label first and paint it last.
     chosen = [index for index in np.argsort(scores, kind="stable") if scores[index] >= score_threshold]
     corners = {index: _pixels(detection["boxes"][index], height, width) for index in chosen}
@@ -52,7 +54,9 @@ def draw(image, detection, class_names, score_threshold=0.5):
         _frame(canvas, corners[index], colors[index], line)
     tags, taken = [], []
     for index in reversed(chosen):
-        text = f"{class_names[int(detection['labels'][index])]} {scores[index]:.2f}"
+        text = class_names[int(detection["labels"][index])]
+        if "scores" in detection:
+            text = f"{text} {scores[index]:.2f}"
         tag = _tag(text, colors[index], size)[:height, :width]
         x, y = _place(tag, corners[index], (height, width), taken)
         tags.append((tag, x, y))

@@ -9,6 +9,7 @@ import keras
 
 from keras_frcnn import _compat
 from keras_frcnn.callbacks import checkpoint_files
+from keras_frcnn.callbacks.run_folder import check_finite
 from keras_frcnn.callbacks.training_state import TrainingState
 
 
@@ -87,9 +88,10 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch, self._step = epoch, 0
         self._state.begin()
+        self.params["first_step"] = 0  # all callbacks share this dict
         if self._resumed:
             self._state.restore_epoch(*self._resumed)
-            self._step = self._resumed[1]["step"]
+            self._step = self.params["first_step"] = self._resumed[1]["step"]
             self._paused = self._step > 0
             if self._step and self._step == self.params["steps"]:
                 # Only the end of the epoch is left: one step that computes nothing brings its logs.
@@ -146,6 +148,7 @@ class Checkpoint(keras.callbacks.Callback):
         arrays, state = self._state.collect(self._epoch, self._step)
         name = f"step-{self._state.batches():010d}-{self._epoch:06d}"
         if name != self._saved:
+            check_finite(self.model, f"{self.folder} keeps the checkpoint before")
             checkpoint_files.write(self.folder, name, arrays, state, self.keep)
             self._saved = name
         self._last, self._saved_batches = time.monotonic(), self._state.batches()

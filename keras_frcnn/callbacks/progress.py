@@ -17,14 +17,21 @@ class EpochLines(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._started = self._shown = time.monotonic()
+        self._begun = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
 
+    def on_train_batch_begin(self, batch, logs=None):
+        # An epoch that `Checkpoint` goes on with begins within.
+        self._first = self.params.get("first_step", 0)
+        if self._begun is None:
+            self._begun = self._share(self._first + batch)
+
     def on_train_batch_end(self, batch, logs=None):
-        steps = self.params["steps"] or 0
-        done = (self._epoch + (batch + 1) / max(steps, batch + 1)) / self.params["epochs"]
-        self._print_seldom(f"step {batch + 1}/{steps or '?'}  loss {logs['loss']:.3f}", done)
+        step = self._first + batch + 1
+        text = f"step {step}/{self.params['steps'] or '?'}  loss {logs['loss']:.3f}"
+        self._print_seldom(text, self._share(step))
 
     def on_test_batch_end(self, batch, logs=None):
         done = (self._epoch + 1) / self.params["epochs"]
@@ -35,6 +42,11 @@ class EpochLines(keras.callbacks.Callback):
         figures = "  ".join(f"{name} {logs[name]:.3f}" for name in SHOWN if name in logs)
         self._print(figures, (epoch + 1) / self.params["epochs"], end="\n")
 
+    def _share(self, step):
+        """The share of the training that is done after a step of the epoch."""
+        steps = self.params["steps"] or 0
+        return (self._epoch + step / max(steps, step, 1)) / self.params["epochs"]
+
     def _print_seldom(self, text, done):
         terminal = sys.stdout.isatty()
         if time.monotonic() - self._shown < (1.0 if terminal else INTERVAL):
@@ -44,7 +56,8 @@ class EpochLines(keras.callbacks.Callback):
     def _print(self, text, done, end):
         self._shown = time.monotonic()
         elapsed = time.monotonic() - self._started
-        clocks = f"[{clock(elapsed)} gone, {clock(elapsed / done - elapsed)} left]"
+        left = elapsed * (1 - done) / max(done - (self._begun or 0.0), 1e-9)
+        clocks = f"[{clock(elapsed)} gone, {clock(left)} left]"
         # Overwrite the whole previous line.
         begin = "\r\x1b[K" if sys.stdout.isatty() else ""
         print(

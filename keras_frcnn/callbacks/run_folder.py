@@ -1,9 +1,9 @@
 """Files of a training run, which stay intact even after a power failure."""
 
-import math
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from keras_frcnn.files import replacing
 
@@ -27,13 +27,30 @@ class RunFolder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}
-        if not math.isfinite(logs.get("loss", 0.0)):
-            return  # keep the file of the previous epoch instead of saving weights that are not finite
+        check_finite(self.model, f"{self.folder / 'last.keras'} stays as it was")
         save(self.model, self.folder / "last.keras")
         score = logs.get(self.monitor)
         if score is not None and score > self.best:
             save(self.model, self.folder / "best.keras")
             self.best, self.best_epoch = score, epoch
+
+
+def check_finite(model, consequence):
+    """Reject weights that are not finite, so that no file gets them.
+
+    Args:
+        model: `keras.Model`.
+        consequence: str, what happens to the file instead, for the message.
+
+    Raises:
+        ValueError: a weight of the model or a number of its optimizer is not finite.
+    """
+    optimizer = getattr(model, "optimizer", None)  # missing before `compile`
+    for variable in (*model.variables, *(optimizer.variables if optimizer else ())):
+        if not np.isfinite(variable.numpy()).all():
+            raise ValueError(
+                f"{variable.path} is no longer finite, so {consequence}; lower the learning rate."
+            )
 
 
 def save(model, path):

@@ -30,13 +30,12 @@ class TrainingState:
         self._initial = None
         self._kept = None
         self._begin_of_epoch = self.batches()
-        self._position = _compat.attribute_upstream(model.consumed.data, "position")
+        self._position = model.consumed.position
         if self._position is None:
             raise ValueError(
                 "Checkpoint cannot tell the place in this data; give fit the batches of a data set from "
                 "keras_frcnn.data as they are."
             )
-        self._note_start()
         # Both are made on first use, Keras's with a number from Python's generator.
         _compat.global_seeds()
         tf.random.get_global_generator()
@@ -83,7 +82,7 @@ class TrainingState:
         numpy_name, numpy_words, *numpy_rest = np.random.get_state()
         arrays |= {"random/numpy": numpy_words, "random/keras": _compat.global_seeds().state.numpy()}
         arrays["random/tensorflow"] = tf.random.get_global_generator().state.numpy()
-        place = self._start.after(self.batches() - self._start_batches)
+        place = self.model.consumed.place(self.batches())
         state = {
             "epoch": epoch,
             "step": step,
@@ -121,7 +120,7 @@ class TrainingState:
                 f"{path} goes on at epoch {epoch}, batch {batch} of the data, and batches with repeat=True "
                 f"cannot be moved; make them with first_epoch={epoch}, first_batch={batch}."
             )
-        self._note_start()
+        self.model.consumed.note_start()
         here = {"versions": _versions(), "threads": _threads()}
         for name, value in here.items():
             if state[name] != value:
@@ -166,10 +165,6 @@ class TrainingState:
             for name, values in lists.items():
                 arrays |= {f"callback/{index}/{name}/{row:04d}": value for row, value in enumerate(values)}
         return others, arrays
-
-    def _note_start(self):
-        self._start = copy.copy(self._position)
-        self._start_batches = self.batches()
 
     def _variables(self):
         return [*self.model.variables, *self.model.optimizer.variables]

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Literal
 
 import keras
+import tensorflow as tf
 import tyro
 
 from keras_frcnn import data, evaluation, export, models
 from keras_frcnn.callbacks.checkpoint import Interrupted
+from keras_frcnn.callbacks.on_nonfinite import Diverged
 from keras_frcnn.callbacks.progress import ImageLines, clock
 from keras_frcnn.callbacks.run_folder import save
+from keras_frcnn.commands import resume
 from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.outputs import check_model_folder
@@ -23,10 +26,7 @@ from keras_frcnn.files import write_text
 from keras_frcnn.training import recipe as recipes
 from keras_frcnn.training import recipe_files
 from keras_frcnn.training.alternating import alternate
-from keras_frcnn.training.fit import CHECKPOINTS, FITTED, fit, write_scores
-
-# Begin of the first line of config.yaml; the words of the command follow.
-WORDS = "# train.py "
+from keras_frcnn.training.fit import FITTED, fit, write_scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,10 +87,12 @@ def main(arguments=None):
     Returns:
         The run folder.
     """
-    words = sys.argv[1:] if arguments is None else list(arguments)
+    words = recorded = sys.argv[1:] if arguments is None else list(arguments)
     resumed = _first(words).resume
     if resumed:
-        words = _words_of(resumed, words)
+        given = resume.beside_resume(words)
+        original = resume.original_words(resumed, _read(resumed / "config.yaml", "--resume"))
+        recorded, words = [*original, *given], [*original, *resume.settings(resumed), *given]
     initial = _initial(words)
     run = _parse(words, initial)
     recipe = _recipe_of(run)
@@ -98,6 +100,8 @@ def main(arguments=None):
     config = f"# sets: {[*run.train]} {[*run.val]} {run.schedule}\n{recipe_files.to_yaml(recipe)}"
     folder = resumed or _folder(run, config)
     keras.utils.set_random_seed(run.seed)
+    if run.deterministic:
+        tf.config.experimental.enable_op_determinism()
     train = data.load(list(run.train), default_split="train")
     val = data.load(list(run.val), class_names=train.class_names) if run.val else None
     if run.proposals:
@@ -116,7 +120,7 @@ def main(arguments=None):
         del initial  # otherwise its weights stay in memory for the whole run
     print(model.loading_report())
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "config.yaml", f"{WORDS}{shlex.join(words)}\n{config}")
+    write_text(folder / "config.yaml", resume.first_line(recorded) + config)
     started = time.monotonic()
     try:
         if run.schedule == "alternating":
@@ -126,9 +130,11 @@ def main(arguments=None):
             write_scores(results, folder)
         else:
             results = fit(recipe, model, train, val, folder)
-    except Interrupted as error:
+    except (Interrupted, Diverged) as error:
         command = f"python train.py --resume {shlex.quote(str(folder))}"
-        raise Interrupted(f"{error} Go on with: {command}", error.number) from None
+        if isinstance(error, Interrupted):
+            raise Interrupted(f"{error} Go on with: {command}", error.number) from None
+        raise Diverged(f"{error} Go on with `{command} --learning-rate RATE`.") from None
     minutes = clock(time.monotonic() - started)
 
     if results:
@@ -144,21 +150,6 @@ def main(arguments=None):
 
 def _first(words):
     return tyro.cli(_Base, args=words, return_unknown_args=True, add_help=False)[0]
-
-
-def _words_of(folder, words):
-    """The words that an interrupted run was started with, and after them those given now."""
-    file = folder / "config.yaml"
-    first = _read(file, "--resume").partition("\n")[0]
-    if not first.startswith(WORDS):
-        raise ValueError(f"{file} does not begin with the command of a run; name a run folder with --resume.")
-    if not any(folder.glob(f"**/{CHECKPOINTS}/step-*")):
-        print(f"{folder} has no checkpoint yet; the run begins anew.")
-    place = words.index("--resume")
-    given = words[:place] + words[place + 2 :]
-    # The file has every setting, also those of a --config that may have changed.
-    settings = ["--config", str(file), "--output", str(folder)]
-    return [*shlex.split(first.removeprefix(WORDS)), *settings, *given]
 
 
 def _initial(words):

@@ -4,6 +4,7 @@ Letters: T images of an epoch, in the order of its batches.
 """
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -89,7 +90,13 @@ class Position:
         order: `Order`.
         epoch, batch: int, the place of the first iteration.
         movable: whether `go_to` has an effect on the data set.
+
+    Attributes:
+        one_batch: function from an epoch and the number of a batch to the class names, the batch's records
+            and the batch itself, which it makes anew; `pipeline.batches` sets it.
     """
+
+    one_batch: Callable
 
     def __init__(self, order, epoch=0, batch=0, movable=True):
         self.order, self.movable = order, movable

@@ -76,24 +76,31 @@ def batches(
         y = {name: _at_least_one_row(getattr(example, name), name) for name in ("boxes", "labels", "ignore")}
         return x, y, number
 
-    def batch(number, data):
+    def batch(data):
         padding = tuple({name: PADDING[name] for name in part} for part in data.element_spec[:2])
         zero = tf.zeros([], tf.int64)
         return data.padded_batch(batch_size, padding_values=(*padding, zero)).map(lambda x, y, _: (x, y))
 
+    def stream(images):
+        return images.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).group_by_window(
+            lambda x, y, number: number,
+            lambda number, data: batch(data),
+            window_size_func=lambda number: tf.gather(tf.constant(order.sizes), number),
+        )
+
+    def one_batch(epoch, number):
+        index, _, numbers = order.images(*tf.constant([epoch, number], tf.int64))
+        records = [dataset.records[place] for place in index[numbers == number]]
+        return dataset.class_names, records, next(iter(stream(one_epoch(Position(order, epoch, number)))))
+
     within = position.batch > 0
-    data = endless(position) if repeat else one_epoch(position)
-    data = data.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    data = data.group_by_window(
-        lambda x, y, number: number,
-        batch,
-        window_size_func=lambda number: tf.gather(tf.constant(order.sizes), number),
-    )
+    data = stream(endless(position) if repeat else one_epoch(position))
     # The first iteration is shorter if it begins within an epoch.
     if not repeat and not within:
         data = data.apply(tf.data.experimental.assert_cardinality(len(order.sizes)))
     data = data.prefetch(2)
-    data.position = position  # read by `callbacks.Checkpoint`
+    position.one_batch = one_batch
+    data.position = position  # callbacks read it
     return data
 
 

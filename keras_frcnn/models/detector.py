@@ -13,6 +13,7 @@ from keras_frcnn.layers import DetectionHead, PixelNormalization
 from keras_frcnn.models import batches
 from keras_frcnn.models.consumed import Consumed
 from keras_frcnn.models.defaults import entries, resolve
+from keras_frcnn.models.finite_update import FiniteUpdate
 from keras_frcnn.models.loading_report import loading_report
 from keras_frcnn.models.resizing import Resizing
 from keras_frcnn.models.saved_detector import SavedDetector
@@ -54,6 +55,7 @@ class Detector(SavedDetector):
         self.built = True  # the constructor of a subclass builds every part
         self.jit_compile = False  # even without `compile`, because Keras's "auto" would use XLA on a GPU
         self.consumed = Consumed()
+        self.finite_update = FiniteUpdate(self)
         self.sampling_seeds = keras.random.SeedGenerator(name="sampling_seeds")
         self._figures = [keras.metrics.Mean(name=name) for name in ("loss", *log_names)]
         if isinstance(backbone, dict):
@@ -199,13 +201,11 @@ class Detector(SavedDetector):
         )
 
     def fit(self, x=None, *args, **kwargs):
-        self.consumed.data = x
+        self.consumed.begin(x)
         try:
             return super().fit(x, *args, **kwargs)
         finally:
-            self.consumed.data = None
-            while self.consumed.undo:
-                self.consumed.undo.pop()()
+            self.consumed.end()
 
     def make_train_function(self, force=False):
         # Build the optimizer before tracing, or the graph keeps a copy of every weight.
@@ -220,6 +220,7 @@ class Detector(SavedDetector):
         self.optimizer.build(self.trainable_variables)
 
     def train_step(self, data):
+        statistics = self.finite_update.moving_statistics()
         with tf.GradientTape() as tape:
             loss, logs = self._loss_and_logs(data, training=True)
             scaled = self.optimizer.scale_loss(loss)
@@ -227,9 +228,9 @@ class Detector(SavedDetector):
         # Wait for all gradients first; otherwise the optimizer's temporaries stay in memory during the step.
         ready = [gradient for gradient in gradients if gradient is not None]
         with tf.control_dependencies(ready), tf.name_scope("update"):
-            self.optimizer.apply(gradients, self.trainable_variables)
+            refused = self.finite_update.apply(loss, gradients, statistics)
         self.consumed.batches.assign_add(1)
-        return self._log(logs)
+        return self._log({name: self.finite_update.log(refused, *figure) for name, figure in logs.items()})
 
     def test_step(self, data):
         _, logs = self._loss_and_logs(data, training=False)

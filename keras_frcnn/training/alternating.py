@@ -11,7 +11,7 @@ from keras_frcnn.data import proposals as proposal_files
 from keras_frcnn.evaluation import proposal_recall
 from keras_frcnn.files import write_json
 from keras_frcnn.models import RPN, FastRCNN
-from keras_frcnn.training.fit import fit
+from keras_frcnn.training.fit import CHECKPOINTS, fit
 
 STEPS = ("1-rpn", "2-fast-rcnn", "3-rpn-shared", "4-fast-rcnn-shared")
 # Number of proposals per image that Fast R-CNN trains on, as in the paper.
@@ -29,7 +29,7 @@ def alternate(recipe, train, val, folder):
     The paper only says that step 3 fine-tunes the layers of the RPN. They start new, as in py-faster-rcnn, or
     from those of step 1, as the recipe's `alternating_rpn` says. Each step has a folder with its model; that
     of an RPN also has its proposals and their recall. A complete step is not repeated; an incomplete one
-    starts over, with the recipe's seed plus the step's index from 0.
+    goes on from its last checkpoint. The seed of a step is the recipe's plus its index from 0.
 
     Args:
         recipe: `Recipe` of a FasterRCNN. Every step has its epochs and its schedule, unless its
@@ -68,7 +68,8 @@ class _Alternation:
         folder = self.folder / STEPS[number]
         complete = folder / "complete"
         if not complete.exists():
-            shutil.rmtree(folder, ignore_errors=True)
+            if not any((folder / CHECKPOINTS).glob("step-*")):
+                shutil.rmtree(folder, ignore_errors=True)
             recipe = self._recipe(number)
             keras.utils.set_random_seed(recipe.seed)
             print(f"\nStep {number + 1} of 4: {STEPS[number][2:]}", flush=True)

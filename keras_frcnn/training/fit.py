@@ -1,9 +1,5 @@
 """One training run: from a recipe and data sets to a trained model in a run folder."""
 
-import math
-
-import keras
-
 from keras_frcnn import callbacks, evaluation
 from keras_frcnn.callbacks.epoch_log import EpochLog
 from keras_frcnn.callbacks.progress import EpochLines, ImageLines
@@ -16,6 +12,8 @@ from keras_frcnn.training.recipe import CACHE
 FITTED = "fitted"
 # Folder of the checkpoints in a run folder, from which a restarted run goes on.
 CHECKPOINTS = "checkpoints"
+# Folder of the images of batches whose loss or gradient was not finite.
+NONFINITE = "nonfinite"
 
 
 def fit(recipe, model, train, val, folder):
@@ -32,7 +30,7 @@ def fit(recipe, model, train, val, folder):
         dict of scores of the model after the last stage, as from `evaluation.evaluate`; None without `val`.
 
     Raises:
-        ValueError: the loss is no longer a number.
+        Diverged: the loss or a gradient is not finite.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model.prepare_training(train, recipe.flip)
@@ -60,7 +58,7 @@ def _fit(recipe, model, train, val, folder, metrics):
     epochs = recipe.epochs_for(len(batches))
     batches_an_epoch = recipe.batches_an_epoch(len(batches))
     model.compile(recipe.make_optimizer(batches_an_epoch * epochs))
-    history = model.fit(
+    model.fit(
         batches.repeat() if recipe.steps else batches,
         validation_data=recipe.batches(val, model, training=False) if val else None,
         epochs=epochs,
@@ -72,15 +70,10 @@ def _fit(recipe, model, train, val, folder, metrics):
             EpochLines(),
             EpochLog(folder / "log.csv"),
             RunFolder(folder, monitor=model.score_name),
-            keras.callbacks.TerminateOnNaN(),
+            callbacks.OnNonFinite(recipe.on_nonfinite, folder / NONFINITE),
             callbacks.Checkpoint(folder / CHECKPOINTS),
         ],
     )
-    if not math.isfinite(history.history["loss"][-1]):
-        raise ValueError(
-            f"The loss is no longer a number ({folder / 'log.csv'} tells when; last.keras is from before); "
-            "lower --learning-rate."
-        )
     return metrics.results if metrics else None
 
 

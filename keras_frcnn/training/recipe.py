@@ -98,21 +98,25 @@ class Recipe:
     """Compute dtype; box arithmetic and losses stay float32."""
     seed: int = 0
     """Random seed of the initial weights, the order of the images, augmentation and sampling."""
+    deterministic: bool = False
+    """Only use operations that give the same bits in every run; slower on a GPU."""
+    on_nonfinite: Literal["stop", "skip"] = "stop"
+    """What to do where the loss or a gradient is not finite: stop, or skip the batch, at most 20 times."""
     detector: Annotated[dict[str, Any], tyro.conf.Suppress] = dataclasses.field(default_factory=dict)
     """Further arguments of the model's constructor; only in YAML."""
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "accumulate", "learning_rate", "rate_factor"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0.")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0 and finite.")
         for name in ALTERNATING:
             if len(getattr(self, name)) not in (0, 4):
                 raise ValueError(
                     f"{name} is {getattr(self, name)}; give one number for each of the four steps."
                 )
         for name in ("steps", "warmup_steps", "momentum", "weight_decay", "clip_norm"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must not be below 0.")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be finite and not below 0.")
 
     def build(self, class_names, weights_source=None):
         """Build the model, not compiled; without pretrained weights, nothing is frozen.

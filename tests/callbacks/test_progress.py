@@ -40,6 +40,7 @@ def test_an_epoch_speaks_every_ten_seconds_where_output_is_a_file(capsys, pass_t
     lines.on_train_begin()
     lines.on_epoch_begin(0)
     for step in range(50):
+        lines.on_train_batch_begin(step)
         pass_time(3)
         lines.on_train_batch_end(step, {"loss": 0.5})
     lines.on_epoch_end(0, {"loss": 0.5})
@@ -50,6 +51,21 @@ def test_an_epoch_speaks_every_ten_seconds_where_output_is_a_file(capsys, pass_t
     assert texts[0] == "epoch 1/2  step 4/50  loss 0.500  [0:12 gone, 4:48 left]"
     assert len(texts) == 12 + 1 + 2
     assert texts[-1] == "epoch 1/2  validation step 4  loss 0.250  [2:54 gone, 2:54 left]"
+
+
+def test_an_epoch_that_is_gone_on_with(capsys, pass_time):
+    """Its steps count on, and what was done before does not make the time left shorter."""
+    lines = EpochLines()
+    lines.set_params({"epochs": 2, "steps": 50, "first_step": 40})
+    lines.on_train_begin()
+    lines.on_epoch_begin(1)
+    for step in range(5):
+        lines.on_train_batch_begin(step)
+        pass_time(12)
+        lines.on_train_batch_end(step, {"loss": 0.5})
+    texts = capsys.readouterr().out.splitlines()
+    assert texts[0] == "epoch 2/2  step 41/50  loss 0.500  [0:12 gone, 1:48 left]"
+    assert texts[-1] == "epoch 2/2  step 45/50  loss 0.500  [1:00 gone, 1:00 left]"
 
 
 def test_images_speak_every_ten_seconds_and_at_the_end(capsys, pass_time):

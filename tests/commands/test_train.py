@@ -1,9 +1,7 @@
 import csv
 import json
-import math
 import os
 import signal
-import types
 
 import keras
 import pytest
@@ -11,8 +9,9 @@ import yaml
 
 import keras_frcnn
 from keras_frcnn import images as image_ops
+from keras_frcnn.callbacks import Diverged, OnNonFinite
 from keras_frcnn.callbacks.run_folder import RunFolder
-from keras_frcnn.commands import train
+from keras_frcnn.commands import resume, train
 from keras_frcnn.training import recipe as recipes
 from keras_frcnn.training import recipe_files
 
@@ -86,10 +85,15 @@ def test_a_stopped_run_goes_on(voc, tiny, tmp_path, monkeypatch, capsys):
 
 def test_a_run_without_a_checkpoint_begins_anew(tmp_path, capsys):
     (tmp_path / "config.yaml").write_text("# train.py --train shapes@train\nepochs: 3\n")
-    words = train._words_of(tmp_path, ["--resume", str(tmp_path), "--epochs", "5"])
+    words = resume.original_words(tmp_path, (tmp_path / "config.yaml").read_text())
     assert "has no checkpoint yet; the run begins anew." in capsys.readouterr().out
-    run = train._parse(words)
+    run = train._parse([*words, *resume.settings(tmp_path), "--epochs", "5"])
     assert (run.train, run.epochs, run.output) == (("shapes@train",), 5, tmp_path)
+
+
+@pytest.mark.parametrize("given", [["--resume", "a run"], ["--resume=a run"]])
+def test_what_stands_beside_resume_overrides(given):
+    assert resume.beside_resume(["--seed", "3", *given, "--epochs", "5"]) == ["--seed", "3", "--epochs", "5"]
 
 
 def test_refuses_to_resume_what_is_no_run(tmp_path, capsys):
@@ -193,10 +197,22 @@ def test_refuses_a_missing_data_set_before_it_makes_a_folder(capsys, tmp_path):
 
 
 def test_says_that_the_loss_is_lost(capsys, voc, tiny, tmp_path, monkeypatch):
-    history = types.SimpleNamespace(history={"loss": [2.0, math.nan]})
-    monkeypatch.setattr(keras_frcnn.FasterRCNN, "fit", lambda self, *words, **options: history)
-    sentence = refusal(capsys, "--train", f"voc:{voc}@train", *tiny, "--output", tmp_path)
-    assert "--learning-rate" in sentence
+    def diverge(self, *words, callbacks, **options):
+        (one,) = [callback for callback in callbacks if isinstance(callback, OnNonFinite)]
+        assert (one.action, one.folder) == ("skip", tmp_path / "nonfinite")
+        raise Diverged("The loss is not finite.")
+
+    monkeypatch.setattr(keras_frcnn.FasterRCNN, "fit", diverge)
+    words = ["--train", f"voc:{voc}@train", *tiny, "--output", tmp_path, "--on-nonfinite", "skip"]
+    command = f"python train.py --resume {tmp_path} --learning-rate RATE"
+    assert refusal(capsys, *words).endswith(f"The loss is not finite. Go on with `{command}`.")
+
+
+@pytest.mark.parametrize("rate", ["nan", "inf", "0"])
+def test_refuses_a_rate_that_is_no_rate(capsys, rate):
+    with pytest.raises(SystemExit):
+        train.main(["--learning-rate", rate])
+    assert f"learning_rate is {float(rate)}; it must be above 0 and finite." in capsys.readouterr().err
 
 
 def test_names_an_undecodable_image(capsys, voc, tiny, tmp_path):

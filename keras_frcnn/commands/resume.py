@@ -1,0 +1,53 @@
+"""The command of an interrupted run, which its config.yaml begins with."""
+
+import shlex
+
+from keras_frcnn.training.fit import CHECKPOINTS
+
+# Begin of the first line of config.yaml; the words of the command follow.
+PREFIX = "# train.py "
+
+
+def first_line(words):
+    """Write the words of a command as the first line of config.yaml, with its line break."""
+    return f"{PREFIX}{shlex.join(words)}\n"
+
+
+def original_words(folder, config):
+    """Read the words that a run was started with.
+
+    Args:
+        folder: path of the run.
+        config: str, the text of its config.yaml.
+
+    Returns:
+        list of str.
+
+    Raises:
+        ValueError: the text does not begin with the command of a run.
+    """
+    first = config.partition("\n")[0]
+    if not first.startswith(PREFIX):
+        raise ValueError(
+            f"{folder / 'config.yaml'} does not begin with the command of a run; name a run folder with "
+            "--resume."
+        )
+    if not any(folder.glob(f"**/{CHECKPOINTS}/step-*")):
+        print(f"{folder} has no checkpoint yet; the run begins anew.")
+    return shlex.split(first.removeprefix(PREFIX))
+
+
+def settings(folder):
+    """The words that give a run the settings and the folder it had, also if a --config has changed since."""
+    return ["--config", str(folder / "config.yaml"), "--output", str(folder)]
+
+
+def beside_resume(words):
+    """The words given beside --resume, which override those of the run."""
+    rest, kept = iter(words), []
+    for word in rest:
+        if word == "--resume":
+            next(rest, None)
+        elif not word.startswith("--resume="):
+            kept.append(word)
+    return kept
