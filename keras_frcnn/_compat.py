@@ -12,6 +12,7 @@ import tensorflow as tf
 # Only functional models can be cloned layer by layer, and Keras has no public name for their class.
 from keras.src.models.functional import Functional
 from keras.src.random.seed_generator import global_seed_generator
+from tensorflow.python.framework import config
 from tensorflow.python.ops import control_flow_util
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
@@ -20,6 +21,7 @@ __all__ = [
     "XSpace",
     "attribute_upstream",
     "begin_at",
+    "deterministic",
     "for_xla",
     "global_seeds",
     "index_of",
@@ -38,6 +40,14 @@ def for_xla():
     No public function tells this: a layer is traced inside the function that has `jit_compile=True`.
     """
     return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+
+
+def deterministic():
+    """Return whether operations have to give the same bits in every run.
+
+    `enable_op_determinism` is public, the question is not.
+    """
+    return config.is_op_determinism_enabled()
 
 
 def layers_inside(layer):

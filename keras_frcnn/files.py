@@ -20,6 +20,9 @@ def replacing(path):
     Yields:
         pathlib.Path to write to, in the same folder and with the same suffix.
 
+    Raises:
+        OSError: the file cannot be written, such as on a full disk.
+
     Example:
         >>> with replacing("scores.json") as partial:
         ...     _ = partial.write_text("{}")
@@ -34,9 +37,17 @@ def replacing(path):
         yield partial
         flush(partial)
         os.replace(partial, path)
+    except OSError as error:
+        raise unwritable(path, error) from error
     finally:
         partial.unlink(missing_ok=True)
     flush(path.parent)
+
+
+def unwritable(path, error):
+    """Make an OSError whose message is one sentence about the file, and not about a temporary one."""
+    reason = error.strerror or str(error).partition("\n")[0]
+    return OSError(f"{path} cannot be written ({reason}); what was there before stays.")
 
 
 def write_text(path, text):

@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import config
 
 from keras_frcnn import _compat
 
@@ -42,6 +43,15 @@ def test_for_xla():
     for compiled in (True, False):
         tf.function(traced, jit_compile=compiled)(tf.constant(1.0))
     assert seen[:2] == [True, True] and seen[-2:] == [False, False], "XLA's context is not seen" + MOVED
+
+
+def test_deterministic():
+    assert not _compat.deterministic(), MOVED
+    tf.config.experimental.enable_op_determinism()
+    try:
+        assert _compat.deterministic(), MOVED
+    finally:
+        config.disable_op_determinism()
 
 
 def test_functional_and_its_calls():

@@ -50,7 +50,8 @@ class Checkpoint(keras.callbacks.Callback):
         keep: number of checkpoints that stay.
 
     Attributes:
-        seconds: list of the seconds that each checkpoint took.
+        seconds: list of the seconds that each checkpoint of the last `fit` took.
+        bytes: int, the size of the last one.
 
     Raises:
         ValueError: an argument is out of range; at the begin of `fit`: the checkpoint is of another model.
@@ -68,9 +69,10 @@ class Checkpoint(keras.callbacks.Callback):
             raise ValueError(f"keep is {keep}; give at least 1.")
         self.folder = Path(folder)
         self.every_steps, self.every_minutes, self.keep = every_steps, every_minutes, keep
-        self.seconds = []
+        self.seconds, self.bytes = [], 0
 
     def on_train_begin(self, logs=None):
+        self._begun, self.seconds = time.monotonic(), []
         self._state = TrainingState(self.model, self)
         self._in_step, self._asked, self._resumed, self._paused = False, None, None, False
         self._epoch, self._step, self._saved, self._borrowed = 0, 0, None, None
@@ -80,7 +82,7 @@ class Checkpoint(keras.callbacks.Callback):
         if found:
             path, arrays, state = found
             self._state.restore(path, arrays, state)
-            self._resumed = arrays, state
+            self._resumed, self._saved = (arrays, state), path.name
             _compat.begin_at(self.model, state["epoch"])
             print(f"Going on from {path}: epoch {state['epoch'] + 1}, step {state['step'] + 1}.", flush=True)
         self._last, self._saved_batches = time.monotonic(), self._state.batches()
@@ -133,6 +135,17 @@ class Checkpoint(keras.callbacks.Callback):
         if self._resumed:  # no epoch was left
             self._state.restore_epoch(*self._resumed)
 
+    def cost(self):
+        """Say in a sentence what the checkpoints of the last `fit` cost."""
+        total = time.monotonic() - self._begun
+        if not self.seconds:
+            return "No checkpoint was written."
+        mean, share = sum(self.seconds) / len(self.seconds), sum(self.seconds) / total
+        return (
+            f"Checkpoints: {len(self.seconds)} of {self.bytes / 1e6:.1f} MB, {mean:.2f} s each, {share:.1%} "
+            "of the training time."
+        )
+
     def _undo(self):
         """Take back what is changed outside this callback, however `fit` ends."""
         _compat.begin_at(self.model, None)
@@ -149,10 +162,11 @@ class Checkpoint(keras.callbacks.Callback):
         name = f"step-{self._state.batches():010d}-{self._epoch:06d}"
         if name != self._saved:
             check_finite(self.model, f"{self.folder} keeps the checkpoint before")
-            checkpoint_files.write(self.folder, name, arrays, state, self.keep)
+            path = checkpoint_files.write(self.folder, name, arrays, state, self.keep)
             self._saved = name
+            self.seconds.append(time.monotonic() - started)
+            self.bytes = sum(file.stat().st_size for file in path.iterdir())
         self._last, self._saved_batches = time.monotonic(), self._state.batches()
-        self.seconds.append(self._last - started)
 
     def _on_signal(self, number, frame):
         if self._asked is not None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from keras_frcnn.files import flush
+from keras_frcnn.files import flush, unwritable
 
 ARRAYS, MANIFEST = "arrays.npz", "manifest.json"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError)
@@ -34,6 +34,9 @@ def write(folder: Path, name: str, arrays: dict[str, np.ndarray], state: dict, k
 
     Returns:
         The folder of the checkpoint.
+
+    Raises:
+        OSError: it cannot be written, such as on a full disk; the other checkpoints stay.
     """
     partial, path = folder / f".{name}.partial", folder / name
     shutil.rmtree(partial, ignore_errors=True)
@@ -48,9 +51,10 @@ def write(folder: Path, name: str, arrays: dict[str, np.ndarray], state: dict, k
         shutil.rmtree(path, ignore_errors=True)
         os.replace(partial, path)
         flush(folder)
-    except BaseException:
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        raise
     for old in all_of(folder)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
     return path

@@ -8,6 +8,7 @@ Letters: B images, L maps, H and W their cells, C channels, N grids of Y × X po
 
 import tensorflow as tf
 
+from keras_frcnn import _compat
 from keras_frcnn.ops import kernels
 
 
@@ -177,5 +178,9 @@ def _scattered(shape, cells, weights, upstream):
     # same memory: all at once would take four times the memory of the samples.
     total = tf.zeros(shape)
     for cell, weight in zip(cells, weights):
-        total = tf.tensor_scatter_nd_add(total, cell[..., None], weight * upstream)
+        if _compat.deterministic():
+            # A deterministic scatter leaves the GPU for the host; sums of segments stay.
+            total += tf.math.unsorted_segment_sum(weight * upstream, cell, tf.shape(total)[0])
+        else:
+            total = tf.tensor_scatter_nd_add(total, cell[..., None], weight * upstream)
     return total

@@ -58,6 +58,7 @@ def _fit(recipe, model, train, val, folder, metrics):
     epochs = recipe.epochs_for(len(batches))
     batches_an_epoch = recipe.batches_an_epoch(len(batches))
     model.compile(recipe.make_optimizer(batches_an_epoch * epochs))
+    checkpoint = callbacks.Checkpoint(folder / CHECKPOINTS, every_minutes=recipe.checkpoint_minutes)
     model.fit(
         batches.repeat() if recipe.steps else batches,
         validation_data=recipe.batches(val, model, training=False) if val else None,
@@ -71,9 +72,10 @@ def _fit(recipe, model, train, val, folder, metrics):
             EpochLog(folder / "log.csv"),
             RunFolder(folder, monitor=model.score_name),
             callbacks.OnNonFinite(recipe.on_nonfinite, folder / NONFINITE),
-            callbacks.Checkpoint(folder / CHECKPOINTS),
+            checkpoint,
         ],
     )
+    print(checkpoint.cost(), flush=True)
     return metrics.results if metrics else None
 
 

@@ -100,13 +100,22 @@ class Recipe:
     """Random seed of the initial weights, the order of the images, augmentation and sampling."""
     deterministic: bool = False
     """Only use operations that give the same bits in every run; slower on a GPU."""
+    checkpoint_minutes: float = 5.0
+    """Minutes between two checkpoints, from which --resume goes on."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
     """What to do where the loss or a gradient is not finite: stop, or skip the batch, at most 20 times."""
     detector: Annotated[dict[str, Any], tyro.conf.Suppress] = dataclasses.field(default_factory=dict)
     """Further arguments of the model's constructor; only in YAML."""
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "accumulate", "learning_rate", "rate_factor"):
+        for name in (
+            "epochs",
+            "batch_size",
+            "accumulate",
+            "learning_rate",
+            "rate_factor",
+            "checkpoint_minutes",
+        ):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0 and finite.")
         for name in ALTERNATING:

@@ -6,13 +6,26 @@ Asks TensorFlow's own registry, so that no GPU is needed.
 import keras
 import pytest
 import tensorflow as tf
-from tensorflow.python.framework import kernels
+from tensorflow.python.framework import config, kernels
 
 import keras_frcnn as kf
 
 # What runs on the host by choice.
 HOST_OPS = {
     "CombinedNonMaxSuppression",  # a few hundred kB cross the bus to the fastest kernel of a CPU
+}
+
+# What has no kernel for a GPU that gives the same bits in every run, or only one that leaves the GPU
+# (docs/reproducibility.md).
+NOT_DETERMINISTIC = {
+    "CropAndResizeGradBoxes",
+    "CropAndResizeGradImage",
+    "FusedBatchNormGradV3",
+    "ResizeNearestNeighborGrad",
+    "SoftmaxCrossEntropyWithLogits",
+    "SparseMatrixMatMul",
+    "SparseSoftmaxCrossEntropyWithLogits",
+    "TensorScatterAdd",
 }
 
 SPEC = (
@@ -96,3 +109,17 @@ def test_every_operation_runs_on_a_gpu(model, step, monkeypatch):
     assert "GatherV2" in ops and "SparseMatrixMatMul" not in ops
     on_the_host = {node.op for node in nodes if not has_gpu_kernel(node)}
     assert on_the_host == HOST_OPS & ops
+
+
+@pytest.fixture
+def deterministic():
+    tf.config.experimental.enable_op_determinism()
+    yield
+    config.disable_op_determinism()
+
+
+def test_every_operation_of_a_deterministic_step_has_such_a_kernel(model, deterministic, monkeypatch):
+    monkeypatch.setattr(kf.kernels, "for_gathers", lambda: True)
+    traced = tf.function(model.train_step).get_concrete_function(SPEC)
+    ops = {node.op for node in nodes_of(traced)}
+    assert "UnsortedSegmentSum" in ops and not ops & NOT_DETERMINISTIC

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_frcnn import _compat
 from keras_frcnn.layers import RoIAlign, RoIPooling
 from keras_frcnn.ops import kernels
 from keras_frcnn.ops.bilinear_reads import bilinear_reads
@@ -61,3 +62,17 @@ def test_no_boxes_at_all(method, kind):
     features = [tf.ones([1, 8, 8, 4]), tf.ones([1, 4, 4, 4])]
     for gradient in gradients(method(7, (8, 16)), features, tf.zeros([1, 0, 4]), kind):
         assert not np.any(gradient)
+
+
+@pytest.mark.parametrize("method", [RoIAlign, RoIPooling])
+def test_sums_of_segments_are_those_of_scattering(method, monkeypatch):
+    """Where operations have to be deterministic."""
+    features = [
+        tf.random.stateless_normal([1, 12, 16, 4], [0, 1]),
+        tf.random.stateless_normal([1, 6, 8, 4], [0, 2]),
+    ]
+    boxes = tf.constant([[[8.0, 8, 60, 70], [0.0, 5, 128, 90], [30.0, 30, 50, 40]]])
+    usual = gradients(method(7, (8, 16)), features, boxes, "xla")
+    monkeypatch.setattr(_compat, "deterministic", lambda: True)
+    for mine, theirs in zip(gradients(method(7, (8, 16)), features, boxes, "xla"), usual, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-5)
