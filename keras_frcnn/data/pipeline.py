@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_frcnn import images as image_ops
 from keras_frcnn.data import augmentation, memory
 from keras_frcnn.data.order import Order, Position, endless, one_epoch
-from keras_frcnn.data.sources import Kept
+from keras_frcnn.data.sources import Drawn, Kept
 
 # Padding values of a batch.
 PADDING = {
@@ -46,7 +46,8 @@ def batches(
     short, long = image_size
     # With repeat=True the pipeline may run in another process, which cannot see this cache.
     kept, _ = memory.decide(dataset, False if cache is None and repeat else cache)
-    example_of = _Examples(dataset, Kept(dataset.source) if kept else dataset.source)
+    keeps_itself = isinstance(dataset.source, Drawn) and dataset.source.keeps
+    example_of = _Examples(dataset, Kept(dataset.source) if kept and not keeps_itself else dataset.source)
     side = image_ops.canvas_side(image_size)
     # Landscape and portrait images go to separate batches: less padding, and fewer shapes to trace.
     # The original decides, because a resize may round an almost square image to a square.

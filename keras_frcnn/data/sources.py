@@ -31,10 +31,17 @@ class Files:
 
 
 class Drawn:
-    """Images drawn by a function of the index; `draw` returns NumPy uint8 `[H, W, 3]`."""
+    """Images drawn by a function of the index.
 
-    def __init__(self, draw, count):
+    Args:
+        draw: function from an index to NumPy uint8 `[H, W, 3]`.
+        count: int, number of images.
+        keeps: whether `draw` itself keeps its images in memory.
+    """
+
+    def __init__(self, draw, count, keeps=False):
         self.image = draw
+        self.keeps = keeps
         self._count = count
 
     def __len__(self):

@@ -136,6 +136,8 @@ class DetectionModel(keras.Model):
     def detect(self, image, proposals=None, *, image_size: tuple[int, int] | None = None) -> Any:
         """Detect objects in images of any size, in pixels of the images as given.
 
+        Several threads may call this at once; no call changes the model.
+
         Args:
             image: path, or array `[H, W, 3]` RGB 0–255; or a list of these.
             proposals: for models with external proposals: array `[P, 4]` xyxy, pixels, or a list of these; by
@@ -156,7 +158,7 @@ class DetectionModel(keras.Model):
         image = image_ops.as_image(image)
         further = self.further_inputs(image, proposals)
         size = self.size_tensor(image_size)
-        answer = self._detect_function(tf.constant(image[None], tf.float32), size, *further)
+        answer = self.detect_function(tf.constant(image[None], tf.float32), size, *further)
         count = int(answer["num_detections"][0])
         return {name: answer[name][0, :count].numpy() for name in ("boxes", "scores", "labels")}
 
@@ -201,7 +203,8 @@ class DetectionModel(keras.Model):
         return self.resizing.restore(self.infer(x), x["image_shapes"], originals)
 
     @cached_property
-    def _detect_function(self):
+    def detect_function(self):
+        """`tf.function` of `detect_batch`, traced once for images of all sizes."""
         # AutoGraph would read the source files on the first call; they may have changed since the import.
         return tf.function(
             self.detect_batch, input_signature=list(self.detect_signature), autograph=False, jit_compile=False

@@ -44,8 +44,9 @@ def profile(model, dataset, batch_size, steps, folder):
 
     Returns:
         dict of "training" and "inference", each a dict of "images" (per step), "seconds" (median of a step
-        and its input), "spread" (seconds, minimum and maximum) and "parts", a dict from part to a pair of
-        seconds: forward (or total) and backward. The parts add up to "seconds".
+        and its input), "spread" (seconds, minimum and maximum), "traces" (of the graph, for all shapes of
+        the batches or images) and "parts", a dict from part to a pair of seconds: forward (or total) and
+        backward. The parts add up to "seconds".
 
     Raises:
         ValueError: the model is of another kind, or is compiled by XLA.
@@ -74,7 +75,8 @@ def report(figures):
         low, high = (1000 * seconds for seconds in step["spread"])
         images = f"{step['images']} image{'s' * (step['images'] > 1)}"
         lines += [
-            f"{phase}, {images}: {1000 * step['seconds']:.1f} ms a step ({low:.1f} to {high:.1f})",
+            f"{phase}, {images}: {1000 * step['seconds']:.1f} ms a step ({low:.1f} to {high:.1f}), "
+            f"{step['traces']} trace{'s' * (step['traces'] != 1)}",
             f"  {'part':16}{'forward':>10}{'backward':>10}{'ms':>10}{'share':>8}",
         ]
         for part, (forward, backward) in step["parts"].items():
@@ -99,15 +101,15 @@ def _training(model, dataset, batch_size, steps, folder, part_of):
         autograph=False,
         jit_compile=False,
     )
-    return _timed(iter(batches), lambda batch: step(batch)["loss"].numpy(), steps, folder, part_of)
+    return _timed(iter(batches), step, lambda batch: step(batch)["loss"].numpy(), steps, folder, part_of)
 
 
 def _inference(model, dataset, steps, folder, part_of):
     images = (image.numpy() for image in dataset.images().repeat())
-    return _timed(images, model.detect, steps, folder, part_of)
+    return _timed(images, model.detect_function, model.detect, steps, folder, part_of)
 
 
-def _timed(inputs, run, steps, folder, part_of):
+def _timed(inputs, graph, run, steps, folder, part_of):
     waits, seconds = [], []
     for _ in range(WARM_UP + steps):
         started = time.perf_counter()
@@ -131,6 +133,7 @@ def _timed(inputs, run, steps, folder, part_of):
     return {
         "seconds": middle,
         "spread": (min(seconds), max(seconds)),
+        "traces": graph.experimental_get_tracing_count(),
         "parts": {part: pair for part, pair in parts.items() if any(pair)},
     }
 

@@ -26,6 +26,7 @@ def test_where_the_time_of_a_new_detector_goes(tmp_path, capsys):
     check(training)
     check(inference)
     assert (training["images"], inference["images"]) == (2, 1)
+    assert (training["traces"], inference["traces"]) == (1, 1)
     assert {"targets", "losses", "update"} <= set(training["parts"])
     assert "post_processing" in inference["parts"]
     assert not {"targets", "losses", "update"} & set(inference["parts"])
@@ -38,6 +39,7 @@ def test_where_the_time_of_a_new_detector_goes(tmp_path, capsys):
     assert len([*(tmp_path / "traces").rglob("*.xplane.pb")]) == 2
     output = capsys.readouterr().out
     assert "tiny_fpn at (64, 80) on shapes@val, CPU" in output
+    assert output.count(", 1 trace\n") == 2
     assert "training, 2 images:" in output and "inference, 1 image:" in output
     assert str(tmp_path / "traces") in output
 

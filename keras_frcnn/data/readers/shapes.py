@@ -75,9 +75,8 @@ def load(split, count=None):
         records.append(
             check.record(index, f"shapes scene {index}", HEIGHT, WIDTH, boxes, labels, [False] * len(labels))
         )
-    return DetectionDataset(
-        f"shapes@{split}", CLASS_NAMES, records, Drawn(lambda i: draw(first + int(i)), count)
-    )
+    source = Drawn(lambda i: draw(first + int(i)), count, keeps=True)
+    return DetectionDataset(f"shapes@{split}", CLASS_NAMES, records, source)
 
 
 def compose(index):
