@@ -224,6 +224,11 @@ class HeadArguments(TypedDict, total=False):
     head_positive_fraction: Annotated[
         float, 0.25, "maximum fraction of sampled RoIs that are foreground, 0 to 1; Fast R-CNN, section 2.3."
     ]
+    class_loss: Annotated[
+        Any,
+        "cross_entropy",
+        '"cross_entropy", "focal" or an object such as `losses.Focal(gamma=1.5)`; Fast R-CNN, section 2.3.',
+    ]
 
 
 class ForegroundArguments(TypedDict, total=False):
@@ -257,21 +262,11 @@ class BoxHeadArguments(HeadArguments, total=False):
         "β of the smooth L1, at least 0; 1 in Fast R-CNN, 1/9 in torchvision.",
     ]
     box_loss_weight: Annotated[float, 1.0, "λ of the multi-task loss, at least 0; Fast R-CNN, section 2.3."]
-    class_loss: Annotated[
-        Any,
-        "cross_entropy",
-        '"cross_entropy", "focal" or an object such as `losses.Focal(gamma=1.5)`; Fast R-CNN, section 2.3.',
-    ]
     box_loss: Annotated[
         Any,
         "smooth_l1",
         '"smooth_l1" of the deltas, "giou" of the boxes, or an object like those in `losses`; Fast '
         "R-CNN, section 2.3.",
-    ]
-    min_box_size: Annotated[
-        float | None,
-        alike(0.0),
-        "detections with a shorter side are dropped, in pixels, at least 0; 0.01 in torchvision.",
     ]
 
 
@@ -288,4 +283,9 @@ class AnswerArguments(TypedDict, total=False):
     ]
     max_detections: Annotated[
         int, 100, "maximum number of detections per image, at least 1; py-faster-rcnn and torchvision."
+    ]
+    min_box_size: Annotated[
+        float | None,
+        alike(0.0),
+        "detections with a shorter side are dropped, in pixels, at least 0; 0.01 in torchvision.",
     ]

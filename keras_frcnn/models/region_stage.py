@@ -156,22 +156,23 @@ class RegionStage:
             arguments["head_batch_size"],
             arguments["head_positive_fraction"],
         )
-        box_loss = None
+        box_loss, box_loss_weight = None, 0.0
         if learns_boxes:
             box_loss = loss_named(arguments["box_loss"], BOX_LOSSES, "box_loss", beta=arguments["head_beta"])
+            box_loss_weight = arguments["box_loss_weight"]
         return cls(
             pool,
             head,
             targets,
-            loss_named(arguments.get("class_loss", "cross_entropy"), CLASS_LOSSES, "class_loss"),
+            loss_named(arguments["class_loss"], CLASS_LOSSES, "class_loss"),
             box_loss,
-            arguments.get("box_loss_weight", 1.0),
+            box_loss_weight,
             functools.partial(
                 postprocess,
                 score_threshold=arguments["score_threshold"],
                 iou_threshold=arguments["nms_iou"],
                 max_detections=arguments["max_detections"],
-                min_box_size=arguments.get("min_box_size", 0.0),
+                min_box_size=arguments["min_box_size"],
             ),
             **further,
         )

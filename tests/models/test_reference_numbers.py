@@ -51,11 +51,11 @@ HEAD = {
     "head_positive_iou": (0.5, "FG_THRESH"),
     "head_positive_fraction": (0.25, "FG_FRACTION"),
     "class_agnostic": (False, "prototxt, bbox_pred: 84 outputs"),
+    "class_loss": ("cross_entropy", "Fast R-CNN, section 2.3; R-CNN fine-tunes a softmax too"),
 }
 POOLED = {
     "pool_samples": (2, "torchvision, MultiScaleRoIAlign sampling_ratio"),
     "box_loss_weight": (1.0, "Fast R-CNN, section 2.3: λ = 1"),
-    "class_loss": ("cross_entropy", "Fast R-CNN, section 2.3"),
     "box_loss": ("smooth_l1", "Fast R-CNN, equation 2"),
 }
 CORNERS = ("inclusive", "Caffe roi_pooling_layer.cpp; torchvision roi_pool")
@@ -85,6 +85,7 @@ MODELS = {
         **TEST,
         **POOLED,
         "head_positive_fraction": HEAD["head_positive_fraction"],
+        "class_loss": HEAD["class_loss"],
         "pool_corners": CORNERS,
         "cascade_ious": ((0.5, 0.6, 0.7), "Cascade R-CNN, section 4"),
         "cascade_coder_weights": (
@@ -288,13 +289,13 @@ RPN_PYRAMID = {
 HEAD_EITHER = {
     "head_units": LAYERS[kf.layers.DetectionHead]["units"],
     "head_dropout": (0.0, "torchvision TwoMLPHead"),
+    "min_box_size": (0.0, "py-faster-rcnn, lib/fast_rcnn/test.py drops none"),
 }
 POOL_EITHER = {
     **HEAD_EITHER,
     "pool_size": SAMPLING["pool_size"],
     "pool_aligned": SAMPLING["aligned"],
     "head_convs": LAYERS[kf.layers.DetectionHead]["convs"],
-    "min_box_size": (0.0, "py-faster-rcnn, lib/fast_rcnn/test.py drops none"),
 }
 HEAD_MAP = {
     **FEATURES,
