@@ -254,7 +254,7 @@ def _folder(run, config):
     if not before.exists() or not any([*folder.glob("*.keras"), *folder.glob("*/*.keras")]):
         return folder
     remedy = "name another with --output, or remove it."
-    staged = getattr(models, recipes.MODELS[run.model]).has_stages
+    staged = getattr(models, recipes.MODELS[run.model]).trains_in_stages
     if run.schedule != "alternating" and not (staged and (folder / FITTED).exists()):
         begin = "" if staged else f"go on with it with --resume {folder}, "
         raise ValueError(f"Run folder {folder} holds an earlier run; {begin}{remedy}")

@@ -110,7 +110,7 @@ class CascadeRCNN(ProposingDetector):
 
     def connect_stages(self):
         self.proposals = ProposalStage.of(self.rpn, self.arguments)
-        self.stages = tuple(
+        self.region_stages = tuple(
             RegionStage.of(
                 self.pool,
                 head,
@@ -133,13 +133,13 @@ class CascadeRCNN(ProposingDetector):
         features = self.features(x["images"], image_shapes, training)
         proposals = self.proposals(features, image_shapes)
         rois, probabilities = proposals.boxes, []
-        for stage in self.stages:
+        for stage in self.region_stages:
             class_logits, deltas = stage.ask(features, rois, training)
             probabilities.append(tf.nn.softmax(class_logits))
             boxes = stage.coder.decode(deltas, rois[:, :, None])
             rois = box_ops.clip(boxes[:, :, 0], image_shapes)
         scores = tf.add_n(probabilities) / len(probabilities)
-        return self.stages[-1].postprocess(scores, boxes, proposals.is_box, image_shapes)
+        return self.region_stages[-1].postprocess(scores, boxes, proposals.is_box, image_shapes)
 
     def training_losses(self, x, y, training):
         x = self.unpack(x)
@@ -150,7 +150,7 @@ class CascadeRCNN(ProposingDetector):
         losses = self.proposals.losses(proposals, features, image_shapes, y, seed, training)
         losses |= {"class_loss": 0.0, "box_loss": 0.0}
         rois, is_box = proposals.boxes, proposals.is_box
-        for stage, weight in zip(self.stages, self.arguments["cascade_loss_weights"]):
+        for stage, weight in zip(self.region_stages, self.arguments["cascade_loss_weights"]):
             sample = stage.sample(rois, is_box, y, self.sampling_seed(training))
             class_logits, deltas = stage.ask(features, sample.rois, training)
             for name, loss in stage.losses_of(sample, class_logits, deltas).items():

@@ -40,7 +40,7 @@ class Detector(SavedDetector):
     argument_group: type  # TypedDict of `arguments.py`, set by the decorator `takes`
     assembled = False  # whether the constructor is done
     head_names = ("head",)  # attributes that hold a `DetectionHead`
-    has_stages = False  # whether `finish_training` does anything
+    trains_in_stages = False  # whether `finish_training` does anything
     only_proposals = False  # whether detections are proposals, without classes
     score_name = "val_voc_ap50"  # the log that decides which epoch is best
 

@@ -71,7 +71,7 @@ class StagedTraining(ExternalProposals):
     fine-tuned network, or from linear SVMs on its features (R-CNN, section 2.3 and appendices B and C).
     """
 
-    has_stages = True
+    trains_in_stages = True
 
     def checked_backbone(self, backbone):
         if backbone.pyramid:

@@ -34,7 +34,7 @@ def fit(recipe, model, train, val, folder):
     """
     folder.mkdir(parents=True, exist_ok=True)
     model.prepare_training(train, recipe.flip)
-    if not model.has_stages:
+    if not model.trains_in_stages:
         metrics = callbacks.DetectionMetrics(val, progress=ImageLines("evaluation")) if val else None
         results = _fit(recipe, model, train, val, folder, metrics)
     else:

@@ -53,12 +53,12 @@ def test_each_stage_trains_on_the_boxes_of_the_one_before(cascade, make_batches,
     """Foreground is from 0.5, 0.6 and 0.7 on, and no stage gets the boxes of the first."""
     x, y = next(iter(make_batches(1)))
     seen = []
-    for stage in cascade.stages:
+    for stage in cascade.region_stages:
         watched = lambda *words, sample=stage.sample: seen.append(sample(*words)) or seen[-1]  # noqa: E731
         monkeypatch.setattr(stage, "sample", watched)
     losses, figures = cascade.training_losses(x, y, training=False)
     assert sorted(losses) == ["box_loss", "class_loss", "rpn_box_loss", "rpn_class_loss"]
-    assert [stage.targets.match.positive_iou for stage in cascade.stages] == [0.5, 0.6, 0.7]
+    assert [stage.targets.match.positive_iou for stage in cascade.region_stages] == [0.5, 0.6, 0.7]
     for sample, least in zip(seen, (0.5, 0.6, 0.7)):
         overlap = box_ops.iou(sample.rois, y["boxes"]).numpy().max(axis=2)
         assert overlap[sample.positive.numpy()].min() >= least
@@ -79,7 +79,7 @@ def test_trains_saves_and_exports(make_cascade, make_batches, image_of, assert_s
     model.save(tmp_path / "cascade.keras")
     loaded = keras.saving.load_model(tmp_path / "cascade.keras")
     assert loaded.get_config()["box_loss"]["class_name"] == "GIoU"
-    assert isinstance(loaded.stages[2].box_loss, kf.losses.GIoU)
+    assert isinstance(loaded.region_stages[2].box_loss, kf.losses.GIoU)
     image = image_of(90, 130)
     assert_same(loaded.detect(image), model.detect(image))
     model.export(tmp_path / "1")
@@ -122,4 +122,4 @@ def test_a_new_head_is_used(make_cascade, make_batches):
     head = type(model.head2).from_config(model.head2.get_config())
     head.build((None, None, *model.roi_pooling.roi_shape(16)))
     model.head2 = head
-    assert model.stages[1].head is head
+    assert model.region_stages[1].head is head
