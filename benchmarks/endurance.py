@@ -52,6 +52,8 @@ def main():
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=8)
     options = parser.parse_args()
+    if options.steps < SETTLED:
+        parser.error(f"--steps is {options.steps}; memory settles in {SETTLED}.")
     kf.keep_memory()
     keras.utils.set_random_seed(0)
     # All scenes are drawn, and then kept, before memory is watched.
@@ -65,7 +67,7 @@ def main():
 
 def long_training(model, train, val, steps):
     """Train and evaluate in turn; return what was wrong."""
-    watch = Watch(model)
+    watch = Watch()
     model.fit(
         train.batches(BATCH, image_size=SIZE, training=True).repeat(),
         epochs=steps // EVERY,
@@ -80,7 +82,7 @@ def long_training(model, train, val, steps):
 class Watch(keras.callbacks.Callback):
     """Note memory and traces after every epoch."""
 
-    def __init__(self, model):
+    def __init__(self):
         super().__init__()
         self.memory, self.traces = {}, {}
 

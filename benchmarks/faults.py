@@ -5,7 +5,7 @@
 Every case trains a small network on drawn scenes: once without a fault, then again with SIGKILL at random
 moments, going on with `train.py --resume` after each. Both have to end with the same weights, scores and
 logs, bit for bit. Then checkpoints are cut off and changed, and a disk runs full (that part needs the right
-to mount a file system). Last come the cost of a checkpoint and the time to the middle of an epoch.
+to mount a file system). It ends with the cost of a checkpoint and the time to the middle of an epoch.
 """
 
 import argparse
@@ -118,7 +118,7 @@ def case(name, folder, kills, moments):
     print(f"\n{name}: {seconds:.0f} s without a fault", flush=True)
     done = 0
     while done < kills:
-        killed = run(start(words, changes, broken, folder), moments.uniform(0.2, 0.9) * seconds)
+        killed = run(start(words, changes, broken, folder), moments.uniform(0.15, 0.65) * seconds)
         if not killed:
             # It ended before its moment: the next attempt begins a new run.
             if not same(whole, broken):

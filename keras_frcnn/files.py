@@ -45,9 +45,12 @@ def replacing(path):
 
 
 def unwritable(path, error):
-    """Make an OSError whose message is one sentence about the file, and not about a temporary one."""
+    """Make an OSError of the same kind whose message is one sentence about the file that was asked for."""
     reason = error.strerror or str(error).partition("\n")[0]
-    return OSError(f"{path} cannot be written ({reason}); what was there before stays.")
+    stays = "; what was there before stays" if path.exists() else ""
+    clear = type(error)(f"{path} cannot be written ({reason}){stays}.")
+    clear.errno = error.errno
+    return clear
 
 
 def write_text(path, text):

@@ -37,6 +37,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     Run the same script again after an interruption: `fit` continues with the very next batch, and ends with
     the weights, logs and scores of a run that was never interrupted, bit for bit at the same thread counts.
+    A constant learning rate that the script has changed since is kept.
     A checkpoint has the weights, the optimizer, the random generators, the place in the data, the running
     means of the epoch, and the state of the other callbacks. On SIGTERM and Ctrl-C it is written at once.
 
@@ -79,6 +80,7 @@ class Checkpoint(keras.callbacks.Callback):
         self._before = _catch(self._on_signal)
         self.model.consumed.undo.append(self._undo)
         found = checkpoint_files.newest(self.folder)
+        checkpoint_files.remove_after(self.folder, found and found[0])
         if found:
             path, arrays, state = found
             self._state.restore(path, arrays, state)
@@ -158,10 +160,10 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _save(self):
         started = time.monotonic()
-        arrays, state = self._state.collect(self._epoch, self._step)
         name = f"step-{self._state.batches():010d}-{self._epoch:06d}"
         if name != self._saved:
-            check_finite(self.model, f"{self.folder} keeps the checkpoint before")
+            arrays, state = self._state.collect(self._epoch, self._step)
+            check_finite(self._state.named(arrays), f"{self.folder} keeps the checkpoint before")
             path = checkpoint_files.write(self.folder, name, arrays, state, self.keep)
             self._saved = name
             self.seconds.append(time.monotonic() - started)

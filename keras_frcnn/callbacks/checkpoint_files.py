@@ -40,8 +40,8 @@ def write(folder: Path, name: str, arrays: dict[str, np.ndarray], state: dict, k
     """
     partial, path = folder / f".{name}.partial", folder / name
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     try:
+        partial.mkdir(parents=True)
         np.savez(partial / ARRAYS, **cast(Any, arrays))
         flush(partial / ARRAYS)
         text = json.dumps({**state, "sha256": _checksum(partial / ARRAYS)}, indent=1)
@@ -101,12 +101,21 @@ def newest(folder: Path) -> tuple[Path, dict[str, np.ndarray], dict] | None:
     Returns:
         Path, arrays and state; None if there is no whole one.
     """
-    for path in reversed(all_of(folder)):
+    paths = all_of(folder)
+    for path in reversed(paths):
         try:
             return path, *read(path)
         except Damaged as error:
-            print(f"{error}; the checkpoint before it is taken.", flush=True)
+            rest = "training begins anew" if path == paths[0] else "the checkpoint before it is taken"
+            print(f"{error}; {rest}.", flush=True)
     return None
+
+
+def remove_after(folder: Path, path: Path | None) -> None:
+    """Remove the checkpoints after one, all of which are damaged; after None, all of them."""
+    for other in all_of(folder):
+        if path is None or other.name > path.name:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _checksum(path):

@@ -1,5 +1,6 @@
 """Progress as printed lines: one per epoch, and one every ten seconds during long tasks."""
 
+import math
 import sys
 import time
 
@@ -17,7 +18,7 @@ class EpochLines(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._started = self._shown = time.monotonic()
-        self._begun = None
+        self._share_at_begin = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
@@ -25,11 +26,12 @@ class EpochLines(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         # An epoch that `Checkpoint` goes on with begins within.
         self._first = self.params.get("first_step", 0)
-        if self._begun is None:
-            self._begun = self._share(self._first + batch)
+        if self._share_at_begin is None:
+            self._share_at_begin = self._share(self._first + batch)
 
     def on_train_batch_end(self, batch, logs=None):
-        step = self._first + batch + 1
+        # Where only the end of an epoch was left, Keras makes one step more.
+        step = min(self._first + batch + 1, self.params["steps"] or math.inf)
         text = f"step {step}/{self.params['steps'] or '?'}  loss {logs['loss']:.3f}"
         self._print_seldom(text, self._share(step))
 
@@ -56,8 +58,9 @@ class EpochLines(keras.callbacks.Callback):
     def _print(self, text, done, end):
         self._shown = time.monotonic()
         elapsed = time.monotonic() - self._started
-        left = elapsed * (1 - done) / max(done - (self._begun or 0.0), 1e-9)
-        clocks = f"[{clock(elapsed)} gone, {clock(left)} left]"
+        clocks = f"[{clock(elapsed)} gone"
+        progress = done - (self._share_at_begin or 0.0)
+        clocks += f", {clock(elapsed * (1 - done) / progress)} left]" if progress > 0 else "]"
         # Overwrite the whole previous line.
         begin = "\r\x1b[K" if sys.stdout.isatty() else ""
         print(

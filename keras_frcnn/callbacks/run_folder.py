@@ -27,7 +27,8 @@ class RunFolder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}
-        check_finite(self.model, f"{self.folder / 'last.keras'} stays as it was")
+        weights = ((variable.path, variable.numpy()) for variable in self.model.variables)
+        check_finite(weights, f"{self.folder / 'last.keras'} stays as it was")
         save(self.model, self.folder / "last.keras")
         score = logs.get(self.monitor)
         if score is not None and score > self.best:
@@ -35,22 +36,19 @@ class RunFolder(keras.callbacks.Callback):
             self.best, self.best_epoch = score, epoch
 
 
-def check_finite(model, consequence):
+def check_finite(values, consequence):
     """Reject weights that are not finite, so that no file gets them.
 
     Args:
-        model: `keras.Model`.
+        values: pairs of name and array.
         consequence: str, what happens to the file instead, for the message.
 
     Raises:
-        ValueError: a weight of the model or a number of its optimizer is not finite.
+        ValueError: a value is not finite.
     """
-    optimizer = getattr(model, "optimizer", None)  # missing before `compile`
-    for variable in (*model.variables, *(optimizer.variables if optimizer else ())):
-        if not np.isfinite(variable.numpy()).all():
-            raise ValueError(
-                f"{variable.path} is no longer finite, so {consequence}; lower the learning rate."
-            )
+    for name, value in values:
+        if not np.isfinite(value).all():
+            raise ValueError(f"{name} is no longer finite, so {consequence}; lower the learning rate.")
 
 
 def save(model, path):

@@ -16,6 +16,10 @@ from keras_frcnn.version import __version__
 SIMPLE = (bool, int, float, str, type(None))
 
 
+class OtherModel(ValueError):
+    """A checkpoint is of another model or optimizer than the one in `fit`."""
+
+
 class TrainingState:
     """Collect the state of a running `fit`, and put it back.
 
@@ -38,7 +42,11 @@ class TrainingState:
             )
         # Both are made on first use, Keras's with a number from Python's generator.
         _compat.global_seeds()
-        tf.random.get_global_generator()
+        try:
+            tf.random.get_global_generator()
+        except RuntimeError:  # operations have to be deterministic, and nobody has set one
+            tf.random.set_global_generator(tf.random.Generator.from_seed(0))
+        self._rate = self._constant_rate()
 
     def batches(self):
         """Number of batches that the model has used: int."""
@@ -87,7 +95,8 @@ class TrainingState:
             "epoch": epoch,
             "step": step,
             "batches": self.batches(),
-            "data": {"epoch": place[0], "batch": place[1]},
+            "data": {"epoch": place[0], "batch": place[1], **self._numbers_of_data()},
+            "learning_rate": self._rate,
             "callbacks": others,
             "random": {"python": random.getstate(), "numpy": [numpy_name, *numpy_rest]},
             "versions": _versions(),
@@ -96,21 +105,29 @@ class TrainingState:
         }
         return arrays, json.loads(json.dumps(state, default=str))
 
+    def named(self, arrays):
+        """The weights and the optimizer's numbers among collected arrays: pairs of path and array."""
+        values = [arrays[f"model/{index:04d}"] for index in range(len(self._variables()))]
+        return zip((variable.path for variable in self._variables()), values)
+
     def restore(self, path, arrays, state):
         """Put the model, the optimizer and the data back.
 
         Raises:
-            ValueError: the state is of another model, or the data cannot go to its place.
+            OtherModel: the state is of another model or optimizer.
+            ValueError: the data cannot go to its place.
         """
         variables = self._variables()
         values = [value for name, value in sorted(arrays.items()) if name.startswith("model/")]
         shapes = [tuple(variable.shape) for variable in variables]
         if shapes != [value.shape for value in values]:
-            raise ValueError(
-                f"{path} is of another model or optimizer than this one; give Checkpoint another folder."
+            raise OtherModel(
+                f"{path} is of another model or optimizer than this one; go on with the same, or begin anew "
+                "with another folder."
             )
         for variable, value in zip(variables, values):
             variable.assign(value)
+        self._restore_rate(path, state.get("learning_rate"))
         self.model.consumed.batches.assign(state["batches"])
         epoch, batch = state["data"]["epoch"], state["data"]["batch"]
         if self._position.movable:
@@ -129,6 +146,14 @@ class TrainingState:
                     "the weights may differ from those of a run that was not interrupted.",
                     stacklevel=2,
                 )
+        numbers = self._numbers_of_data()
+        before = {name: state["data"].get(name, number) for name, number in numbers.items()}
+        if before != numbers:
+            warnings.warn(
+                f"{path} was written with other data ({before}, now {numbers}), so this epoch shows some "
+                "images twice and others not at all.",
+                stacklevel=2,
+            )
 
     def restore_epoch(self, arrays, state):
         """Put back what the begin of an epoch changes: running means, callbacks, random generators."""
@@ -149,6 +174,22 @@ class TrainingState:
         np.random.set_state((name, arrays["random/numpy"], *rest))
         _compat.global_seeds().state.assign(arrays["random/keras"])
         tf.random.get_global_generator().state.assign(arrays["random/tensorflow"])
+
+    def _numbers_of_data(self):
+        order = self._position.order
+        return {"batches": len(order.sizes), "batch size": order.batch_size, "seed": order.seed}
+
+    def _constant_rate(self):
+        """The learning rate; None if it follows a schedule, which is no part of the state."""
+        rate = self.model.optimizer.learning_rate
+        return float(rate) if isinstance(rate, keras.Variable) else None
+
+    def _restore_rate(self, path, before):
+        """Keep a learning rate that was changed in the script since the state was written."""
+        if None in (before, self._rate) or before == self._rate:
+            return
+        self.model.optimizer.learning_rate = self._rate
+        print(f"The learning rate is {self._rate:g} now; {path} is of a run with {before:g}.", flush=True)
 
     def _means(self):
         return [variable.numpy() for variable in self._mean_variables()]

@@ -6,6 +6,8 @@ from keras_frcnn.training.fit import CHECKPOINTS
 
 # Begin of the first line of config.yaml; the words of the command follow.
 PREFIX = "# train.py "
+# Options that may be given several times, so that a later one does not replace the ones before.
+SETS = ("--train", "--val", "--proposals", "--val-proposals")
 
 
 def first_line(words):
@@ -44,10 +46,31 @@ def settings(folder):
 
 def beside_resume(words):
     """The words given beside --resume, which override those of the run."""
+    return without(words, ["--resume"])
+
+
+def merged(original, given, between=()):
+    """Join the words of a run and those given now.
+
+    Args:
+        original: list of the words that the run was started with; those that the given ones replace are left
+            out.
+        given: list of the words given now, which come last.
+        between: list of words to put between both.
+    """
+    options = {word.partition("=")[0] for word in given}
+    replaced = [name for name in SETS if name in options]
+    if "--epochs" in options:
+        replaced.append("--steps")  # which would decide otherwise
+    return [*without(original, replaced), *between, *given]
+
+
+def without(words, names):
+    """The words without some options and their values, `--name value` or `--name=value`."""
     rest, kept = iter(words), []
     for word in rest:
-        if word == "--resume":
+        if word in names:
             next(rest, None)
-        elif not word.startswith("--resume="):
+        elif word.partition("=")[0] not in names:
             kept.append(word)
     return kept

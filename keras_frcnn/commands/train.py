@@ -16,6 +16,7 @@ from keras_frcnn.callbacks.checkpoint import Interrupted
 from keras_frcnn.callbacks.on_nonfinite import Diverged
 from keras_frcnn.callbacks.progress import ImageLines, clock
 from keras_frcnn.callbacks.run_folder import save
+from keras_frcnn.callbacks.training_state import OtherModel
 from keras_frcnn.commands import resume
 from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
@@ -88,11 +89,13 @@ def main(arguments=None):
         The run folder.
     """
     words = recorded = sys.argv[1:] if arguments is None else list(arguments)
-    resumed = _first(words).resume
+    resumed, before = _first(words).resume, ""
     if resumed:
         given = resume.beside_resume(words)
-        original = resume.original_words(resumed, _read(resumed / "config.yaml", "--resume"))
-        recorded, words = [*original, *given], [*original, *resume.settings(resumed), *given]
+        before = _read(resumed / "config.yaml", "--resume")
+        original = resume.original_words(resumed, before)
+        recorded = resume.merged(original, given)
+        words = resume.merged(original, given, resume.settings(resumed))
     initial = _initial(words)
     run = _parse(words, initial)
     recipe = _recipe_of(run)
@@ -134,7 +137,12 @@ def main(arguments=None):
         command = f"python train.py --resume {shlex.quote(str(folder))}"
         if isinstance(error, Interrupted):
             raise Interrupted(f"{error} Go on with: {command}", error.number) from None
-        raise Diverged(f"{error} Go on with `{command} --learning-rate RATE`.") from None
+        skip = ", or with --on-nonfinite skip" if recipe.on_nonfinite == "stop" else ""
+        raise Diverged(f"{error} Go on with `{command} --learning-rate RATE`{skip}.") from None
+    except OtherModel:
+        if before:  # otherwise the run could not go on with its own words either
+            write_text(folder / "config.yaml", before)
+        raise
     minutes = clock(time.monotonic() - started)
 
     if results:

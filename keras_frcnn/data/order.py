@@ -93,7 +93,7 @@ class Position:
 
     Attributes:
         one_batch: function from an epoch and the number of a batch to the class names, the batch's records
-            and the batch itself, which it makes anew; `pipeline.batches` sets it.
+            and a function that makes the batch anew; `pipeline.batches` sets it.
     """
 
     one_batch: Callable

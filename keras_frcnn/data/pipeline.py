@@ -92,7 +92,8 @@ def batches(
     def one_batch(epoch, number):
         index, _, numbers = order.images(*tf.constant([epoch, number], tf.int64))
         records = [dataset.records[place] for place in index[numbers == number]]
-        return dataset.class_names, records, next(iter(stream(one_epoch(Position(order, epoch, number)))))
+        alone = one_epoch(Position(order, epoch, number))
+        return dataset.class_names, records, lambda: next(iter(stream(alone)))
 
     within = position.batch > 0
     data = stream(endless(position) if repeat else one_epoch(position))

@@ -9,7 +9,7 @@ from keras_frcnn import _compat
 
 
 class FiniteUpdate:
-    """Apply gradients only if the loss, the gradients and the learning rate are finite.
+    """Apply gradients only if the loss, the gradients, the learning rate and the statistics are finite.
 
     Otherwise the weights, the moving statistics and the state of the optimizer stay as they were before the
     step. In float16, gradients that overflow are left to the optimizer, which lowers its loss scale and does
@@ -32,14 +32,7 @@ class FiniteUpdate:
 
     def moving_statistics(self):
         """Copy the statistics that a forward pass moves, before it: a list of pairs of variable and value."""
-        variables = [
-            variable
-            for layer in _innermost(self.model)
-            if layer.trainable
-            for variable in layer.non_trainable_variables
-            if keras.backend.is_float_dtype(variable.dtype)
-        ]
-        return [(variable, tf.identity(variable)) for variable in variables]
+        return [(variable, tf.identity(variable)) for variable in _moving(self.model)]
 
     def apply(self, loss, gradients, statistics):
         """Update the weights, or put the moving statistics back.
@@ -52,27 +45,29 @@ class FiniteUpdate:
         Returns:
             bool scalar, whether the step was refused.
         """
-        refused = self._is_refused(loss, gradients)
+        moved = [variable for variable, _ in statistics]
+        refused, gradients = self._checked(loss, gradients, moved)
         self.refused.assign_add(tf.cast(refused, tf.int64))
         self.refused_at.assign(tf.where(refused, self.model.consumed.batches, self.refused_at))
 
-        def update():
+        def update(gradients):
             self.model.optimizer.apply(gradients, self.model.trainable_variables)
 
-        def put_back():
-            for variable, value in statistics:
+        def put_back(values):
+            for variable, value in zip(moved, values):
                 variable.assign(value)
 
-        def together(strategy, refused):
+        def together(strategy, refused, gradients, values):
             first = strategy.experimental_local_results(refused)[0]
             each = strategy.extended.call_for_each_replica
-            tf.cond(first, lambda: each(put_back), lambda: each(update))
+            tf.cond(first, lambda: each(put_back, (values,)), lambda: each(update, (gradients,)))
 
+        values = [value for _, value in statistics]
         if tf.distribute.has_strategy():
             # An update lets the replicas meet, which a branch of a single replica cannot do.
-            tf.distribute.get_replica_context().merge_call(together, args=(refused,))
+            tf.distribute.get_replica_context().merge_call(together, (refused, gradients, values))
         else:
-            tf.cond(refused, put_back, update)
+            tf.cond(refused, lambda: put_back(values), lambda: update(gradients))
         return refused
 
     def log(self, refused, value, weight):
@@ -80,18 +75,23 @@ class FiniteUpdate:
         hide = refused & self.hidden
         return tf.where(hide, 0.0, value), tf.where(hide, 0.0, weight)
 
-    def _is_refused(self, loss, gradients):
+    def _checked(self, loss, gradients, moved):
+        """Whether to refuse the step, and the gradients to apply otherwise."""
         optimizer = self.model.optimizer
-        finite = tf.math.is_finite(tf.linalg.global_norm(gradients))
-        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-            finite |= tf.convert_to_tensor(optimizer.dynamic_scale) > 1.0
         rate = tf.convert_to_tensor(optimizer.learning_rate)
-        refused = ~(finite & tf.math.is_finite(loss) & tf.math.is_finite(rate))
+        finite = [tf.math.is_finite(value) for value in (loss, rate, tf.linalg.global_norm(moved or [rate]))]
+        overflow = _in_any_replica(~tf.math.is_finite(tf.linalg.global_norm(gradients)))
+        refused = _in_any_replica(~tf.reduce_all(finite))
+        if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            return refused | overflow, gradients
+        scale = optimizer.dynamic_scale if optimizer.built else optimizer.initial_scale
         if tf.distribute.has_strategy():
-            # Gradients are summed over the replicas, so what one refuses none may apply.
-            replica = tf.distribute.get_replica_context()
-            refused = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(refused, tf.float32)) > 0.0
-        return refused
+            # Each replica's gradients are summed, but Keras checks those of the first alone.
+            overflow_of_all = tf.where(overflow, float("nan"), 0.0)
+            gradients = [
+                None if one is None else one + tf.cast(overflow_of_all, one.dtype) for one in gradients
+            ]
+        return refused | (overflow & (tf.convert_to_tensor(scale) <= 1.0)), gradients
 
 
 def _variable(value, dtype):
@@ -101,7 +101,21 @@ def _variable(value, dtype):
     )
 
 
-def _innermost(layer):
-    """List the layers inside a layer that have none inside themselves."""
+def _in_any_replica(condition):
+    """Whether a bool scalar holds in one of the replicas: what one refuses none may apply."""
+    if not tf.distribute.has_strategy():
+        return condition
+    replica = tf.distribute.get_replica_context()
+    return replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(condition, tf.float32)) > 0.0
+
+
+def _moving(layer):
+    """List the float variables that a forward pass may move, in a layer and all layers inside it."""
     inside = list(_compat.layers_inside(layer))
-    return [one for child in inside for one in _innermost(child)] if inside else [layer]
+    theirs = {id(variable) for child in inside for variable in child.variables}
+    own = [
+        variable
+        for variable in (layer.non_trainable_variables if layer.trainable else ())
+        if id(variable) not in theirs and keras.backend.is_float_dtype(variable.dtype)
+    ]
+    return own + [variable for child in inside for variable in _moving(child)]

@@ -1,6 +1,7 @@
 """The 4-step alternating training of Faster R-CNN (section 3.2 of the paper)."""
 
 import dataclasses
+import hashlib
 import inspect
 import shutil
 
@@ -9,7 +10,7 @@ import keras
 from keras_frcnn.callbacks.progress import ImageLines
 from keras_frcnn.data import proposals as proposal_files
 from keras_frcnn.evaluation import proposal_recall
-from keras_frcnn.files import write_json
+from keras_frcnn.files import write_json, write_text
 from keras_frcnn.models import RPN, FastRCNN
 from keras_frcnn.training.fit import CHECKPOINTS, fit
 
@@ -127,6 +128,7 @@ class _Alternation:
 
     def _write_proposals(self, rpn, folder):
         """Write the proposals for every image, and their recall."""
+        _remove_those_of_another(folder)
         curves = {}
         for name, dataset in (("train", self.train), ("val", self.val)):
             if dataset is None:
@@ -142,6 +144,17 @@ class _Alternation:
             curves[name] = proposal_recall.recall_curve(boxes, dataset.records)
             print(f"{name}: {proposal_recall.report(curves[name])}", flush=True)
         write_json(folder / "recall.json", curves)
+
+
+def _remove_those_of_another(folder):
+    """Remove proposals of an interrupted run unless the model is the same: it may have trained on since."""
+    with open(folder / "last.keras", "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    note = folder / "proposals.sha256"
+    if not note.exists() or note.read_text() != digest:
+        for name in ("train", "val"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        write_text(note, digest)
 
 
 def unite(model, rpn, detector):

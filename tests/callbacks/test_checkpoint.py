@@ -244,6 +244,31 @@ def test_another_model_is_refused(begin, small_network, tmp_path):
         fit(other, tmp_path)
 
 
+def test_a_rate_that_was_changed_is_kept(begin, tmp_path, capsys):
+    fit(begin(1), tmp_path, epochs=1)
+    model = begin(1)
+    model.optimizer.learning_rate = 0.001
+    fit(model, tmp_path, epochs=2)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.001)
+    assert "The learning rate is 0.001 now; " in capsys.readouterr().out
+
+
+def test_other_data_are_told(begin, tmp_path):
+    fit(begin(1), tmp_path, epochs=1)
+    other = shapes.load("train", 14).batches(7, image_size=(64, 80), training=True, seed=1)
+    with pytest.warns(UserWarning, match="was written with other data .*'batch size': 4"):
+        fit(begin(1), tmp_path, epochs=1, data=other)
+
+
+def test_damage_to_all_of_them_begins_anew(begin, whole, tmp_path, capsys):
+    fit(begin(1), tmp_path, epochs=2, every_steps=2)
+    for path in checkpoint_files.all_of(tmp_path / "checkpoints"):
+        (path / checkpoint_files.ARRAYS).write_bytes(b"")
+    assert_same(fit(begin(1), tmp_path, every_steps=2), whole)
+    assert "; training begins anew." in capsys.readouterr().out
+    assert len(checkpoint_files.all_of(tmp_path / "checkpoints")) == 2
+
+
 def test_other_threads_are_told(begin, tmp_path):
     fit(begin(1), tmp_path, epochs=1)
     (path,) = checkpoint_files.all_of(tmp_path / "checkpoints")

@@ -27,12 +27,16 @@ class Poisoned(kf.RPN):
         return losses, figures
 
 
+def poisoned(network, **options):
+    model = Poisoned(network, anchor_sizes=(24, 48, 96), rpn_channels=8, image_size=SIZE)
+    model.bad_batches = tf.Variable([-1, -1], dtype=tf.int64)
+    model.compile(keras.optimizers.SGD(0.01), **options)
+    return model
+
+
 @pytest.fixture(scope="module")
 def model(small_network):
-    model = Poisoned(small_network(), anchor_sizes=(24, 48, 96), rpn_channels=8, image_size=SIZE)
-    model.bad_batches = tf.Variable([-1, -1], dtype=tf.int64)
-    model.compile(keras.optimizers.SGD(0.01))
-    return model
+    return poisoned(small_network())
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +68,7 @@ def test_stops_with_the_weights_of_the_step_before(begin, tmp_path):
         fit(model, OnNonFinite(folder=tmp_path / "bad"), RunFolder(tmp_path))
     (folder,) = (tmp_path / "bad").iterdir()
     sentence = str(caught.value)
-    assert sentence.startswith("Epoch 2, step 1: rpn_box_loss is not finite, and the weights stay those of")
+    assert sentence.startswith("Epoch 2, step 1: rpn_box_loss is not finite, and the step was not applied. ")
     assert sentence.endswith("Lower the learning rate or mend the images.") and str(folder) in sentence
     for value, variable in zip(good, model.trainable_variables, strict=True):
         np.testing.assert_array_equal(value, variable.numpy())
@@ -87,6 +91,20 @@ def test_keeps_the_images_of_the_batch(begin, tmp_path):
         assert path.stem.partition("-")[2] in str(caught.value)
 
 
+@pytest.mark.slow
+def test_several_steps_in_one_execution(small_network):
+    model = poisoned(small_network(), steps_per_execution=4)
+    model.bad_batches.assign([1, -1])
+    with pytest.raises(Diverged, match="^Epoch 1, step 2: rpn_box_loss is not finite"):
+        fit(model, OnNonFinite())
+
+
+def test_pictures_that_cannot_be_drawn_hide_nothing(begin, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(Diverged, match="rpn_box_loss is not finite.* Images, which cannot be drawn in .*"):
+        fit(begin(0), OnNonFinite(folder=tmp_path / "file"))
+
+
 def test_skips_a_batch(begin, tmp_path, capsys):
     history = fit(begin(1, 6), OnNonFinite("skip", tmp_path), EpochLog(tmp_path / "log.csv"))
     out = capsys.readouterr().out.splitlines()
@@ -102,7 +120,9 @@ def test_skips_a_batch(begin, tmp_path, capsys):
 
 def test_skips_only_so_often(begin):
     callback = OnNonFinite("skip", limit=1)
-    with pytest.raises(Diverged, match="^Epoch 1, step 3: .* and 1 batches were skipped before. Images: "):
+    with pytest.raises(
+        Diverged, match="^Epoch 1, step 3: .* after 1 skipped batches, and the step was not applied. Images: "
+    ):
         fit(begin(0, 2), callback)
     assert not bool(begin().finite_update.hidden)
 
@@ -142,7 +162,7 @@ def test_weights_that_are_not_finite_are_never_written(begin, tmp_path, write):
 
 def test_data_of_ones_own_has_no_names(begin):
     batches = data().take(2)
-    with pytest.raises(Diverged, match="step before. Lower the learning rate"):
+    with pytest.raises(Diverged, match="not applied. Lower the learning rate"):
         begin(1).fit(batches, shuffle=False, verbose=0, callbacks=[OnNonFinite()])
 
 

@@ -2,8 +2,11 @@ import csv
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import keras
+import numpy as np
 import pytest
 import yaml
 
@@ -83,17 +86,40 @@ def test_a_stopped_run_goes_on(voc, tiny, tmp_path, monkeypatch, capsys):
     assert keras.saving.load_model(folder / "last.keras").arguments["backbone"] == "zf"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("further", [[], ["--deterministic"]])
+def test_two_processes_with_one_seed_end_with_the_same_bits(voc, tiny, tmp_path, further):
+    found = []
+    for number in range(2):
+        output = tmp_path / f"run{number}"
+        words = ["--train", f"voc:{voc}@train", *tiny, "--steps", "30", *further, "--output", output]
+        program = "import sys; from keras_frcnn.commands import train; train.main(sys.argv[1:])"
+        answer = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True)
+        assert answer.returncode == 0, answer.stderr[-2000:]
+        model = keras.saving.load_model(output / "last.keras")
+        found.append([variable.numpy() for variable in (*model.variables, *model.optimizer.variables)])
+    for first, second in zip(*found, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
 def test_a_run_without_a_checkpoint_begins_anew(tmp_path, capsys):
     (tmp_path / "config.yaml").write_text("# train.py --train shapes@train\nepochs: 3\n")
     words = resume.original_words(tmp_path, (tmp_path / "config.yaml").read_text())
     assert "has no checkpoint yet; the run begins anew." in capsys.readouterr().out
-    run = train._parse([*words, *resume.settings(tmp_path), "--epochs", "5"])
+    run = train._parse(resume.merged(words, ["--epochs", "5"], resume.settings(tmp_path)))
     assert (run.train, run.epochs, run.output) == (("shapes@train",), 5, tmp_path)
 
 
 @pytest.mark.parametrize("given", [["--resume", "a run"], ["--resume=a run"]])
 def test_what_stands_beside_resume_overrides(given):
     assert resume.beside_resume(["--seed", "3", *given, "--epochs", "5"]) == ["--seed", "3", "--epochs", "5"]
+
+
+def test_what_is_given_anew_replaces_what_was_recorded():
+    original = "--train a --train=b --val c --steps 80 --seed 1".split()
+    words = resume.merged(original, ["--train", "d", "--epochs=9"], ["--config", "file"])
+    assert words == "--val c --seed 1 --config file --train d --epochs=9".split()
+    assert resume.merged(original, []) == original
 
 
 def test_refuses_to_resume_what_is_no_run(tmp_path, capsys):

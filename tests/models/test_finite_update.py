@@ -160,6 +160,35 @@ def test_what_one_replica_refuses_none_applies():
             tf.function(lambda: strategy.run(model.train_step, args=(halves,)))()
             assert bool(moved(before)) == expected, moved(before)
         assert all(np.isfinite(value).all() for value in weights())
+
+        # The gradients of all replicas count, and one that overflows in float16 counts for all.
+        from keras_frcnn.models.consumed import Consumed
+        from keras_frcnn.models.finite_update import FiniteUpdate
+        for scaled in (False, True):
+            with strategy.scope():
+                toy = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+                optimizer = keras.optimizers.SGD(1.0)
+                toy.compile(keras.optimizers.LossScaleOptimizer(optimizer, 4.0) if scaled else optimizer)
+                toy.optimizer.build(toy.trainable_variables)
+                toy.consumed = Consumed()
+                update = FiniteUpdate(toy)
+            kernel = toy.layers[0].kernel
+            start = float(kernel.numpy()[0, 0])
+
+            def run(*each):
+                values = strategy.experimental_distribute_values_from_function(
+                    lambda context: tf.constant([[each[context.replica_id_in_sync_group]]])
+                )
+                step = lambda gradient: update.apply(tf.constant(1.0), [gradient], [])
+                tf.function(lambda: strategy.run(step, (values,)))()
+                return start - float(kernel.numpy()[0, 0])
+
+            size = 4.0 if scaled else 1.0
+            assert abs(run(1.0 * size, 10.0 * size) - 11.0) < 1e-4, "not the sum over replicas"
+            assert abs(run(1.0, float("inf")) - 11.0) < 1e-4, "one replica overflows, and a weight moved"
+            assert int(update.refused.numpy()) == (0 if scaled else 1)
+            if scaled:
+                assert float(toy.optimizer.dynamic_scale.numpy()) == 2.0
         print("fine")
     """
     answer = subprocess.run(
