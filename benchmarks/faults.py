@@ -43,7 +43,7 @@ SMALL = {
     "checkpoint_minutes": 0.03,
     "detector": {"rpn_pre_nms": [200, 100], "rpn_post_nms": [100, 50], "head_units": [64, 64]},
 }
-EXTERNAL = {"detector": {"head_units": [64, 64]}, "image_size": list(SIZE)}
+EXTERNAL = {"backbone": "zf", "detector": {"head_units": [64, 64]}}
 # For each case: the arguments of train.py, what its configuration changes, and the number of kills.
 CASES = {
     "float32": ("", {}, 20),
@@ -51,7 +51,7 @@ CASES = {
     "bfloat16": ("--mixed-precision bfloat16", {}, 3),
     "accumulation and EMA": (None, {}, 3),
     "steps": ("--steps 80", {"epochs": 1}, 3),
-    "staged": ("--model rcnn --proposals {folder}/proposals", {**EXTERNAL, "epochs": 8}, 3),
+    "staged": ("--model sppnet --proposals {folder}/proposals", {**EXTERNAL, "epochs": 8}, 3),
     "alternating": ("--schedule alternating", {"epochs": 6, "detector": {"head_units": [64, 64]}}, 3),
 }
 
