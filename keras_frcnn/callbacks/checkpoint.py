@@ -12,6 +12,9 @@ from keras_frcnn.callbacks import checkpoint_files
 from keras_frcnn.callbacks.run_folder import check_finite
 from keras_frcnn.callbacks.training_state import TrainingState
 
+# Of the time of training that checkpoints by the clock may take.
+LARGEST_SHARE = 0.02
+
 
 class _Pause:
     """Value of `stop_training` that ends the loop over batches, but not the training."""
@@ -47,7 +50,8 @@ class Checkpoint(keras.callbacks.Callback):
     Args:
         folder: folder of the checkpoints.
         every_steps: batches between two checkpoints; None for none by this count.
-        every_minutes: minutes between two checkpoints; None for none by the clock.
+        every_minutes: minutes between two checkpoints; None for none by the clock. It is longer where a large
+            model's checkpoints would take more than 2 percent of the time.
         keep: number of checkpoints that stay.
 
     Attributes:
@@ -156,7 +160,10 @@ class Checkpoint(keras.callbacks.Callback):
             self.model.train_function, self._borrowed = self._borrowed, None
 
     def _is_time(self):
-        return self.every_minutes is not None and time.monotonic() - self._last >= 60 * self.every_minutes
+        if self.every_minutes is None:
+            return False
+        cost = self.seconds[-1] if self.seconds else 0.0
+        return time.monotonic() - self._last >= max(60 * self.every_minutes, cost / LARGEST_SHARE)
 
     def _save(self):
         started = time.monotonic()

@@ -320,6 +320,29 @@ def test_a_manifest_says_what_is_in_it(checkpoints):
     json.dumps(state, allow_nan=True)
 
 
+@pytest.mark.parametrize(("cost", "count"), [(0.0, 4), (0.5, 4), (3.0, 1)])
+def test_large_checkpoints_are_written_seldom(begin, tmp_path, monkeypatch, cost, count):
+    """A step takes a minute here, and a checkpoint so many minutes."""
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    write = checkpoint_files.write
+
+    def slowly(*arguments):
+        now[0] += 60.0 * cost
+        return write(*arguments)
+
+    def step(batch, logs=None):
+        now[0] += 60.0 * (30 if cost == 0.5 else 1)
+
+    monkeypatch.setattr(checkpoint_files, "write", slowly)
+    pace = keras.callbacks.LambdaCallback(on_train_batch_begin=step)
+    checkpoint = Checkpoint(tmp_path, every_minutes=1)
+    data = shapes.load("train", 14).batches(4, image_size=(64, 80), training=True)
+    begin(1).fit(data, epochs=1, shuffle=False, verbose=0, callbacks=[pace, checkpoint])
+    # The last one comes at the end of the epoch.
+    assert len(checkpoint.seconds) == count + 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
