@@ -11,6 +11,7 @@ to mount a file system). It ends with the cost of a checkpoint and the time to t
 import argparse
 import csv
 import json
+import math
 import os
 import random
 import shutil
@@ -118,7 +119,9 @@ def case(name, folder, kills, moments):
     print(f"\n{name}: {seconds:.0f} s without a fault", flush=True)
     done = 0
     while done < kills:
-        killed = run(start(words, changes, broken, folder), moments.uniform(0.15, 0.65) * seconds)
+        # Every third one waits until a file is being written.
+        watched = broken if done % 3 == 2 else None
+        killed = run(start(words, changes, broken, folder), moments.uniform(0.15, 0.65) * seconds, watched)
         if not killed:
             # It ended before its moment: the next attempt begins a new run.
             if not same(whole, broken):
@@ -147,18 +150,25 @@ def start(words, changes, output, folder):
     return [sys.executable, ROOT / "train.py", *sets, *arguments, "--config", config, "--output", output]
 
 
-def run(command, seconds=None):
-    """Run a command, and return whether it was killed after some seconds."""
+def run(command, seconds=None, watched=None):
+    """Run a command, and return whether it was killed.
+
+    Args:
+        command: list of words; the last one is the run folder.
+        seconds: when to kill it; never by default.
+        watched: folder in which an unfinished file or folder has to be, too.
+    """
     output = Path(command[-1]).parent / f"{Path(command[-1]).name}.txt"
+    moment = math.inf if seconds is None else time.monotonic() + seconds
     with open(output, "a") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, cwd=output.parent)
-        try:
-            status = process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            return True
-    if status:
+        while process.poll() is None:
+            if time.monotonic() > moment and (watched is None or any(watched.glob("**/.*.partial*"))):
+                process.kill()
+                process.wait()
+                return True
+            time.sleep(0.002)
+    if process.returncode:
         sys.exit(f"{output.read_text()[-3000:]}\n{command} failed.")
     return False
 

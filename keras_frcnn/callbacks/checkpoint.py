@@ -167,7 +167,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _save(self):
         started = time.monotonic()
-        name = f"step-{self._state.batches():010d}-{self._epoch:06d}"
+        name = f"{checkpoint_files.PREFIX}{self._state.batches():010d}-{self._epoch:06d}"
         if name != self._saved:
             arrays, state = self._state.collect(self._epoch, self._step)
             check_finite(self._state.named(arrays), f"{self.folder} keeps the checkpoint before")

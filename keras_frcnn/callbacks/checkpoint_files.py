@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_frcnn.files import flush, unwritable
 
+PREFIX = "step-"
 ARRAYS, MANIFEST = "arrays.npz", "manifest.json"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError)
 
@@ -62,7 +63,7 @@ def write(folder: Path, name: str, arrays: dict[str, np.ndarray], state: dict, k
 
 def all_of(folder: Path) -> list[Path]:
     """List the checkpoints of a folder, oldest first; some may be damaged."""
-    return sorted(path for path in folder.glob("step-*") if path.is_dir())
+    return sorted(path for path in folder.glob(f"{PREFIX}*") if path.is_dir())
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict]:
@@ -112,10 +113,10 @@ def newest(folder: Path) -> tuple[Path, dict[str, np.ndarray], dict] | None:
 
 
 def remove_after(folder: Path, path: Path | None) -> None:
-    """Remove the checkpoints after one, all of which are damaged; after None, all of them."""
-    for other in all_of(folder):
-        if path is None or other.name > path.name:
-            shutil.rmtree(other, ignore_errors=True)
+    """Remove the checkpoints after one, all of which are damaged, and unfinished ones; after None, all."""
+    damaged = [other for other in all_of(folder) if path is None or other.name > path.name]
+    for other in [*damaged, *folder.glob(f".{PREFIX}*.partial")]:
+        shutil.rmtree(other, ignore_errors=True)
 
 
 def _checksum(path):
