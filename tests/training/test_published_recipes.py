@@ -199,7 +199,8 @@ def test_the_training_is_as_published(name):
     assert {row: getattr(recipe, row) for row in published} == published
     # What is in no row is decided here: nothing escapes the table.
     fields = {field.name for field in dataclasses.fields(recipe)}
-    assert fields - set(published) == {"epochs", "seed", "detector", "cache"}
+    run = {"epochs", "seed", "cache", "checkpoint_minutes", "deterministic", "on_nonfinite"}
+    assert fields - set(published) == {"detector", *run}
 
 
 @pytest.mark.parametrize("name", NAMES + PYRAMIDS)
