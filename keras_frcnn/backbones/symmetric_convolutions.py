@@ -20,7 +20,10 @@ class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
     """`keras.layers.DepthwiseConv2D` with "same" padding equal on all sides; without an activation."""
 
     def call(self, inputs):
-        outputs = tf.nn.depthwise_conv2d(inputs, self.kernel, [1, *self.strides, 1], padding(self))
+        # Not with explicit padding: where oneDNN is on, TensorFlow 2.21 fuses the bias into the convolution,
+        # forgets the padding and aborts the process.
+        padded = tf.pad(inputs, padding(self))
+        outputs = tf.nn.depthwise_conv2d(padded, self.kernel, [1, *self.strides, 1], "VALID")
         return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
 
 

@@ -1,5 +1,10 @@
 """Convolutions that pad themselves, against zeros around the image and a convolution without padding."""
 
+import os
+import subprocess
+import sys
+import textwrap
+
 import keras
 import numpy as np
 import pytest
@@ -38,3 +43,28 @@ def test_equals_zeros_around_and_no_padding(depthwise, size, strides, side):
 def test_files_have_the_keys_of_keras():
     for kind in ("Conv2D", "DepthwiseConv2D"):
         assert getattr(symmetric_convolutions, kind).__name__ == getattr(keras.layers, kind).__name__
+
+
+@pytest.mark.parametrize("kind", ["Conv2D", "DepthwiseConv2D"])
+def test_a_bias_is_fused_where_onednn_is_on(kind):
+    """TensorFlow 2.21 aborts the process where it fuses a depthwise one with explicit padding."""
+    arguments = "3, 3" if kind == "Conv2D" else "3"
+    program = f"""
+        import keras, numpy as np, tensorflow as tf
+        from keras_frcnn.backbones import symmetric_convolutions
+        layer = symmetric_convolutions.{kind}({arguments}, strides=2, padding="same")
+        layer.build((None, None, None, 3))
+        spec = tf.TensorSpec([None, None, None, 3])
+        step = tf.function(lambda x: tf.nn.relu6(layer(x)), input_signature=[spec])
+        image = tf.random.stateless_normal([1, 32, 40, 3], [0, 1])
+        np.testing.assert_allclose(step(image), tf.nn.relu6(layer(image)), atol=1e-5)
+        print("fine")
+    """
+    answer = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert answer.stdout.strip().endswith("fine"), answer.stderr[-2000:]
