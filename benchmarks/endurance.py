@@ -120,9 +120,9 @@ def many_threads(model, val, options):
     with ThreadPoolExecutor(options.threads) as threads:
         wrong = options.calls - sum(threads.map(call, range(options.calls)))
     ratio = resident() / before
-    found = sum(len(one["labels"]) for one in expected)
+    count = sum(len(one["labels"]) for one in expected)
     print(
-        f"{options.calls} calls of detect, {SIZES} sizes with {found} detections, {options.threads} threads: "
+        f"{options.calls} calls of detect, {SIZES} sizes with {count} detections, {options.threads} threads: "
         f"{wrong} wrong answers; memory {before:.0f} MB, {ratio:.3f} of it at the end; "
         f"{model.traces() - traced} new traces"
     )

@@ -2,6 +2,7 @@
 
 import shlex
 
+from keras_frcnn.callbacks import checkpoint_files
 from keras_frcnn.training.fit import CHECKPOINTS
 
 # Begin of the first line of config.yaml; the words of the command follow.
@@ -34,7 +35,7 @@ def original_words(folder, config):
             f"{folder / 'config.yaml'} does not begin with the command of a run; name a run folder with "
             "--resume."
         )
-    if not any(folder.glob(f"**/{CHECKPOINTS}/step-*")):
+    if not any(folder.glob(f"**/{CHECKPOINTS}/{checkpoint_files.PREFIX}*")):
         print(f"{folder} has no checkpoint yet; the run begins anew.")
     return shlex.split(first.removeprefix(PREFIX))
 

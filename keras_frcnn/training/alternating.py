@@ -7,6 +7,7 @@ import shutil
 
 import keras
 
+from keras_frcnn.callbacks import checkpoint_files
 from keras_frcnn.callbacks.progress import ImageLines
 from keras_frcnn.data import proposals as proposal_files
 from keras_frcnn.evaluation import proposal_recall
@@ -69,7 +70,7 @@ class _Alternation:
         folder = self.folder / STEPS[number]
         complete = folder / "complete"
         if not complete.exists():
-            if not any((folder / CHECKPOINTS).glob("step-*")):
+            if not checkpoint_files.all_of(folder / CHECKPOINTS):
                 shutil.rmtree(folder, ignore_errors=True)
             recipe = self._recipe(number)
             keras.utils.set_random_seed(recipe.seed)
