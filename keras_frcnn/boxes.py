@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-# Larger deltas would grow a 16 px anchor beyond 1000 px; every reference except Caffe's clamps here.
+# Larger deltas would grow a 16 px anchor beyond 1000 px. torchvision and detectron2 clamp here; Caffe and
+# chainercv do not.
 LOG_SCALE_LIMIT = math.log(1000.0 / 16.0)
 
 

@@ -13,7 +13,7 @@ POSITIVE, NEGATIVE, NEITHER = 1, 0, -1
 
 # A candidate is not negative if an ignore region covers at least this share of it. py-faster-rcnn and
 # Detectron do this for crowds with 0.7 (`crowd_thresh`, `TRAIN.CROWD_FILTER_THRESH`). We use 0.5 because
-# COCO's evaluation forgives a detection on a crowd from there on.
+# COCO's evaluation forgives a detection of which a crowd covers that much.
 IGNORE_COVER = 0.5
 
 
@@ -217,7 +217,8 @@ class ProposalTargets:
     Args:
         coder: `BoxCoder`.
         positive_iou: proposals with at least this IoU are foreground; 0.5 in the paper.
-        negative_iou: `(low, high)` for background; [0.1, 0.5) in Fast R-CNN, [0, 0.5) in Faster R-CNN.
+        negative_iou: `(low, high)` for background; [0.1, 0.5) in Fast R-CNN, [0, 0.5) in
+            py-faster-rcnn's end-to-end training.
         batch_size: RoIs drawn per image (S); 64 in Fast R-CNN, 128 in py-faster-rcnn, 512 with FPN.
         positive_fraction: 0.25 in the paper.
     """

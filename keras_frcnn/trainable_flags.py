@@ -1,4 +1,4 @@
-"""Read and set which layers inside a model or layer are trainable."""
+"""Walk over the layers inside a model or layer, and read and set which are trainable."""
 
 import collections
 import re
@@ -8,33 +8,13 @@ import keras
 from keras_frcnn import _compat
 
 
-def trainable_flags(layer):
-    """Read the `trainable` flags of all layers inside another.
+def layers_by_path(layer, above=""):
+    """Yield pairs of path, such as "rpn/conv", and layer, each layer before those inside it.
 
     Args:
         layer: `keras.layers.Layer`, such as a model.
-
-    Returns:
-        dict from the path of each layer inside, such as "rpn/conv", to its `trainable`, a bool.
+        above: str, begin of all paths.
     """
-    return {path: inner.trainable for path, inner in _inside(layer)}
-
-
-def set_trainable_flags(layer, flags):
-    """Set the `trainable` flags of layers inside another; the others keep theirs.
-
-    Args:
-        layer: `keras.layers.Layer`, such as a model.
-        flags: dict as from `trainable_flags`, with all paths or some; unknown paths are ignored.
-    """
-    wanted = trainable_flags(layer) | flags
-    # Keras passes a layer's flag on to its inner layers; they come later here and get their own flag back.
-    for path, inner in _inside(layer):
-        inner.trainable = wanted[path]
-
-
-def _inside(layer, above=""):
-    """Yield pairs of path and layer, each layer before those inside it."""
     numbers = collections.Counter()
     for inner in _compat.layers_inside(layer):
         if isinstance(inner, keras.layers.InputLayer):
@@ -46,4 +26,29 @@ def _inside(layer, above=""):
             name = f"{stem}_{numbers[stem]}"
             numbers[stem] += 1
         yield above + name, inner
-        yield from _inside(inner, f"{above}{name}/")
+        yield from layers_by_path(inner, f"{above}{name}/")
+
+
+def trainable_flags(layer):
+    """Read the `trainable` flags of all layers inside another.
+
+    Args:
+        layer: `keras.layers.Layer`, such as a model.
+
+    Returns:
+        dict from the path of each layer inside, such as "rpn/conv", to its `trainable`, a bool.
+    """
+    return {path: inner.trainable for path, inner in layers_by_path(layer)}
+
+
+def set_trainable_flags(layer, flags):
+    """Set the `trainable` flags of layers inside another; the others keep theirs.
+
+    Args:
+        layer: `keras.layers.Layer`, such as a model.
+        flags: dict as from `trainable_flags`, with all paths or some; unknown paths are ignored.
+    """
+    wanted = trainable_flags(layer) | flags
+    # Keras passes a layer's flag on to its inner layers; they come later here and get their own flag back.
+    for path, inner in layers_by_path(layer):
+        inner.trainable = wanted[path]

@@ -23,7 +23,8 @@ class Backbone:
         stages: layer names by stage, from the image up, for freezing.
         head: network for the RoIs, if the backbone provides one (conv5 of a ResNet).
         defaults: detector arguments that suit this network better than the detector's own defaults.
-        source: "none", "imagenet", the name of a weights file or "state dict".
+        source: "none", "imagenet", the name of a weights file, "state dict", or "as given" for a
+            network of the caller's own.
         load_fc: function that reads the pretrained fully connected layers for the head; see `fc`.
     """
 

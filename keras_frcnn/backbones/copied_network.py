@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_frcnn.trainable_flags import set_trainable_flags, trainable_flags
+from keras_frcnn.trainable_flags import layers_by_path, set_trainable_flags, trainable_flags
 
 
 def copied_network(network):
@@ -34,6 +34,9 @@ def copied_network(network):
     for new, old in zip(copy.variables, graph.variables, strict=True):
         new.assign(old)
     set_trainable_flags(copy, trainable_flags(graph))
+    for (_, new), (_, old) in zip(layers_by_path(copy), layers_by_path(graph), strict=True):
+        if hasattr(old, "weights_source"):
+            new.weights_source = old.weights_source
     return copy
 
 

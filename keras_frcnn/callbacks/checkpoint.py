@@ -44,6 +44,9 @@ class Checkpoint(keras.callbacks.Callback):
     A checkpoint has the weights, the optimizer, the random generators, the place in the data, the running
     means of the epoch, and the state of the other callbacks. On SIGTERM and Ctrl-C it is written at once.
 
+    In the rest of an interrupted epoch, Keras counts the batches of callbacks from 0 again, and private
+    attributes of callbacks begin anew.
+
     Give `fit` the data of `DetectionDataset.batches`, with nothing after it but `repeat`, `map` or
     `prefetch`, and put this callback last.
 
@@ -79,7 +82,8 @@ class Checkpoint(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._begun, self.seconds = time.monotonic(), []
         self._state = TrainingState(self.model, self)
-        self._in_step, self._asked, self._resumed, self._paused = False, None, None, False
+        # What is half restored cannot be saved, nor can what is within a step.
+        self._in_step, self._asked, self._resumed, self._paused = True, None, None, False
         self._epoch, self._step, self._saved, self._borrowed = 0, 0, None, None
         self._before = _catch(self._on_signal)
         self.model.consumed.undo.append(self._undo)
@@ -92,6 +96,8 @@ class Checkpoint(keras.callbacks.Callback):
             _compat.begin_at(self.model, state["epoch"])
             print(f"Going on from {path}: epoch {state['epoch'] + 1}, step {state['step'] + 1}.", flush=True)
         self._last, self._saved_batches = time.monotonic(), self._state.batches()
+        self._in_step = False
+        self._stop_if_asked()
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch, self._step = epoch, 0
@@ -122,7 +128,7 @@ class Checkpoint(keras.callbacks.Callback):
         # With steps_per_execution the count may jump over a multiple.
         if self.every_steps and batches - self._saved_batches >= self.every_steps or self._is_time():
             self._save()
-        if last and self._paused:
+        if last and self._paused and not self.model.stop_training:
             self.model.stop_training = _Pause()
         self._stop_if_asked()
 
@@ -166,6 +172,8 @@ class Checkpoint(keras.callbacks.Callback):
         return time.monotonic() - self._last >= max(60 * self.every_minutes, cost / LARGEST_SHARE)
 
     def _save(self):
+        if self._resumed:  # nothing has happened since that checkpoint
+            return
         started = time.monotonic()
         name = f"{checkpoint_files.PREFIX}{self._state.batches():010d}-{self._epoch:06d}"
         if name != self._saved:

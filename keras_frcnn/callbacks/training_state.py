@@ -1,6 +1,5 @@
 """The state of a running `fit`: what a checkpoint holds."""
 
-import copy
 import json
 import os
 import random
@@ -11,9 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import _compat
+from keras_frcnn.callbacks.simple_values import attributes, changed, plain, put_back
 from keras_frcnn.version import __version__
-
-SIMPLE = (bool, int, float, str, type(None))
 
 
 class OtherModel(ValueError):
@@ -59,7 +57,7 @@ class TrainingState:
     def begin(self):
         """Note the begin of an epoch."""
         if self._initial is None:
-            self._initial = [_attributes(other) for other in self._neighbors]
+            self._initial = [attributes(other) for other in self._neighbors]
         self._begin_of_epoch = self.batches()
         self._kept = None
 
@@ -101,7 +99,7 @@ class TrainingState:
             "random": {"python": random.getstate(), "numpy": [numpy_name, *numpy_rest]},
             "versions": _versions(),
             "threads": _threads(),
-            "model": {"class": type(self.model).__name__, **self.model.arguments},
+            "model": {"class": type(self.model).__name__, **self._arguments()},
         }
         return arrays, json.loads(json.dumps(state, default=str))
 
@@ -125,6 +123,16 @@ class TrainingState:
                 f"{path} is of another model or optimizer than this one; go on with the same, or begin anew "
                 "with another folder."
             )
+        before, here = state["model"], {"class": type(self.model).__name__, **self._arguments()}
+        others = sorted(name for name in here if name in before and before[name] != here[name])
+        if {"class", "class_names"} & {*others}:
+            raise OtherModel(
+                f"{path} is of a {before['class']} of the classes {_listed(before['class_names'])}, this is "
+                f"a {here['class']} of {_listed(here['class_names'])}; go on with the same, or begin anew "
+                "with another folder."
+            )
+        if others:
+            warnings.warn(f"{path} was written with another {', '.join(others)} of the model.", stacklevel=2)
         for variable, value in zip(variables, values):
             variable.assign(value)
         self._restore_rate(path, state.get("learning_rate"))
@@ -167,13 +175,18 @@ class TrainingState:
             lists = {}
             for name in sorted(name for name in arrays if name.startswith(f"callback/{index}/")):
                 lists.setdefault(name.split("/")[2], []).append(arrays[name])
-            _put_back(other, {**simple, **lists})
+            put_back(other, {**simple, **lists})
         version, words, gauss = state["random"]["python"]
         random.setstate((version, tuple(words), gauss))
         name, *rest = state["random"]["numpy"]
         np.random.set_state((name, arrays["random/numpy"], *rest))
         _compat.global_seeds().state.assign(arrays["random/keras"])
         tf.random.get_global_generator().state.assign(arrays["random/tensorflow"])
+
+    def _arguments(self):
+        """The model's arguments that JSON can hold, as it gives them back."""
+        values = {name: plain(value) for name, value in self.model.arguments.items()}
+        return {name: value for name, value in values.items() if value is not NotImplemented}
 
     def _numbers_of_data(self):
         order = self._position.order
@@ -198,7 +211,7 @@ class TrainingState:
         """The states of the neighbors: pairs of kind and simple values, and a dict of arrays."""
         others, arrays = [], {}
         for index, other in enumerate(self._neighbors):
-            simple, lists = _state(other, self._initial[index] if self._initial else {})
+            simple, lists = changed(other, self._initial[index] if self._initial else {})
             if isinstance(other, keras.callbacks.History) and logs is not None and epoch not in other.epoch:
                 seen = {name: [*other.history.get(name, []), float(value)] for name, value in logs.items()}
                 simple = {"epoch": [*other.epoch, epoch], "history": {**other.history, **seen}}
@@ -214,53 +227,8 @@ class TrainingState:
         return [variable for metric in self.model.metrics for variable in metric.variables]
 
 
-def _state(callback, initial):
-    """The simple values of a callback, and its lists of arrays, that differ from those at the begin."""
-    if hasattr(callback, "state"):
-        return callback.state(), {}
-    now = _attributes(callback)
-    changed = {name: value for name, value in now.items() if name not in initial or initial[name] != value}
-    lists = {
-        name: value
-        for name, value in vars(callback).items()
-        if isinstance(value, list) and value and all(isinstance(one, np.ndarray) for one in value)
-    }
-    return changed, lists
-
-
-def _attributes(callback):
-    """The public attributes of a callback that JSON can hold, as a copy."""
-    if hasattr(callback, "state"):
-        return {}
-    names = [name for name in vars(callback) if not name.startswith("_") and name != "params"]
-    values = {name: _plain(getattr(callback, name)) for name in names}
-    return {name: value for name, value in values.items() if value is not NotImplemented}
-
-
-def _plain(value):
-    """A copy of a value that JSON can hold; NotImplemented for others."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, SIMPLE):
-        return value
-    if isinstance(value, (list, tuple)):
-        values = [_plain(one) for one in value]
-        return NotImplemented if any(one is NotImplemented for one in values) else values
-    if isinstance(value, dict):
-        values = {name: _plain(one) for name, one in value.items()}
-        strange = any(one is NotImplemented for one in values.values()) or not all(
-            isinstance(name, str) for name in values
-        )
-        return NotImplemented if strange else values
-    return NotImplemented
-
-
-def _put_back(callback, values):
-    if hasattr(callback, "restore"):
-        callback.restore(values)
-        return
-    for name, value in values.items():
-        setattr(callback, name, copy.deepcopy(value))
+def _listed(names):
+    return ", ".join(names) or "none"
 
 
 def _versions():

@@ -60,3 +60,15 @@ def load_proposals(folders):
             )
         found |= more
     return found
+
+
+def check_ids(train, val):
+    """Reject sets that share image ids: the proposals of one would be used for the other."""
+    files = {str(record.image_id): record.file for record in train.records}
+    for record in val.records:
+        other = files.get(str(record.image_id), record.file)
+        if other != record.file:
+            raise ValueError(
+                f"Both sets have an image {record.image_id}, {other} and {record.file}: name the proposals "
+                "of --val with --val-proposals."
+            )

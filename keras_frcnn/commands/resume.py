@@ -1,19 +1,42 @@
 """The command of an interrupted run, which its config.yaml begins with."""
 
 import shlex
+from pathlib import Path
 
 from keras_frcnn.callbacks import checkpoint_files
 from keras_frcnn.training.fit import CHECKPOINTS
 
 # Begin of the first line of config.yaml; the words of the command follow.
 PREFIX = "# train.py "
+# Begin of the second line; the folder follows that relative paths in the command count from.
+FOLDER = "# in "
 # Options that may be given several times, so that a later one does not replace the ones before.
 SETS = ("--train", "--val", "--proposals", "--val-proposals")
 
 
-def first_line(words):
-    """Write the words of a command as the first line of config.yaml, with its line break."""
-    return f"{PREFIX}{shlex.join(words)}\n"
+def first_lines(words, folder):
+    """Write the words of a command, and the folder that it runs in, as the first lines of config.yaml."""
+    return f"{PREFIX}{shlex.join(words)}\n{FOLDER}{folder}\n"
+
+
+def after_first_lines(config):
+    """The text of a config.yaml without the lines that `first_lines` writes; files of 0.1.0 have only one."""
+    rest = config.partition("\n")[2]
+    return rest.partition("\n")[2] if rest.startswith(FOLDER) else rest
+
+
+def working_folder(config):
+    """The folder that a run was started in, or the current one if that is gone or not recorded.
+
+    Args:
+        config: str, the text of the run's config.yaml.
+
+    Returns:
+        `pathlib.Path`.
+    """
+    line = config.partition("\n")[2].partition("\n")[0]
+    folder = Path(line.removeprefix(FOLDER))
+    return folder if line.startswith(FOLDER) and folder.is_dir() else Path.cwd()
 
 
 def original_words(folder, config):

@@ -1,5 +1,6 @@
 """`python train.py`: train, evaluate and export a detector on a named data set."""
 
+import contextlib
 import dataclasses
 import shlex
 import sys
@@ -18,7 +19,7 @@ from keras_frcnn.callbacks.progress import ImageLines, clock
 from keras_frcnn.callbacks.run_folder import save
 from keras_frcnn.callbacks.training_state import OtherModel
 from keras_frcnn.commands import resume
-from keras_frcnn.commands.detectors import load_detector, load_proposals
+from keras_frcnn.commands.detectors import check_ids, load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.outputs import check_model_folder
 from keras_frcnn.commands.provenance import provenance
@@ -88,14 +89,24 @@ def main(arguments=None):
     Returns:
         The run folder.
     """
-    words = recorded = sys.argv[1:] if arguments is None else list(arguments)
-    resumed, before = _first(words).resume, ""
-    if resumed:
-        given = resume.beside_resume(words)
-        before = _read(resumed / "config.yaml", "--resume")
-        original = resume.original_words(resumed, before)
-        recorded = resume.merged(original, given)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    resumed = _first(words).resume
+    if not resumed:
+        return _train(words, words)
+    given = resume.beside_resume(words)
+    before = _read(resumed / "config.yaml", "--resume")
+    original = resume.original_words(resumed, before)
+    folder = resume.working_folder(before)
+    if folder != Path.cwd():
+        print(f"Relative paths count from {folder}, where the run was started.")
+        resumed = resumed.absolute()
+    with contextlib.chdir(folder):
         words = resume.merged(original, given, resume.settings(resumed))
+        return _train(words, resume.merged(original, given), resumed, before)
+
+
+def _train(words, recorded, resumed=None, before=""):
+    """Train as the words say; `recorded` are those for config.yaml, `before` is its text before a resume."""
     initial = _initial(words)
     run = _parse(words, initial)
     recipe = _recipe_of(run)
@@ -109,7 +120,7 @@ def main(arguments=None):
     val = data.load(list(run.val), class_names=train.class_names) if run.val else None
     if run.proposals:
         if val and not run.val_proposals:
-            _check_ids(train, val)
+            check_ids(train, val)
         train = train.with_proposals(load_proposals(run.proposals))
         val = val and val.with_proposals(load_proposals(run.val_proposals or run.proposals))
     print(f"Training on {train!r}" + (f", validating on {val!r}" if val else ""))
@@ -123,7 +134,7 @@ def main(arguments=None):
         del initial  # otherwise its weights stay in memory for the whole run
     print(model.loading_report())
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "config.yaml", resume.first_line(recorded) + config)
+    write_text(folder / "config.yaml", resume.first_lines(recorded, Path.cwd()) + config)
     started = time.monotonic()
     try:
         if run.schedule == "alternating":
@@ -134,7 +145,7 @@ def main(arguments=None):
         else:
             results = fit(recipe, model, train, val, folder)
     except (Interrupted, Diverged) as error:
-        command = f"python train.py --resume {shlex.quote(str(folder))}"
+        command = f"python train.py --resume {shlex.quote(str(folder.absolute()))}"
         if isinstance(error, Interrupted):
             raise Interrupted(f"{error} Go on with: {command}", error.number) from None
         skip = ", or with --on-nonfinite skip" if recipe.on_nonfinite == "stop" else ""
@@ -242,18 +253,6 @@ def _check(run, initial=None):
         raise ValueError(f"--schedule alternating is of faster_rcnn, not of {run.model}; use joint.")
 
 
-def _check_ids(train, val):
-    """Reject sets that share image ids: the proposals of one would be used for the other."""
-    files = {str(record.image_id): record.file for record in train.records}
-    for record in val.records:
-        other = files.get(str(record.image_id), record.file)
-        if other != record.file:
-            raise ValueError(
-                f"Both sets have an image {record.image_id}, {other} and {record.file}: name the proposals "
-                "of --val with --val-proposals."
-            )
-
-
 def _folder(run, config):
     """Return a new run folder, or that of an interrupted run with several stages or steps."""
     folder = run.output or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
@@ -266,7 +265,7 @@ def _folder(run, config):
     if run.schedule != "alternating" and not (staged and (folder / FITTED).exists()):
         begin = "" if staged else f"go on with it with --resume {folder}, "
         raise ValueError(f"Run folder {folder} holds an earlier run; {begin}{remedy}")
-    if before.read_text(encoding="utf-8").partition("\n")[2] != config:
+    if resume.after_first_lines(before.read_text(encoding="utf-8")) != config:
         raise ValueError(f"Run folder {folder} holds a run of another recipe or other data; {remedy}")
     return folder
 

@@ -97,13 +97,26 @@ def batches(
 
     within = position.batch > 0
     data = stream(endless(position) if repeat else one_epoch(position))
-    # The first iteration is shorter if it begins within an epoch.
     if not repeat and not within:
-        data = data.apply(tf.data.experimental.assert_cardinality(len(order.sizes)))
+        data = _counted(data, len(order.sizes))
     data = data.prefetch(2)
     position.one_batch = one_batch
     data.position = position  # callbacks read it
     return data
+
+
+def _counted(data, count):
+    """Make the number of elements of a data set known; an iteration may have fewer.
+
+    An iteration that begins within an epoch, after `Position.go_to`, does; `assert_cardinality` refuses it.
+    """
+    # `take` of a data set without end has a known length. A second input without end, of which nothing is
+    # read, makes the data set one in TensorFlow's eyes.
+    spec = data.element_spec
+    blank = tf.nest.map_structure(lambda part: tf.zeros([size or 0 for size in part.shape], part.dtype), spec)
+    inputs = [data, tf.data.Dataset.from_tensors(blank).repeat()]
+    first = tf.data.Dataset.from_tensors(tf.zeros([], tf.int64)).repeat()
+    return tf.data.Dataset.choose_from_datasets(inputs, first, stop_on_empty_dataset=True).take(count)
 
 
 def originals(dataset):

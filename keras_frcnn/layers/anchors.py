@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_frcnn.ops.maps import as_list
+
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class AnchorGenerator(keras.layers.Layer):
@@ -81,7 +83,7 @@ class AnchorGenerator(keras.layers.Layer):
 
     def per_level(self, features):
         """Anchors as a list with one `[A_l, 4]` per level."""
-        features = features if isinstance(features, (list, tuple)) else [features]
+        features = as_list(features)
         shapes = [tf.shape(feature)[1:3] for feature in features]
         image = shapes[0] * self.strides[0]
         steps = [

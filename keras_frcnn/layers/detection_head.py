@@ -16,7 +16,7 @@ from keras_frcnn.layers.normalized_dense import NormalizedDense
 
 @keras.saving.register_keras_serializable("keras_frcnn")
 class DetectionHead(keras.layers.Layer):
-    """Fully connected layers, then sibling layers for classes and boxes (Fast R-CNN, section 2.1).
+    """Fully connected layers, then sibling layers for classes and boxes (Fast R-CNN, section 2).
 
     Args:
         num_classes: K, without background.
@@ -27,8 +27,8 @@ class DetectionHead(keras.layers.Layer):
         class_agnostic: whether to predict one box per RoI instead of one per class.
         ranks: rank of each fully connected layer that is split into two factors (truncated SVD, section 3.1);
             None or 0 for a layer that stays whole. By default all do.
-        normalized: whether deltas are normalized by their mean and deviation in each class, which
-            `normalize_boxes` sets; files hold them folded into the weights.
+        normalized: whether deltas are normalized by their mean and standard deviation in each class, which
+            `normalize_boxes` sets and files hold folded into the weights; only in Fast R-CNN.
         boxes_from: input of the box layer: "dense", the features that the classes use; or "pooled", the input
             of the first fully connected layer, as in R-CNN and SPPnet.
         convs: widths of 3×3 convolutions before the fully connected layers; (256, 256, 256, 256) in

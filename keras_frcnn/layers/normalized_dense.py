@@ -37,6 +37,10 @@ class NormalizedDense(keras.layers.Dense):
     def call(self, inputs):
         return tf.cast(super().call(inputs), tf.float32) * self.deviation + self.mean
 
+    def compute_output_spec(self, inputs, training=None):
+        # Keras would infer the compute dtype.
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), "float32")
+
     def normalize(self, mean, deviation):
         """Set new statistics without changing the layer's output.
 

@@ -2,15 +2,15 @@
 
 import keras
 
-from keras_frcnn.layers.roi_sampling import RoISampling
+from keras_frcnn.layers.bilinear_roi_layer import BilinearRoILayer
 from keras_frcnn.ops.bilinear_reads import bilinear_reads
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
-class RoIAlign(RoISampling):
+class RoIAlign(BilinearRoILayer):
     """RoIAlign (Mask R-CNN, section 3): the mean of S × S bilinear samples in each of P × P bins.
 
-    Arguments, call arguments and returns are those of `RoISampling`. `aligned=True` is detectron2's
+    Arguments, call arguments and returns are those of `BilinearRoILayer`. `aligned=True` is detectron2's
     ROIAlignV2; torchvision's Faster R-CNN was trained with `aligned=False`.
 
     Example:

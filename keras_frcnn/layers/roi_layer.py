@@ -8,6 +8,8 @@ import math
 import keras
 import tensorflow as tf
 
+from keras_frcnn.ops.maps import as_list, first_shape
+
 
 class RoILayer(keras.layers.Layer):
     """Base of the RoI layers; a subclass pools RoIs from one map and gives the shape of the result.
@@ -40,7 +42,7 @@ class RoILayer(keras.layers.Layer):
         raise NotImplementedError
 
     def call(self, features, boxes):
-        features = features if isinstance(features, (list, tuple)) else [features]
+        features = as_list(features)
         batch, count = tf.shape(boxes)[0], tf.shape(boxes)[1]
         boxes = tf.reshape(tf.cast(boxes, tf.float32), [-1, 4])
         image = tf.repeat(tf.range(batch), count)
@@ -90,8 +92,7 @@ class RoILayer(keras.layers.Layer):
         return tf.clip_by_value(tf.cast(level, tf.int32) - finest, 0, len(self.strides) - 1)
 
     def compute_output_shape(self, features_shape, boxes_shape):
-        first = features_shape[0] if isinstance(features_shape, list) else features_shape
-        return (*boxes_shape[:2], *self.roi_shape(first[-1]))
+        return (*boxes_shape[:2], *self.roi_shape(first_shape(features_shape)[-1]))
 
     def get_config(self):
         return {

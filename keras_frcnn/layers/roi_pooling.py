@@ -3,18 +3,18 @@
 import keras
 import tensorflow as tf
 
-from keras_frcnn.layers.roi_sampling import RoISampling
+from keras_frcnn.layers.bilinear_roi_layer import BilinearRoILayer
 from keras_frcnn.ops import kernels
 from keras_frcnn.ops.bilinear_reads import bilinear_crops, bilinear_reads
 from keras_frcnn.ops.each_level import each_level
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
-class RoIPooling(RoISampling):
+class RoIPooling(BilinearRoILayer):
     """RoI pooling (Fast R-CNN, section 2.1): the largest of S × S bilinear samples in each of P × P bins.
 
     Bins divide the RoI exactly, without rounding; Caffe's layer snaps them to cells. Arguments, call
-    arguments and returns are those of `RoISampling`.
+    arguments and returns are those of `BilinearRoILayer`.
 
     Example:
         >>> pool = RoIPooling(pool_size=7, strides=(16,))

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
 from keras_frcnn.layers.anchors import AnchorGenerator
+from keras_frcnn.ops.maps import as_list, first_shape
 from keras_frcnn.ops.nms import grouped_nms
 
 
@@ -97,7 +98,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         )
 
     def build(self, features_shape):
-        shape = features_shape[0] if isinstance(features_shape, list) else features_shape
+        shape = first_shape(features_shape)
         hidden = (*shape[:-1], self.channels)
         self.conv.build(shape)
         for conv in self.further_convs:
@@ -106,7 +107,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         self.box_conv.build(hidden)
 
     def call(self, features, image_shapes=None, training=False):
-        features = features if isinstance(features, (list, tuple)) else [features]
+        features = as_list(features)
         if image_shapes is None:
             image_shapes = self._whole(features[0])
         anchors = self.anchors.per_level(features)
@@ -156,7 +157,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         Returns:
             objectness float32 `[B, S]`, logits; deltas float32 `[B, S, 4]`.
         """
-        features = features if isinstance(features, (list, tuple)) else [features]
+        features = as_list(features)
         shape, k = tf.shape(index), self.anchors.anchors_per_cell
         hidden, inside = self._patches(features, index // k)
         for conv in (self.conv, *self.further_convs):
@@ -204,15 +205,16 @@ class RegionProposalNetwork(keras.layers.Layer):
         return tf.cast(patches, self.compute_dtype), inside
 
     def _propose(self, objectness, deltas, anchors, image_shapes, training):
-        """Decode, clip, drop small boxes, keep the best of each level, suppress within each level."""
+        """Keep the best of each level, decode, clip, drop small boxes, suppress within each level, keep the
+        best of all levels."""
         phase = 0 if training else 1
         boxes, scores = [], []
         for level, references in enumerate(anchors):
-            best = tf.minimum(self.pre_nms[phase], tf.shape(references)[0])
+            limit = tf.minimum(self.pre_nms[phase], tf.shape(references)[0])
             logits, moves = tf.stop_gradient(objectness[level]), tf.stop_gradient(deltas[level])
             if self.min_size_first:
                 logits = self._without_small(logits, moves, references, image_shapes)
-            logits, index = tf.math.top_k(logits, best)
+            logits, index = tf.math.top_k(logits, limit)
             chosen = tf.gather(moves, index, axis=1, batch_dims=1)
             decoded = box_ops.clip(self.coder.decode(chosen, tf.gather(references, index)), image_shapes)
             usable = box_ops.at_least(decoded, self.min_size) & (tf.sigmoid(logits) >= self.score_threshold)
@@ -240,7 +242,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         def spec(*shape, dtype="float32"):
             return keras.KerasTensor(shape, dtype=dtype)
 
-        first = features[0] if isinstance(features, (list, tuple)) else features
+        first = as_list(features)[0]
         batch, proposals = first.shape[0], self.post_nms[0 if training else 1]
         return {
             "objectness": spec(batch, None),
@@ -252,8 +254,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         }
 
     def compute_output_shape(self, features_shape, image_shapes_shape=None):
-        first = features_shape[0] if isinstance(features_shape, list) else features_shape
-        spec = self.compute_output_spec(keras.KerasTensor(first))
+        spec = self.compute_output_spec(keras.KerasTensor(first_shape(features_shape)))
         return {name: value.shape for name, value in spec.items()}
 
     def get_config(self):

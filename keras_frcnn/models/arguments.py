@@ -5,24 +5,23 @@ Each method combines its groups of arguments in a class beside its constructor. 
 
 from typing import Annotated, Any, TypedDict
 
-from keras_frcnn.models.defaults import BACKBONES, Open, alike
+from keras_frcnn.models.defaults import FROM_BACKBONE, BackboneOr
 
-Sides = tuple[int, int]
-Range = tuple[float, float]
+Pair = tuple[int, int]
 
 
 class ImageArguments(TypedDict, total=False):
     """How images are resized and preprocessed."""
 
     image_size: Annotated[
-        Sides | None,
-        alike((600, 1000)),
+        Pair | None,
+        BackboneOr((600, 1000)),
         "`(short side, limit of the long side)` that `detect` and the export resize to, in pixels, at "
-        "least 1; Faster R-CNN, section 3.3.",
+        "least 1; Faster R-CNN, section 3.3, and for the limit Fast R-CNN, section 5.2.",
     ]
     resize_rounding: Annotated[
         str | None,
-        alike("exact"),
+        BackboneOr("exact"),
         'rounding of the sides at test time, "exact" or "float64" (torchvision), see '
         '`images.resized_shape`; training batches always use "exact".',
     ]
@@ -34,18 +33,18 @@ class ImageArguments(TypedDict, total=False):
     ]
     preprocessing: Annotated[
         str | None,
-        alike(BACKBONES),
+        FROM_BACKBONE,
         '"caffe" (BGR minus a mean), "torch" (RGB minus a mean, divided by a deviation) or "tf" (−1 to '
         "1); it must match the weights.",
     ]
     batch_norm_epsilon: Annotated[
         float | None,
-        alike(None),
+        BackboneOr(None),
         "epsilon of every batch normalization, above 0; None keeps the value of each network.",
     ]
     weights_source: Annotated[
         str | None,
-        alike(BACKBONES),
+        FROM_BACKBONE,
         "name for the source of the weights, shown by `loading_report` and in the export's assets.",
     ]
 
@@ -55,13 +54,13 @@ class FreezingArguments(TypedDict, total=False):
 
     frozen_stages: Annotated[
         int | None,
-        alike(0),
+        BackboneOr(0),
         "number of backbone stages that do not train, counted from the image, at least 0; 2 for VGG16 in "
-        'Faster R-CNN, section 3.2, and 0 with weights "none".',
+        'Faster R-CNN, section 3.1.3, and 0 with weights "none".',
     ]
     frozen_batch_norm: Annotated[
         bool | None,
-        alike(BACKBONES),
+        FROM_BACKBONE,
         "whether batch normalization keeps its statistics, in the backbone and in the head; true with "
         "pretrained weights, except for `resnet50_fpn_v2`.",
     ]
@@ -72,24 +71,24 @@ class AnchorArguments(TypedDict, total=False):
 
     anchor_sizes: Annotated[
         tuple | None,
-        alike(BACKBONES),
+        FROM_BACKBONE,
         "one or several sides of square anchors for each level, in pixels, above 0; ((128, 256, 512),) "
         "in Faster R-CNN, section 3.3.",
     ]
     anchor_ratios: Annotated[tuple, (0.5, 1.0, 2.0), "height / width, above 0; Faster R-CNN, section 3.3."]
     anchor_offset: Annotated[
         float | None,
-        alike(0.5),
+        BackboneOr(0.5),
         "position of the anchor's center in its cell, as a fraction of the stride, 0 to 1; 0 in torchvision.",
     ]
     anchor_rounding: Annotated[
         str | None,
-        alike("none"),
+        BackboneOr("none"),
         'rounding of the corners: "none", "caffe" (py-faster-rcnn) or "torchvision".',
     ]
     anchor_steps: Annotated[
         str | None,
-        alike("stride"),
+        BackboneOr("stride"),
         'distance between neighboring cells: "stride" or "quotient" (torchvision).',
     ]
 
@@ -99,26 +98,26 @@ class ProposalArguments(AnchorArguments, total=False):
 
     objectness: Annotated[
         str | None,
-        Open("softmax", "sigmoid"),
+        BackboneOr("softmax", "sigmoid"),
         '"softmax", with two class channels per anchor as in the paper, or "sigmoid", with one.',
     ]
     rpn_channels: Annotated[
         int | None,
-        Open(512, 256),
+        BackboneOr(512, 256),
         "channels of the 3×3 convolution, at least 1; 512 with VGG16, 256 with ZF and FPN.",
     ]
     rpn_depth: Annotated[
-        int | None, alike(1), "3×3 convolutions in a row, at least 1; 2 in torchvision's v2."
+        int | None, BackboneOr(1), "3×3 convolutions in a row, at least 1; 2 in torchvision's v2."
     ]
     rpn_pre_nms: Annotated[
-        Sides | None,
-        Open((12000, 6000), (2000, 1000)),
+        Pair | None,
+        BackboneOr((12000, 6000), (2000, 1000)),
         "`(training, test)`, maximum number of boxes per level that enter non-maximum suppression, at "
         "least 1; RPN_PRE_NMS_TOP_N of py-faster-rcnn.",
     ]
     rpn_post_nms: Annotated[
-        Sides | None,
-        Open((2000, 300), (2000, 1000)),
+        Pair | None,
+        BackboneOr((2000, 300), (2000, 1000)),
         "`(training, test)`, maximum number of proposals that remain after it, at least 1; "
         "RPN_POST_NMS_TOP_N of py-faster-rcnn.",
     ]
@@ -127,18 +126,19 @@ class ProposalArguments(AnchorArguments, total=False):
     ]
     rpn_min_size: Annotated[
         float | None,
-        Open(16.0, 1e-3),
-        "proposals with a shorter side are dropped, in pixels, at least 0; RPN_MIN_SIZE of py-faster-rcnn.",
+        BackboneOr(16.0, 1e-3),
+        "proposals with a shorter side are dropped, in pixels of the resized image, at least 0; RPN_MIN_SIZE "
+        "of py-faster-rcnn, there in pixels of the original.",
     ]
     rpn_min_size_first: Annotated[
         bool | None,
-        Open(True, False),
+        BackboneOr(True, False),
         "whether small boxes are dropped before the cut to `rpn_pre_nms` (py-faster-rcnn) or after it "
         "(torchvision).",
     ]
     rpn_score_threshold: Annotated[
         float | None,
-        alike(0.0),
+        BackboneOr(0.0),
         "proposals with a lower score are dropped, 0 to 1; torchvision's `rpn_score_thresh`.",
     ]
     rpn_positive_iou: Annotated[
@@ -153,12 +153,14 @@ class ProposalArguments(AnchorArguments, total=False):
     ]
     rpn_cross_border: Annotated[
         bool | None,
-        Open(False, True),
-        "whether anchors that cross the image border are used in training; the paper ignores them, "
-        "torchvision does not.",
+        BackboneOr(False, True),
+        "whether anchors that cross the image border are used in training, if their center is inside; the "
+        "paper ignores them, torchvision does not.",
     ]
     rpn_beta: Annotated[
-        float, 1.0 / 9.0, "β of the smooth L1, at least 0; 1/9 in py-faster-rcnn (σ = 3) and torchvision."
+        float,
+        1.0 / 9.0,
+        "β of the smooth L1, at least 0; 1/9 in py-faster-rcnn (σ = 3) and torchvision, 1 in the paper.",
     ]
     rpn_box_loss_weight: Annotated[
         float, 1.0, "λ of the RPN's loss, at least 0; 1 in py-faster-rcnn and torchvision, 10 in the paper."
@@ -172,23 +174,29 @@ class ProposalArguments(AnchorArguments, total=False):
     ]
 
 
-class PoolingArguments(TypedDict, total=False):
+class BinArguments(TypedDict, total=False):
+    """The bins of a pooled RoI."""
+
+    pool_size: Annotated[
+        int | None, BackboneOr(7), "bins along each side of an RoI, at least 1; Fast R-CNN, section 2.1."
+    ]
+
+
+class PoolingArguments(BinArguments, total=False):
     """How RoIs are pooled from the feature maps."""
 
     pooling: Annotated[
         str | None,
-        Open("roi_pooling", "roi_align"),
-        '"roi_pooling" (`RoIPooling`), "roi_align" (`RoIAlign`) or "exact" (`ExactRoIPooling`).',
-    ]
-    pool_size: Annotated[
-        int | None, alike(7), "bins along each side of a pooled RoI, at least 1; Fast R-CNN, section 2.1."
+        BackboneOr("roi_pooling", "roi_align"),
+        '"roi_pooling" (`RoIPooling`, the largest of bilinear samples), "roi_align" (`RoIAlign`, their mean) '
+        'or "exact" (`ExactRoIPooling`, the largest cell of a bin, as in Fast R-CNN, section 2.1).',
     ]
     pool_samples: Annotated[
         int, 2, "bilinear samples along each side of a bin, at least 1; torchvision's `sampling_ratio`."
     ]
     pool_aligned: Annotated[
         bool | None,
-        alike(True),
+        BackboneOr(True),
         "whether to shift coordinates by half a cell; false reproduces torchvision's shifted grid.",
     ]
     pool_corners: Annotated[
@@ -204,11 +212,11 @@ class HeadArguments(TypedDict, total=False):
 
     head_units: Annotated[
         tuple | None,
-        alike((1024, 1024)),
+        BackboneOr((1024, 1024)),
         "widths of the fully connected layers; (4096, 4096) with VGG16. Ignored if the backbone has a head.",
     ]
     head_dropout: Annotated[
-        float | None, alike(0.0), "dropout rate after each fully connected layer, 0 to 1; 0.5 with VGG16."
+        float | None, BackboneOr(0.0), "dropout rate after each dense layer, 0 to 1; 0.5 with VGG16."
     ]
     head_ranks: Annotated[
         tuple | None,
@@ -218,8 +226,8 @@ class HeadArguments(TypedDict, total=False):
     ]
     head_batch_size: Annotated[
         int | None,
-        Open(128, 512),
-        "RoIs sampled per image, at least 1; BATCH_SIZE of py-faster-rcnn, torchvision with FPN.",
+        BackboneOr(128, 512),
+        "RoIs sampled per image, at least 1; 128 is BATCH_SIZE of py-faster-rcnn, 512 torchvision's.",
     ]
     head_positive_fraction: Annotated[
         float, 0.25, "maximum fraction of sampled RoIs that are foreground, 0 to 1; Fast R-CNN, section 2.3."
@@ -240,7 +248,7 @@ class ForegroundArguments(TypedDict, total=False):
         "proposals with at least this IoU with an object are foreground, 0 to 1; Fast R-CNN, section 2.3.",
     ]
     head_negative_iou: Annotated[
-        Range,
+        tuple[float, float],
         (0.0, 0.5),
         "`(low, high)`, IoU range of background RoIs, 0 to 1; BG_THRESH_LO and BG_THRESH_HI of "
         "py-faster-rcnn.",
@@ -253,12 +261,12 @@ class BoxHeadArguments(HeadArguments, total=False):
 
     head_convs: Annotated[
         tuple | None,
-        alike(()),
+        BackboneOr(()),
         "widths of the 3×3 convolutions before the fully connected layers; four of 256 in torchvision's v2.",
     ]
     head_beta: Annotated[
         float | None,
-        Open(1.0, 1.0 / 9.0),
+        BackboneOr(1.0, 1.0 / 9.0),
         "β of the smooth L1, at least 0; 1 in Fast R-CNN, 1/9 in torchvision.",
     ]
     box_loss_weight: Annotated[float, 1.0, "λ of the multi-task loss, at least 0; Fast R-CNN, section 2.3."]
@@ -278,7 +286,7 @@ class AnswerArguments(TypedDict, total=False):
     ]
     nms_iou: Annotated[
         float | None,
-        Open(0.3, 0.5),
+        BackboneOr(0.3, 0.5),
         "IoU threshold of the suppression in each class, 0 to 1; TEST.NMS of py-faster-rcnn.",
     ]
     max_detections: Annotated[
@@ -286,6 +294,6 @@ class AnswerArguments(TypedDict, total=False):
     ]
     min_box_size: Annotated[
         float | None,
-        alike(0.0),
+        BackboneOr(0.0),
         "detections with a shorter side are dropped, in pixels, at least 0; 0.01 in torchvision.",
     ]

@@ -1,6 +1,6 @@
 """Cascade R-CNN.
 
-Letters: B images, R proposals, K classes.
+Letters: K classes.
 """
 
 import dataclasses
@@ -87,8 +87,10 @@ class CascadeRCNN(ProposingDetector):
         super().__init__(class_names, backbone, backbone_weights, arguments, names)
         info, values = self.backbone_info, self.arguments
         numbers = ("cascade_ious", "cascade_coder_weights", "cascade_loss_weights")
-        if len({len(values[name]) for name in numbers}) != 1:
-            raise ValueError(f"{', '.join(numbers)} have different lengths; give one of each for each stage.")
+        if len({len(values[name]) for name in numbers}) != 1 or not values[numbers[0]]:
+            raise ValueError(
+                f"{', '.join(numbers)} are empty or have different lengths; give one of each for each stage."
+            )
         self.head_names = tuple(f"head{stage}" for stage in range(1, len(values["cascade_ious"]) + 1))
         with self.dtype_scope():
             self.rpn = region_proposal_network(info, values)
@@ -109,9 +111,9 @@ class CascadeRCNN(ProposingDetector):
         self.finish_assembly()
 
     def connect_stages(self):
-        self.proposals = ProposalStage.of(self.rpn, self.arguments)
+        self.proposals = ProposalStage.from_arguments(self.rpn, self.arguments)
         self.region_stages = tuple(
-            RegionStage.of(
+            RegionStage.from_arguments(
                 self.pool,
                 head,
                 {**self.arguments, "head_positive_iou": iou, "head_negative_iou": (0.0, iou)},
@@ -124,17 +126,13 @@ class CascadeRCNN(ProposingDetector):
             )
         )
 
-    def pool(self, features, rois, training=False):
-        """Pool RoIs `[B, R, 4]` for the heads: `[B, R, P, P, C]`."""
-        return self.roi_pooling(features[: self.backbone_info.pooled_levels], rois)
-
     def infer(self, x, training=False):
         image_shapes = x["image_shapes"]
         features = self.features(x["images"], image_shapes, training)
         proposals = self.proposals(features, image_shapes)
         rois, probabilities = proposals.boxes, []
         for stage in self.region_stages:
-            class_logits, deltas = stage.ask(features, rois, training)
+            class_logits, deltas = stage.head_outputs(features, rois, training)
             probabilities.append(tf.nn.softmax(class_logits))
             boxes = stage.coder.decode(deltas, rois[:, :, None])
             rois = box_ops.clip(boxes[:, :, 0], image_shapes)
@@ -142,7 +140,6 @@ class CascadeRCNN(ProposingDetector):
         return self.region_stages[-1].postprocess(scores, boxes, proposals.is_box, image_shapes)
 
     def training_losses(self, x, y, training):
-        x = self.unpack(x)
         image_shapes = x["image_shapes"]
         features = self.features(x["images"], image_shapes, training)
         proposals = self.proposals(features, image_shapes, training=True)
@@ -152,7 +149,7 @@ class CascadeRCNN(ProposingDetector):
         rois, is_box = proposals.boxes, proposals.is_box
         for stage, weight in zip(self.region_stages, self.arguments["cascade_loss_weights"]):
             sample = stage.sample(rois, is_box, y, self.sampling_seed(training))
-            class_logits, deltas = stage.ask(features, sample.rois, training)
+            class_logits, deltas = stage.head_outputs(features, sample.rois, training)
             for name, loss in stage.losses_of(sample, class_logits, deltas).items():
                 losses[name] += weight * loss
             boxes = box_ops.clip(stage.coder.decode(deltas[:, :, 0], sample.rois), image_shapes)

@@ -3,7 +3,7 @@
 import inspect
 import textwrap
 
-from keras_frcnn.models.defaults import BACKBONES, Open, entries
+from keras_frcnn.models.defaults import UNKNOWN, BackboneOr, entries
 
 # This line of a class's docstring is replaced with the arguments of its group.
 PLACE = "    **arguments: "
@@ -31,7 +31,7 @@ def takes(group):
             inspect.Parameter(
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=None if isinstance(entry.default, Open) else entry.default,
+                default=None if isinstance(entry.default, BackboneOr) else entry.default,
                 annotation=entry.type,
             )
             for name, entry in entries(group).items()
@@ -65,9 +65,9 @@ def _type(annotation):
 
 
 def _default(default):
-    if not isinstance(default, Open):
+    if not isinstance(default, BackboneOr):
         return f"Default: {_word(default)}."
-    if default.one_map == BACKBONES:
+    if default.one_map == UNKNOWN:
         return "Default: what the backbone says."
     if default.one_map == default.pyramid:
         return f"Default: {_word(default.one_map)}, or the backbone's own."

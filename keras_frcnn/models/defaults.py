@@ -10,31 +10,32 @@ import keras
 from keras_frcnn import images as image_ops
 from keras_frcnn.backbones import Backbone
 
-# Marks a default in the tables that each backbone defines.
-BACKBONES = "the backbone's"
+# Marks a default that only the backbone knows.
+UNKNOWN = "the backbone's"
 
 
-class Open(typing.NamedTuple):
-    """Default of an argument that is None in the signature; the backbone's own default overrides it.
-
-    The default depends on the features: one map (as in py-faster-rcnn) or a pyramid (as in torchvision).
+class BackboneOr:
+    """Default of an argument that is None in the signature: the backbone's own, or else this.
 
     Args:
-        one_map: value with one feature map.
-        pyramid: value with a pyramid.
+        one_map: value with one feature map, as in py-faster-rcnn.
+        pyramid: value with a pyramid, as in torchvision; by default the same.
     """
 
-    one_map: typing.Any
-    pyramid: typing.Any
+    def __init__(self, one_map: typing.Any, *pyramid: typing.Any):
+        self.one_map = one_map
+        (self.pyramid,) = pyramid or (one_map,)
+
+    def over(self, backbone: Backbone) -> typing.Any:
+        """Return the value for the features of a backbone."""
+        return self.pyramid if backbone.pyramid else self.one_map
 
 
-def alike(value):
-    """Return an `Open` with the same default for one map and for a pyramid."""
-    return Open(value, value)
+FROM_BACKBONE = BackboneOr(UNKNOWN)
 
 
 class Entry(typing.NamedTuple):
-    """One argument: its type, its default (perhaps `Open`) and its description."""
+    """One argument: its type, its default (perhaps a `BackboneOr`) and its description."""
 
     type: typing.Any
     default: typing.Any
@@ -63,7 +64,7 @@ def resolve(group: type, given: Mapping, backbone: Backbone, own: Mapping = Mapp
     Raises:
         ValueError: a value is invalid for all methods.
     """
-    # Weights loaded after construction count as pretrained too.
+    # `weights_source` is given where weights will be loaded later; these count as pretrained too.
     pretrained = (given.get("weights_source") or backbone.source) not in ("none", "as given")
     known = {
         "preprocessing": backbone.preprocessing,
@@ -78,9 +79,9 @@ def resolve(group: type, given: Mapping, backbone: Backbone, own: Mapping = Mapp
     values = {}
     for name, entry in entries(group).items():
         value, default = given.get(name), entry.default
-        if value is None and isinstance(default, Open):
-            value = known.get(name, default.pyramid if backbone.pyramid else default.one_map)
-        values[name] = default if value is None and not isinstance(default, Open) else _restored(value)
+        if value is None:
+            value = known.get(name, default.over(backbone)) if isinstance(default, BackboneOr) else default
+        values[name] = _restored(value)
     values["image_size"] = image_ops.checked_image_size(values["image_size"])
     values["canvas"] = bool(values["canvas"])
     if "max_detections" in values:

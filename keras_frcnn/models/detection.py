@@ -210,6 +210,10 @@ class DetectionModel(keras.Model):
             self.detect_batch, input_signature=list(self.detect_signature), autograph=False, jit_compile=False
         )
 
+    def forget_functions(self):
+        """Trace anew when next asked, because a layer was replaced."""
+        self.__dict__.pop("detect_function", None)
+
     def export(self, path: str | PathLike, **settings) -> None:
         """Write a SavedModel for TF-Serving; equals `keras_frcnn.export.saved_model(self, path)`.
 

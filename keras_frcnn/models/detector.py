@@ -3,6 +3,7 @@
 Letters: B images, M ground-truth boxes, K classes.
 """
 
+import functools
 from types import MappingProxyType
 
 import keras
@@ -10,13 +11,16 @@ import tensorflow as tf
 
 from keras_frcnn import backbones
 from keras_frcnn.layers import DetectionHead, PixelNormalization
+from keras_frcnn.layers.roi_layer import RoILayer
 from keras_frcnn.models import batches
+from keras_frcnn.models.class_names import checked_class_names
 from keras_frcnn.models.consumed import Consumed
 from keras_frcnn.models.defaults import entries, resolve
 from keras_frcnn.models.finite_update import FiniteUpdate
 from keras_frcnn.models.loading_report import loading_report
 from keras_frcnn.models.resizing import Resizing
 from keras_frcnn.models.saved_detector import SavedDetector
+from keras_frcnn.ops.maps import as_list
 
 # Positional arguments, which belong to no group in `arguments.py`.
 POSITIONAL = ("class_names", "backbone", "backbone_weights")
@@ -35,9 +39,11 @@ class Detector(SavedDetector):
         arguments: read-only mapping from every constructor argument to its value.
         backbone: `keras.Model`, the network that computes the features.
         backbone_info: `Backbone`, with its strides, stages and defaults.
+        roi_pooling: `RoILayer`, in detectors with a head.
     """
 
     argument_group: type  # TypedDict of `arguments.py`, set by the decorator `takes`
+    roi_pooling: RoILayer
     assembled = False  # whether the constructor is done
     head_names = ("head",)  # attributes that hold a `DetectionHead`
     trains_in_stages = False  # whether `finish_training` does anything
@@ -49,7 +55,7 @@ class Detector(SavedDetector):
         super().__init__(
             autocast=False, **{name: value for name, value in arguments.items() if name not in known}
         )
-        self.class_names = _checked_class_names(class_names)
+        self.class_names = checked_class_names(class_names)
         self.restored = False
         self.weight_origins = {}
         self.built = True  # the constructor of a subclass builds every part
@@ -95,9 +101,11 @@ class Detector(SavedDetector):
 
     def __setattr__(self, name, value):
         super().__setattr__(name, value)
-        # The stages still hold the layer that was there before.
-        if self.assembled and name in ("rpn", *self.head_names):
+        if self.assembled and name in ("backbone", "rpn", "roi_pooling", *self.head_names):
+            # The stages and the traced functions still hold the layer that was there before.
             self.connect_stages()
+            self.forget_functions()
+            self.train_function = self.test_function = self.predict_function = None
 
     # Subclasses implement these, besides `infer`.
 
@@ -120,7 +128,7 @@ class Detector(SavedDetector):
         """Run the forward pass of training and compute its losses.
 
         Args:
-            x: batch as in `call`.
+            x: batch as in `infer`.
             y: dict of "boxes" `[B, M, 4]`, "labels" `[B, M]`, "ignore" `[B, M]`.
             training: bool; false disables dropout and samples the same minibatch every time.
 
@@ -151,8 +159,11 @@ class Detector(SavedDetector):
 
     def features(self, images, image_shapes, training) -> list:
         """Compute the feature maps of images, a list from fine to coarse."""
-        features = self.backbone(self.pixels(images, image_shapes), training=training)
-        return list(features) if isinstance(features, (list, tuple)) else [features]
+        return as_list(self.backbone(self.pixels(images, image_shapes), training=training))
+
+    def pool(self, features, rois, training=False):
+        """Pool RoIs `[B, R, 4]` from feature maps for the heads: `[B, R, …]`; an RPN has no use for it."""
+        return self.roi_pooling(features[: self.backbone_info.pooled_levels], rois)
 
     # Keras.
 
@@ -200,6 +211,7 @@ class Detector(SavedDetector):
             auto_scale_loss=auto_scale_loss,
         )
 
+    @functools.wraps(keras.Model.fit)
     def fit(self, x=None, *args, **kwargs):
         self.consumed.begin(x)
         try:
@@ -246,7 +258,7 @@ class Detector(SavedDetector):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         self.check_inputs(x)
         batches.check_targets(y, sample_weight)
-        losses, figures = self.training_losses(x, y, training)
+        losses, figures = self.training_losses(self.unpack(x), y, training)
         loss = tf.add_n([*losses.values(), *(tf.cast(extra, tf.float32) for extra in self.losses)])
         return loss, {name: (value, 1.0) for name, value in {"loss": loss, **losses}.items()} | figures
 
@@ -281,20 +293,3 @@ class Detector(SavedDetector):
             normalization of the pixels.
         """
         return loading_report(self, self.backbone_info)
-
-
-def _checked_class_names(names):
-    if isinstance(names, (str, int)):
-        raise ValueError(f"class_names must be a list of names, not the one value {names!r}.")
-    names = tuple(str(name) for name in names)
-    for name in names:
-        if "".join(name.splitlines()) != name:
-            raise ValueError(
-                f"class_names has {name!r}, but labels.txt has one a line; leave the line break out."
-            )
-    twice = sorted({name for name in names if names.count(name) > 1 and name != "N/A"})
-    if not names or twice:
-        raise ValueError(
-            f"class_names must be one or more different names; {', '.join(twice) or 'none'} given."
-        )
-    return names

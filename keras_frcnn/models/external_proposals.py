@@ -30,6 +30,27 @@ class PyramidArguments(TypedDict, total=False):
     ]
 
 
+class MinibatchArguments(TypedDict, total=False):
+    """The RoIs of a minibatch."""
+
+    head_batch_size: Annotated[
+        int | None,
+        64,
+        "RoIs sampled per image, at least 1; 128 from a batch of 2 images in Fast R-CNN, section 2.3.",
+    ]
+
+
+class HardBackgroundArguments(TypedDict, total=False):
+    """RoIs that hardly touch an object do not train."""
+
+    head_negative_iou: Annotated[
+        tuple[float, float],
+        (0.1, 0.5),
+        "`(low, high)`, IoU range of background RoIs, 0 to 1; SPPnet, section 4.2, and Fast R-CNN, section "
+        "2.3, leave out RoIs below 0.1.",
+    ]
+
+
 class ExternalProposals(Detector):
     """Base of the methods that need external proposals: `x["proposals"]` float32 `[B, P, 4]`, pixels, padded
     with −1.
@@ -48,17 +69,12 @@ class ExternalProposals(Detector):
         """Compute the maps that RoIs are pooled from: the features, except in R-CNN."""
         return self.features(images, image_shapes, training)
 
-    def pool(self, features, rois, training=False):
-        """Pool RoIs `[B, R, 4]` for the head: `[B, R, …]`."""
-        return self.roi_pooling(features[: self.backbone_info.pooled_levels], rois)
-
     def infer(self, x, training=False):
         features = self.maps_to_pool(x["images"], x["image_shapes"], training)
         is_box = box_ops.is_box(x["proposals"])
         return self.regions.detect(features, x["proposals"], is_box, x["image_shapes"], training)
 
     def training_losses(self, x, y, training):
-        x = self.unpack(x)
         features = self.maps_to_pool(x["images"], x["image_shapes"], training)
         proposals, is_box = x["proposals"], box_ops.is_box(x["proposals"])
         seed = self.sampling_seed(training)
@@ -91,7 +107,7 @@ class ExternalProposals(Detector):
         pooled = self.pool_regions(images, image_size, proposals)
         originals = tf.tile(tf.shape(images)[None, 1:3], [tf.shape(images)[0], 1])
         # Deltas are relative to the proposal, so they also hold in pixels of the original.
-        return self.regions.classify(pooled, proposals, box_ops.is_box(proposals), originals)
+        return self.regions.detect_pooled(pooled, proposals, box_ops.is_box(proposals), originals)
 
     def pool_regions(self, images, image_size, proposals):
         """Pool proposals for the head: `[B, P, …]`; for the arguments see `detect_batch`."""

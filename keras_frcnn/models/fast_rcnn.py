@@ -17,7 +17,12 @@ from keras_frcnn.models.arguments import (
 )
 from keras_frcnn.models.box_statistics import box_statistics
 from keras_frcnn.models.constructor import takes
-from keras_frcnn.models.external_proposals import ExternalProposals, PyramidArguments
+from keras_frcnn.models.external_proposals import (
+    ExternalProposals,
+    HardBackgroundArguments,
+    MinibatchArguments,
+    PyramidArguments,
+)
 from keras_frcnn.models.region_stage import RegionStage, detection_head, roi_pooling
 
 
@@ -27,20 +32,14 @@ class FastRCNNArguments(
     PyramidArguments,
     PoolingArguments,
     BoxHeadArguments,
+    MinibatchArguments,
     ForegroundArguments,
+    HardBackgroundArguments,
     AnswerArguments,
     total=False,
 ):
     """Arguments of Fast R-CNN."""
 
-    head_negative_iou: Annotated[
-        tuple[float, float],
-        (0.1, 0.5),
-        "`(low, high)`, IoU range of background RoIs, 0 to 1; section 2.3, which leaves out RoIs below 0.1.",
-    ]
-    head_batch_size: Annotated[
-        int | None, 64, "RoIs sampled per image, at least 1; section 2.3: 128 from a batch of 2 images."
-    ]
     head_beta: Annotated[float | None, 1.0, "β of the smooth L1, at least 0; equation 3."]
 
 
@@ -87,7 +86,7 @@ class FastRCNN(ExternalProposals):
         self.finish_assembly()
 
     def connect_stages(self):
-        self.regions = RegionStage.of(self.pool, self.head, self.arguments)
+        self.regions = RegionStage.from_arguments(self.pool, self.head, self.arguments)
 
     def prepare_training(self, dataset, flip=0.5):
         """Normalize deltas by their statistics in a training set; call this before `fit`.

@@ -1,6 +1,7 @@
 """Faster R-CNN.
 
-Letters: B images, R proposals, N detections, K classes.
+Letters: K classes. Terms: a cell is a position of the paper's sliding window, deltas are its t, and the head
+is the part of Fast R-CNN after the pooling.
 """
 
 from typing import Annotated, Unpack
@@ -17,7 +18,7 @@ from keras_frcnn.models.arguments import (
     ProposalArguments,
 )
 from keras_frcnn.models.constructor import takes
-from keras_frcnn.models.defaults import alike
+from keras_frcnn.models.defaults import BackboneOr
 from keras_frcnn.models.proposal_stage import ProposalStage, region_proposal_network
 from keras_frcnn.models.proposing_detector import ProposingDetector
 from keras_frcnn.models.region_stage import RegionStage, detection_head, roi_pooling
@@ -38,7 +39,7 @@ class FasterRCNNArguments(
 
     head_background_box: Annotated[
         bool | None,
-        alike(False),
+        BackboneOr(False),
         "whether the box layer has outputs for the background too, as in torchvision; nothing reads them.",
     ]
     head_coder_weights: Annotated[
@@ -53,13 +54,14 @@ class FasterRCNNArguments(
 class FasterRCNN(ProposingDetector):
     """Faster R-CNN (Ren et al., 2015), over one feature map or a pyramid, trained approximately jointly.
 
-    The constructor is the recipe. An argument left at None takes the default of the backbone, otherwise that
-    of py-faster-rcnn (one feature map) or of torchvision (pyramid); `model.arguments` holds the result.
+    Sections are those of arXiv:1506.01497v3. An argument left at None takes the default of the backbone,
+    otherwise that of the table, mostly py-faster-rcnn's (one feature map) or torchvision's (pyramid);
+    `model.arguments` holds the result.
 
     Args:
         class_names (list[str]): names of the K classes, without background.
-        backbone (str or keras.Model): a name of `keras_frcnn.backbones.NETWORKS`, or a network with named
-            levels.
+        backbone (str or keras.Model): a name of `keras_frcnn.backbones.NETWORKS`, or a network that outputs
+            feature maps by name, fine to coarse; see `backbones.get`.
         backbone_weights (str): "imagenet", "none" or a weights file; only used at construction.
         **arguments: the groups in `models/arguments.py`.
 
@@ -78,8 +80,8 @@ class FasterRCNN(ProposingDetector):
         backbone_weights="none",
         **arguments: Unpack[FasterRCNNArguments],
     ):
-        names = ("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "proposal_recall")
-        super().__init__(class_names, backbone, backbone_weights, arguments, names)
+        log_names = ("rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "proposal_recall")
+        super().__init__(class_names, backbone, backbone_weights, arguments, log_names)
         info, values = self.backbone_info, self.arguments
         with self.dtype_scope():
             self.rpn = region_proposal_network(info, values)
@@ -96,14 +98,10 @@ class FasterRCNN(ProposingDetector):
         self.finish_assembly()
 
     def connect_stages(self):
-        self.proposals = ProposalStage.of(self.rpn, self.arguments)
-        self.regions = RegionStage.of(
+        self.proposals = ProposalStage.from_arguments(self.rpn, self.arguments)
+        self.regions = RegionStage.from_arguments(
             self.pool, self.head, self.arguments, self.arguments["head_coder_weights"]
         )
-
-    def pool(self, features, rois, training=False):
-        """Pool RoIs `[B, R, 4]` for the head: `[B, R, P, P, C]`."""
-        return self.roi_pooling(features[: self.backbone_info.pooled_levels], rois)
 
     def infer(self, x, training=False):
         image_shapes = x["image_shapes"]
@@ -112,14 +110,14 @@ class FasterRCNN(ProposingDetector):
         return self.regions.detect(features, proposals.boxes, proposals.is_box, image_shapes, training)
 
     def training_losses(self, x, y, training):
-        x = self.unpack(x)
         image_shapes = x["image_shapes"]
         features = self.features(x["images"], image_shapes, training)
-        # Approximate joint training: no gradient flows through the coordinates of proposals.
+        # Approximate joint training: no gradient flows through the coordinates of proposals. There are as
+        # many as in training in validation too.
         proposals = self.proposals(features, image_shapes, training=True)
-        first, second = self.sampling_seed(training), self.sampling_seed(training)
+        anchor_seed, roi_seed = self.sampling_seed(training), self.sampling_seed(training)
         losses = {
-            **self.proposals.losses(proposals, features, image_shapes, y, first, training),
-            **self.regions.losses(features, proposals.boxes, proposals.is_box, y, second, training),
+            **self.proposals.losses(proposals, features, image_shapes, y, anchor_seed, training),
+            **self.regions.losses(features, proposals.boxes, proposals.is_box, y, roi_seed, training),
         }
         return losses, {"proposal_recall": recall(proposals.boxes, proposals.is_box, y)}

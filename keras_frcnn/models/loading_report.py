@@ -2,6 +2,8 @@
 
 import math
 
+from keras_frcnn.trainable_flags import layers_by_path
+
 PREPROCESSING = {
     "caffe": "BGR less the ImageNet mean, 0 to 255",
     "torch": "RGB less the ImageNet mean over its deviation",
@@ -16,8 +18,8 @@ def loading_report(model, backbone):
         model: `Detector`.
         backbone: `Backbone` with the model's network.
     """
-    dense = [layer for head in model.detection_heads() for layer in head.dense_layers]
-    loaded = [layer for layer in [*backbone.layers(), *dense] if hasattr(layer, "weights_source")]
+    heads = [layer for head in model.detection_heads() for _, layer in layers_by_path(head)]
+    loaded = [layer for layer in [*backbone.layers(), *heads] if hasattr(layer, "weights_source")]
     sources = {id(weight): layer.weights_source for layer in loaded for weight in layer.weights}
     sources |= model.weight_origins
     rows = []

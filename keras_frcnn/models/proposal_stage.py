@@ -1,6 +1,6 @@
 """The first stage of Faster R-CNN: proposals, and the loss of the region proposal network.
 
-Letters: B images, A anchors, S sampled anchors, R proposals, M ground-truth boxes.
+Letters: B images, R proposals, M ground-truth boxes.
 """
 
 import typing
@@ -24,14 +24,14 @@ class Proposals(typing.NamedTuple):
         scores: float32 `[B, R]`, 0–1.
         is_box: bool `[B, R]`, false where a row is padding.
         count: int32 `[B]`.
-        answer: dict from `RegionProposalNetwork`.
+        outputs: dict from `RegionProposalNetwork`.
     """
 
     boxes: tf.Tensor
     scores: tf.Tensor
     is_box: tf.Tensor
     count: tf.Tensor
-    answer: dict
+    outputs: dict
 
 
 def region_proposal_network(backbone: Backbone, arguments: Mapping) -> RegionProposalNetwork:
@@ -46,19 +46,19 @@ def region_proposal_network(backbone: Backbone, arguments: Mapping) -> RegionPro
     """
     rpn = RegionProposalNetwork(
         AnchorGenerator(
-            arguments["anchor_sizes"],
-            backbone.strides,
-            arguments["anchor_ratios"],
-            arguments["anchor_offset"],
-            arguments["anchor_rounding"],
-            arguments["anchor_steps"],
+            sizes=arguments["anchor_sizes"],
+            strides=backbone.strides,
+            ratios=arguments["anchor_ratios"],
+            offset=arguments["anchor_offset"],
+            rounding=arguments["anchor_rounding"],
+            steps=arguments["anchor_steps"],
         ),
-        arguments["rpn_channels"],
-        arguments["objectness"],
-        arguments["rpn_pre_nms"],
-        arguments["rpn_post_nms"],
-        arguments["rpn_nms_iou"],
-        arguments["rpn_min_size"],
+        channels=arguments["rpn_channels"],
+        objectness=arguments["objectness"],
+        pre_nms=arguments["rpn_pre_nms"],
+        post_nms=arguments["rpn_post_nms"],
+        nms_iou=arguments["rpn_nms_iou"],
+        min_size=arguments["rpn_min_size"],
         depth=arguments["rpn_depth"],
         score_threshold=arguments["rpn_score_threshold"],
         min_size_first=arguments["rpn_min_size_first"],
@@ -103,22 +103,22 @@ class ProposalStage:
         self.box_normalizer = box_normalizer
 
     @classmethod
-    def of(cls, rpn: RegionProposalNetwork, arguments: Mapping) -> "ProposalStage":
+    def from_arguments(cls, rpn: RegionProposalNetwork, arguments: Mapping) -> "ProposalStage":
         """Create the stage for a network from constructor arguments (`ProposalArguments`)."""
         targets = AnchorTargets(
             rpn.coder,
-            arguments["rpn_positive_iou"],
-            arguments["rpn_negative_iou"],
-            arguments["rpn_batch_size"],
-            arguments["rpn_positive_fraction"],
-            arguments["rpn_cross_border"],
+            positive_iou=arguments["rpn_positive_iou"],
+            negative_iou=arguments["rpn_negative_iou"],
+            batch_size=arguments["rpn_batch_size"],
+            positive_fraction=arguments["rpn_positive_fraction"],
+            cross_border=arguments["rpn_cross_border"],
         )
         return cls(
             rpn,
             targets,
-            arguments["rpn_beta"],
-            arguments["rpn_box_loss_weight"],
-            arguments["rpn_box_normalizer"],
+            beta=arguments["rpn_beta"],
+            box_loss_weight=arguments["rpn_box_loss_weight"],
+            box_normalizer=arguments["rpn_box_normalizer"],
         )
 
     def __call__(self, features: list, image_shapes, training: bool = False) -> Proposals:
@@ -132,10 +132,10 @@ class ProposalStage:
         Returns:
             `Proposals`.
         """
-        answer = self.rpn(features, image_shapes, training=training)
-        boxes, count = answer["proposals"], answer["count"]
+        outputs = self.rpn(features, image_shapes, training=training)
+        boxes, count = outputs["proposals"], outputs["count"]
         is_box = tf.sequence_mask(count, tf.shape(boxes)[1])
-        return Proposals(boxes, answer["scores"], is_box, count, answer)
+        return Proposals(boxes, outputs["scores"], is_box, count, outputs)
 
     def losses(
         self, proposals: Proposals, features: list, image_shapes, y: dict, seed, training: bool
@@ -148,20 +148,21 @@ class ProposalStage:
             image_shapes: int32 `[B, 2]`.
             y: dict of "boxes" `[B, M, 4]`, "labels" `[B, M]`, "ignore" `[B, M]`.
             seed: int `[2]`, seed of the sampling.
-            training: bool; false reuses the outputs of the network, without gradients.
+            training: bool; true predicts the sampled anchors again, with the cheaper gradient of `rpn.at`;
+                false takes their predictions from `proposals`.
 
         Returns:
             dict of "rpn_class_loss" and "rpn_box_loss", float32 scalars.
         """
-        answer = proposals.answer
+        outputs = proposals.outputs
         with tf.name_scope("targets"):
-            sample = self.targets(answer["anchors"], image_shapes, y, seed)
+            sample = self.targets(outputs["anchors"], image_shapes, y, seed)
         if training:
             with tf.name_scope("rpn"):
                 objectness, deltas = self.rpn.at(features, sample.index)
         else:
-            answers = (answer["objectness"], answer["deltas"])
-            objectness, deltas = (tf.gather(each, sample.index, batch_dims=1) for each in answers)
+            predictions = (outputs["objectness"], outputs["deltas"])
+            objectness, deltas = (tf.gather(each, sample.index, batch_dims=1) for each in predictions)
         with tf.name_scope("losses"):
             class_loss, box_loss = rpn_loss(
                 objectness,
@@ -170,12 +171,12 @@ class ProposalStage:
                 sample.positive,
                 sample.valid,
                 self.beta,
-                self._locations(answer["objectness"]),
+                self._locations(outputs["objectness"]),
             )
         return {"rpn_class_loss": class_loss, "rpn_box_loss": self.box_loss_weight * box_loss}
 
     def _locations(self, objectness):
-        """Return the cells of all maps and images, or None if the sampled anchors divide the box loss."""
+        """Return the number of cells of all maps and images; None if sampled anchors divide the box loss."""
         if self.box_normalizer == "sampled":
             return None
         batch, anchors = tf.unstack(tf.shape(objectness))

@@ -66,6 +66,10 @@ class ProposingDetector(Detector):
         boxes = box_ops.rescale(proposals.boxes, x["image_shapes"], originals)
         return {"boxes": boxes, "scores": proposals.scores, "count": proposals.count}
 
+    def forget_functions(self):
+        super().forget_functions()
+        self._propose_functions = {}
+
     def _propose_function(self, training):
         """Return the traced `propose_batch`, created on first use."""
         if training not in self._propose_functions:

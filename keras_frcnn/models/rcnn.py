@@ -12,15 +12,18 @@ from keras_frcnn import boxes as box_ops
 from keras_frcnn.layers import RoIAlign
 from keras_frcnn.models.arguments import (
     AnswerArguments,
+    BinArguments,
     ForegroundArguments,
     FreezingArguments,
     HeadArguments,
     ImageArguments,
 )
 from keras_frcnn.models.constructor import takes
-from keras_frcnn.models.defaults import alike
+from keras_frcnn.models.defaults import BackboneOr
+from keras_frcnn.models.external_proposals import MinibatchArguments
 from keras_frcnn.models.region_stage import detection_head
 from keras_frcnn.models.staged_training import StageArguments, StagedTraining
+from keras_frcnn.ops.maps import as_list
 
 # Side of the images that networks are pretrained on, pixels.
 PRETRAINED_SIDE = 224
@@ -29,8 +32,10 @@ PRETRAINED_SIDE = 224
 class RCNNArguments(
     ImageArguments,
     FreezingArguments,
+    BinArguments,
     StageArguments,
     HeadArguments,
+    MinibatchArguments,
     ForegroundArguments,
     AnswerArguments,
     total=False,
@@ -39,7 +44,7 @@ class RCNNArguments(
 
     warp_size: Annotated[
         int | None,
-        alike("the largest up to 224 that the backbone can take"),
+        BackboneOr("the largest up to 224 that the backbone can take"),
         "S, side of a warped region in pixels: a multiple of the stride times `pool_size`.",
     ]
     context: Annotated[
@@ -50,10 +55,6 @@ class RCNNArguments(
     ]
     region_batch: Annotated[
         int, 64, "regions that pass through the network at once at test time, at least 1."
-    ]
-    pool_size: Annotated[int | None, alike(7), "bins along each side of the head's input, at least 1."]
-    head_batch_size: Annotated[
-        int | None, 64, "regions sampled per image, at least 1; 128 from a batch of 2 images."
     ]
 
 
@@ -132,7 +133,7 @@ class RCNN(StagedTraining):
         warped = self.warp(pixels, windows)
         shape = tf.shape(windows)[:2]
         features = self.backbone(tf.reshape(warped, [-1, *warped.shape[2:]]), training=training)
-        features = features[0] if isinstance(features, (list, tuple)) else features
+        features = as_list(features)[0]
         pooled = tf.nn.max_pool2d(features, self.shrink, self.shrink, "VALID")
         return tf.reshape(pooled, tf.concat([shape, pooled.shape[1:]], axis=0))
 

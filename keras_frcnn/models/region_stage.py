@@ -50,7 +50,8 @@ def detection_head(
 
     Args:
         backbone: `Backbone`.
-        arguments: mapping with the entries of `HeadArguments`.
+        arguments: mapping with the entries of `HeadArguments`, and "batch_norm_epsilon" and
+            "frozen_batch_norm".
         class_count: K.
         roi_shape: shape of one pooled RoI.
         name: name of the layer.
@@ -103,7 +104,7 @@ def loss_named(loss, table, argument, **details):
 
 
 class RegionStage:
-    """Pooling, head, loss over a minibatch of RoIs, and detections (Fast R-CNN, section 2).
+    """Pooling, head, loss over a minibatch of RoIs, and detections (Fast R-CNN, sections 2 and 3).
 
     Args:
         pool: function from the feature maps, RoIs `[B, R, 4]` and `training` to the input of the head.
@@ -114,7 +115,7 @@ class RegionStage:
         box_loss_weight: λ.
         postprocess: function from probabilities, boxes, a mask of valid rows, and shapes of the images to
             detections.
-        probabilities: function from class logits to scores `[B, R, K + 1]`, background first.
+        to_scores: function from class logits to scores `[B, R, K + 1]`, background first.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class RegionStage:
         box_loss: Callable | None,
         box_loss_weight: float,
         postprocess: Callable,
-        probabilities: Callable = tf.nn.softmax,
+        to_scores: Callable = tf.nn.softmax,
     ):
         self.pool = pool
         self.head = head
@@ -135,26 +136,28 @@ class RegionStage:
         self.box_loss = box_loss
         self.box_loss_weight = box_loss_weight
         self.postprocess = postprocess
-        self.probabilities = probabilities
+        self.to_scores = to_scores
 
     @classmethod
-    def of(cls, pool, head, arguments, coder_weights=(1.0, 1.0, 1.0, 1.0), learns_boxes=True, **further):
+    def from_arguments(
+        cls, pool, head, arguments, coder_weights=(1.0, 1.0, 1.0, 1.0), learns_boxes=True, **further
+    ):
         """Create the stage for a head from constructor arguments.
 
         Args:
             pool, head: see the class.
-            arguments: mapping with the entries of `HeadArguments` and `AnswerArguments`, and of
-                `BoxHeadArguments` if the head learns boxes.
+            arguments: mapping with the entries of `HeadArguments`, `ForegroundArguments` and
+                `AnswerArguments`, and of `BoxHeadArguments` if the head learns boxes.
             coder_weights: weights of the `BoxCoder`.
             learns_boxes: whether `fit` learns boxes.
             **further: further arguments of the class.
         """
         targets = ProposalTargets(
             BoxCoder(coder_weights),
-            arguments["head_positive_iou"],
-            arguments["head_negative_iou"],
-            arguments["head_batch_size"],
-            arguments["head_positive_fraction"],
+            positive_iou=arguments["head_positive_iou"],
+            negative_iou=arguments["head_negative_iou"],
+            batch_size=arguments["head_batch_size"],
+            positive_fraction=arguments["head_positive_fraction"],
         )
         box_loss, box_loss_weight = None, 0.0
         if learns_boxes:
@@ -164,10 +167,10 @@ class RegionStage:
             pool,
             head,
             targets,
-            loss_named(arguments["class_loss"], CLASS_LOSSES, "class_loss"),
-            box_loss,
-            box_loss_weight,
-            functools.partial(
+            class_loss=loss_named(arguments["class_loss"], CLASS_LOSSES, "class_loss"),
+            box_loss=box_loss,
+            box_loss_weight=box_loss_weight,
+            postprocess=functools.partial(
                 postprocess,
                 score_threshold=arguments["score_threshold"],
                 iou_threshold=arguments["nms_iou"],
@@ -197,14 +200,14 @@ class RegionStage:
             dict of "class_loss" and, if `fit` learns boxes, "box_loss", float32 scalars.
         """
         sample = self.sample(proposals, is_box, y, seed)
-        return self.losses_of(sample, *self.ask(features, sample.rois, training))
+        return self.losses_of(sample, *self.head_outputs(features, sample.rois, training))
 
     def sample(self, proposals, is_box, y: dict, seed) -> RoISample:
         """Sample a minibatch of RoIs, a `RoISample`; for the arguments see `losses`."""
         with tf.name_scope("targets"):
             return self.targets(proposals, is_box, y, seed)
 
-    def ask(self, features: list, rois, training: bool = False) -> tuple:
+    def head_outputs(self, features: list, rois, training: bool = False) -> tuple:
         """Predict class logits `[B, R, K + 1]` and deltas `[B, R, K or 1, 4]` for RoIs `[B, R, 4]`."""
         return self.head(self.pool(features, rois, training), training=training)
 
@@ -230,11 +233,11 @@ class RegionStage:
             dict as from `Detector.infer`.
         """
         pooled = self.pool(features, proposals, training)
-        return self.classify(pooled, proposals, is_box, image_shapes, training)
+        return self.detect_pooled(pooled, proposals, is_box, image_shapes, training)
 
-    def classify(self, pooled, proposals, is_box, image_shapes, training: bool = False) -> dict:
+    def detect_pooled(self, pooled, proposals, is_box, image_shapes, training: bool = False) -> dict:
         """Detect objects in pooled RoIs `[B, R, P, P, C]`; for the rest see `detect`."""
         class_logits, deltas = self.head(pooled, training=training)
         with tf.name_scope("post_processing"):
             boxes = self.coder.decode(deltas, proposals[:, :, None])
-            return self.postprocess(self.probabilities(class_logits), boxes, is_box, image_shapes)
+            return self.postprocess(self.to_scores(class_logits), boxes, is_box, image_shapes)

@@ -53,7 +53,7 @@ class RPN(ProposingDetector):
         self.finish_assembly()
 
     def connect_stages(self):
-        self.proposals = ProposalStage.of(self.rpn, self.arguments)
+        self.proposals = ProposalStage.from_arguments(self.rpn, self.arguments)
 
     def infer(self, x, training=False):
         features = self.features(x["images"], x["image_shapes"], training)
@@ -67,7 +67,6 @@ class RPN(ProposingDetector):
         }
 
     def training_losses(self, x, y, training):
-        x = self.unpack(x)
         features = self.features(x["images"], x["image_shapes"], training)
         proposals = self.proposals(features, x["image_shapes"], training=True)
         seed = self.sampling_seed(training)

@@ -16,8 +16,12 @@ from keras_frcnn.models.arguments import (
     ImageArguments,
 )
 from keras_frcnn.models.constructor import takes
-from keras_frcnn.models.defaults import alike
-from keras_frcnn.models.external_proposals import PyramidArguments
+from keras_frcnn.models.defaults import BackboneOr
+from keras_frcnn.models.external_proposals import (
+    HardBackgroundArguments,
+    MinibatchArguments,
+    PyramidArguments,
+)
 from keras_frcnn.models.region_stage import detection_head
 from keras_frcnn.models.staged_training import StageArguments, StagedTraining
 
@@ -27,7 +31,9 @@ class SPPNetArguments(
     PyramidArguments,
     StageArguments,
     HeadArguments,
+    MinibatchArguments,
     ForegroundArguments,
+    HardBackgroundArguments,
     AnswerArguments,
     total=False,
 ):
@@ -44,15 +50,9 @@ class SPPNetArguments(
     ]
     pool_offset: Annotated[
         float | None,
-        alike(0.5),
+        BackboneOr(0.5),
         'with "centers", see `SpatialPyramidPooling`; 1/32 for zf, which pads as in the paper: each '
         "receptive field is centered on the middle of the first pixel of its cell.",
-    ]
-    head_negative_iou: Annotated[
-        tuple[float, float], (0.1, 0.5), "`(low, high)`, IoU range of background RoIs, 0 to 1; section 4.2."
-    ]
-    head_batch_size: Annotated[
-        int | None, 64, "RoIs sampled per image, at least 1; 128 from a batch of 2 images."
     ]
     box_positive_iou: Annotated[
         float,

@@ -93,14 +93,14 @@ class StagedTraining(ExternalProposals):
         self.margins = self.add_weight(name="margins", shape=(), initializer="zeros", trainable=False)
 
     def connect_stages(self):
-        self.regions = RegionStage.of(
-            self.pool, self.head, self.arguments, learns_boxes=False, probabilities=self.probabilities
+        self.regions = RegionStage.from_arguments(
+            self.pool, self.head, self.arguments, learns_boxes=False, to_scores=self.to_scores
         )
         self._regions_function = tf.function(
             self.region_features, input_signature=list(self.detect_signature), autograph=False
         )
 
-    def probabilities(self, class_logits):
+    def to_scores(self, class_logits):
         """Convert the outputs of the classifier to scores 0–1 `[B, R, K + 1]`."""
         # Each SVM judges its class alone; the softmax compares all classes.
         return tf.where(self.margins > 0.0, tf.sigmoid(class_logits), tf.nn.softmax(class_logits))

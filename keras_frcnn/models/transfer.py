@@ -1,14 +1,15 @@
 """Start a detector with the weights of another one."""
 
 from keras_frcnn.models.detector import Detector
+from keras_frcnn.trainable_flags import layers_by_path
 
 
 def transfer(source: Detector, target: Detector, origin: str) -> list[str]:
     """Copy the weights of a detector that fit another one.
 
-    Weights are matched by path, and fit if their shapes are equal. The predictors of classes, and of boxes if
-    each class has its own, are copied row by row: the rows of the background and of the class names that both
-    detectors share, or no row if they share no class.
+    Weights are matched by their place in the model, and fit if their shapes are equal. The predictors of
+    classes, and of boxes if each class has its own, are copied row by row: the rows of the background and of
+    the class names that both detectors share, or no row if they share no class.
 
     Args:
         source: `Detector` to copy from; it is not changed.
@@ -21,14 +22,14 @@ def transfer(source: Detector, target: Detector, origin: str) -> list[str]:
     Raises:
         ValueError: nothing fits, or a frozen layer would stay new; then nothing is copied.
     """
-    known = {weight.path: weight for weight in source.weights}
+    known, places = {place: weight for weight, place in _places(source)}, _places(target)
     known_rows, rows = _rows(source), _rows(target)
     taken, new = [], []
-    for weight in target.weights:
-        match = known.get(weight.path)
+    for weight, place in places:
+        match = known.get(place)
         value = None
         if match is not None:
-            value = _fitting(match, weight, known_rows.get(weight.path), rows.get(weight.path))
+            value = _fitting(match, weight, known_rows.get(id(match)), rows.get(id(weight)))
         if value is None:
             new.append(weight)
         else:
@@ -70,15 +71,33 @@ def _fitting(match, weight, known_rows, rows):
     return value
 
 
+def _places(model):
+    """Pairs of each weight and its place: the path of its layer, and its name.
+
+    Paths within the backbone begin there, so that backbones of other names share layers. Keras's own path of
+    a weight begins where the layer was built, and is not unique.
+    """
+    paths = {id(weight): weight.name for weight in model.weights}
+    for path, layer in layers_by_path(model):
+        paths |= {id(weight): f"{path}/{weight.name}" for weight in layer.weights}
+    for path, layer in layers_by_path(model.backbone):
+        paths |= {id(weight): f"{path}/{weight.name}" for weight in layer.weights}
+    return [(weight, paths[id(weight)]) for weight in model.weights]
+
+
 def _rows(model):
-    """Map the paths of the predictors' weights to their rows: class names, and None for the background."""
+    """Map the ids of the predictors' weights to their rows: class names, and None for the background."""
     pairs = [pair for head in model.detection_heads() for pair in head.output_rows(model.class_names)]
-    return {weight.path: rows for layer, rows in pairs for weight in layer.weights}
+    return {id(weight): rows for layer, rows in pairs for weight in layer.weights}
 
 
 def _frozen(model):
     """List the weights of the layers that do not train."""
     parts = model.backbone_info
-    norms = [norm for head in model.detection_heads() for norm in head.norms]
-    layers = [layer for layer in [*parts.layers(), *parts.norms(), *norms] if not layer.trainable]
+    layers = [*parts.layers(), *parts.norms()]
+    for head in model.detection_heads():
+        layers += head.norms
+        if head.network is not None:
+            layers += [layer for _, layer in layers_by_path(head.network)]
+    layers = [layer for layer in layers if not layer.trainable]
     return [weight for layer in layers for weight in layer.weights]

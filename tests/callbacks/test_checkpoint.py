@@ -15,6 +15,7 @@ import keras_frcnn as kf
 from keras_frcnn.callbacks import Checkpoint, checkpoint_files
 from keras_frcnn.callbacks.checkpoint import Interrupted
 from keras_frcnn.callbacks.epoch_log import EpochLog
+from keras_frcnn.callbacks.training_state import TrainingState
 from keras_frcnn.data.readers import shapes
 
 EPOCHS, STEPS = 3, 4
@@ -193,11 +194,17 @@ def test_more_epochs_after_the_last(begin, whole, tmp_path, capsys):
     assert_same(fit(begin(3), tmp_path), whole)
 
 
-@pytest.mark.slow
-def test_data_without_end(begin, tmp_path):
+@pytest.mark.parametrize(
+    "after",
+    [
+        3,  # goes on within an epoch of the data, which ends within the same `fit`
+        pytest.param(5, marks=pytest.mark.slow),  # between two epochs of the data
+    ],
+)
+def test_data_without_end(begin, tmp_path, after):
     arguments = dict(image_size=(64, 80), training=True, seed=1)
     results = []
-    for place in (None, ("step", 5)):
+    for place in (None, ("step", after)):
         folder = tmp_path / str(place)
         folder.mkdir()
         for stop in ((Stop(*place),) if place else ()) + (Stop(),):
@@ -228,6 +235,77 @@ def test_data_that_cannot_be_moved(begin, tmp_path):
         _steps(begin(1), scenes.batches(4, **arguments), tmp_path, Stop())
     _steps(begin(1), scenes.batches(4, **arguments, first_batch=4), tmp_path, Stop())
     assert int(begin(1).consumed.batches) == 0
+
+
+def test_the_last_steps_of_an_epoch_are_fewer_than_an_execution(begin, whole, tmp_path):
+    """Four batches an epoch, three for each call of the step; the rest of the second epoch is one."""
+
+    def run(model, stop=None):
+        model.compile(model.optimizer, steps_per_execution=3)
+        return fit(model, tmp_path, stop, every_steps=3)
+
+    try:
+        with pytest.raises(Blow):
+            run(begin(1), Stop("step", 3))
+        assert_same({**run(begin(2)), "drawn": 0}, {**whole, "drawn": 0})
+    finally:
+        begin(1).compile(begin(1).optimizer)
+
+
+def test_a_model_of_other_classes_is_refused(make_model, tmp_path):
+    scenes = shapes.load("train", 4)
+    data = scenes.batches(4, image_size=(64, 80), training=True)
+
+    def run(names):
+        model = make_model(names)
+        model.compile()
+        model.fit(data, epochs=1, shuffle=False, verbose=0, callbacks=[Checkpoint(tmp_path, every_steps=1)])
+
+    run(scenes.class_names)
+    with pytest.raises(ValueError, match="of the classes circle, .*; go on with the same, or begin anew"):
+        run(scenes.class_names[::-1])
+
+
+def test_a_plateau_is_one_also_after_a_resume(begin, tmp_path):
+    """Keras turns the sign of `min_delta` at the end of the first epoch that it sees."""
+
+    def run(model, epochs):
+        plateau = keras.callbacks.ReduceLROnPlateau("loss", min_delta=0.5, patience=9)
+        data = shapes.load("train", 4).batches(4, image_size=(64, 80), training=True)
+        callbacks = [plateau, Checkpoint(tmp_path)]
+        model.fit(data, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
+        return plateau
+
+    assert run(begin(1), 1).min_delta == run(begin(2), 2).min_delta == -0.5
+
+
+def test_a_stop_at_the_end_of_a_resumed_epoch_stops(begin, tmp_path):
+    with pytest.raises(Blow):
+        fit(begin(1), tmp_path, Stop("step", 5), every_steps=1)
+    model = begin(2)
+
+    def stop():
+        model.stop_training = True
+
+    assert fit(model, tmp_path, Stop("step", 2, stop), epochs=9)["epochs"] == [0, 1]
+
+
+def test_a_signal_while_it_restores(begin, whole, tmp_path, monkeypatch):
+    with pytest.raises(Blow):
+        fit(begin(1), tmp_path, Stop("step", 5), every_steps=1)
+    (path,) = checkpoint_files.all_of(tmp_path / "checkpoints")[:1]
+    restore = TrainingState.restore
+
+    def interrupted(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        restore(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingState, "restore", interrupted)
+        with pytest.raises(Interrupted):
+            fit(begin(2), tmp_path)
+    assert path in checkpoint_files.all_of(tmp_path / "checkpoints")
+    assert_same(fit(begin(3), tmp_path), whole)
 
 
 def test_data_whose_place_is_not_known(begin, tmp_path):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -70,17 +71,21 @@ def test_tells_what_it_does(trained):
 
 
 def test_a_stopped_run_goes_on(voc, tiny, tmp_path, monkeypatch, capsys):
-    words = ["--train", f"voc:{voc}@train", *tiny, "--backbone", "zf", "--epochs", "2"]
+    words = ["--train", f"voc:{voc.name}@train", *tiny, "--backbone", "zf", "--epochs", "2"]
     folder = tmp_path / "a run"
     with monkeypatch.context() as patch:
+        patch.chdir(voc.parent)
         patch.setattr(RunFolder, "on_epoch_end", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
         with pytest.raises(SystemExit) as stop:
             train.main([*words, "--output", str(folder)])
     assert stop.value.code == 128 + signal.SIGTERM
     command = capsys.readouterr().err.strip().splitlines()[-1]
     assert command.endswith(f"Go on with: python train.py --resume '{folder}'")
-    assert train.main(["--resume", str(folder)]) == folder
-    assert "epoch 1, step 3." in capsys.readouterr().out
+    here = Path.cwd()
+    assert train.main(["--resume", str(folder)]) == folder and Path.cwd() == here
+    output = capsys.readouterr().out
+    assert f"Relative paths count from {voc.parent}, where the run was started." in output
+    assert "epoch 1, step 3." in output
     with open(folder / "log.csv") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
     assert keras.saving.load_model(folder / "last.keras").arguments["backbone"] == "zf"

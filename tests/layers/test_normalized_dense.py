@@ -6,6 +6,7 @@ import zipfile
 import h5py
 import keras
 import numpy as np
+import tensorflow as tf
 
 import keras_frcnn as kf
 from keras_frcnn.layers.normalized_dense import NormalizedDense
@@ -70,3 +71,9 @@ def test_files_with_the_old_spelling_load():
     config = head.get_config()
     config["normalised"] = config.pop("normalized")
     assert kf.layers.DetectionHead.from_config(config).normalized
+
+
+def test_its_answer_is_float32_under_any_policy():
+    layer = NormalizedDense(8, dtype="mixed_bfloat16")
+    assert layer(tf.zeros([2, 3])).dtype == tf.float32
+    assert layer(keras.KerasTensor((None, 3), "bfloat16")).dtype == "float32"

@@ -186,6 +186,18 @@ def test_part_of_a_functional_model_that_is_saved(tmp_path):
         assert all(said in (None, real) for said, real in zip(symbol.shape, before[name].shape))
 
 
+def test_part_of_a_saved_model_of_one_map(tmp_path):
+    features, shapes = keras.Input((None, None, 4)), keras.Input((2,), dtype="int32")
+    rpn = RegionProposalNetwork(AnchorGenerator(((16, 32),), (8,)), channels=8, min_size=1.0)
+    model = keras.Model([features, shapes], rpn(features, shapes))
+    model.save(tmp_path / "rpn.keras")
+    loaded = keras.saving.load_model(tmp_path / "rpn.keras")
+    inputs = [pyramid_features()[0], tf.constant(SHAPES, tf.int32)]
+    before, after = model(inputs), loaded(inputs)
+    for name in before:
+        np.testing.assert_array_equal(before[name], after[name])
+
+
 def test_unknown_objectness_is_refused():
     with pytest.raises(ValueError, match="use 'softmax' or 'sigmoid'"):
         RegionProposalNetwork(objectness="relu")

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import keras_frcnn as kf
 from keras_frcnn import boxes as box_ops
+from keras_frcnn.models import transfer
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +98,16 @@ def test_the_exported_heads_have_no_batch_norm(make_cascade, image_of, assert_sa
     assert_same(kf.export.load(tmp_path / "1").detect(image_of(90, 130)), model.detect(image_of(90, 130)))
 
 
-def test_refuses_stages_of_different_numbers(small_network):
-    with pytest.raises(ValueError, match="have different lengths; give one of each for each stage"):
-        kf.CascadeRCNN(["a"], small_network(), cascade_ious=(0.5, 0.6))
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"cascade_ious": (0.5, 0.6)},
+        {"cascade_ious": (), "cascade_coder_weights": (), "cascade_loss_weights": ()},
+    ],
+)
+def test_refuses_stages_of_different_numbers(small_network, arguments):
+    with pytest.raises(ValueError, match="are empty or have different lengths; give one of each for each"):
+        kf.CascadeRCNN(["a"], small_network(), **arguments)
 
 
 def test_each_head_has_a_conv5_of_its_own():
@@ -113,6 +121,12 @@ def test_each_head_has_a_conv5_of_its_own():
     assert [layer.trainable for layer in networks[0].layers] == [
         layer.trainable for layer in networks[2].layers
     ]
+    for head, network in enumerate(networks):
+        network.weights[0].assign(np.full(network.weights[0].shape, head))
+    again = kf.CascadeRCNN(["a"], "resnet50", image_size=(64, 64))
+    assert transfer(model, again, "a.keras") == []
+    for head, other in enumerate(again.detection_heads()):
+        np.testing.assert_array_equal(other.network.weights[0], float(head))
 
 
 def test_a_new_head_is_used(make_cascade, make_batches):

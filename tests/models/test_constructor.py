@@ -7,7 +7,7 @@ import pytest
 
 import keras_frcnn as kf
 from keras_frcnn.models import arguments
-from keras_frcnn.models.defaults import Open, entries
+from keras_frcnn.models.defaults import BackboneOr, entries
 
 MODELS = (kf.FasterRCNN, kf.CascadeRCNN, kf.FastRCNN, kf.SPPNet, kf.RCNN, kf.RPN)
 
@@ -20,7 +20,7 @@ def test_signature_and_help_show_every_argument(kind):
     assert parameters["backbone"].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
     for name, entry in entries(kind.argument_group).items():
         assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
-        expected = None if isinstance(entry.default, Open) else entry.default
+        expected = None if isinstance(entry.default, BackboneOr) else entry.default
         assert parameters[name].default == expected
         (line,) = [line for line in kind.__doc__.splitlines() if line.startswith(f"    {name} (")]
         assert entry.description.split()[0].strip("`\"'") in line

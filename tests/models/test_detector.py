@@ -285,3 +285,17 @@ def test_batches_without_objects_train(learner, make_batches, y, dtype):
     if y is ALL_COVERED:
         assert history["class_loss"] == history["rpn_class_loss"] == [0.0]
     assert all(np.all(np.isfinite(weight)) for weight in model.get_weights())
+
+
+def test_a_new_head_is_used_by_what_was_traced(make_model, image_of):
+    model = make_model()
+    model.compile()
+    before = model.detect(image_of(90, 130))
+    model.make_train_function()
+    head = type(model.head).from_config(model.head.get_config())
+    head.build((None, None, *model.head.roi_shape))
+    head.class_dense.kernel.assign(tf.ones(head.class_dense.kernel.shape))
+    model.head = head
+    after = model.detect(image_of(90, 130))
+    assert not np.array_equal(before["scores"], after["scores"])
+    assert model.train_function is None and model.regions.head is head

@@ -245,6 +245,6 @@ def test_refuses_a_warp_that_does_not_fit():
 def test_softmax_compares_the_classes_and_each_svm_stands_alone(dataset):
     model, logits = make("spp", dataset), np.float32([[[0.0, 1.0, -2.0, 3.0]]])
     e = np.exp(logits)
-    np.testing.assert_allclose(model.probabilities(logits), e / e.sum(), rtol=1e-6)
+    np.testing.assert_allclose(model.to_scores(logits), e / e.sum(), rtol=1e-6)
     model.margins.assign(1.0)  # as after training SVMs
-    np.testing.assert_allclose(model.probabilities(logits), 1 / (1 + 1 / e), rtol=1e-6)
+    np.testing.assert_allclose(model.to_scores(logits), 1 / (1 + 1 / e), rtol=1e-6)

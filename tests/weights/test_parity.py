@@ -24,7 +24,7 @@ def run(request, converted, golden, pseudo):
         rpn = model.rpn(features, shapes)
         pooled = model.pool(features, rois)
         proposed = tf.sequence_mask(rpn["count"], tf.shape(rpn["proposals"])[1])
-        answer = model.regions.classify(
+        answer = model.regions.detect_pooled(
             model.pool(features, rpn["proposals"]), rpn["proposals"], proposed, shapes
         )
         answer = model.resizing.restore(answer, shapes, originals)
@@ -101,7 +101,7 @@ def test_detections_from_the_same_proposals(run):
     model, stored, (shape, _, features, *_) = run
     proposals = tf.constant(stored["proposals"][None])
     pooled = model.pool(features, proposals)
-    answer = model.regions.classify(pooled, proposals, tf.fill(proposals.shape[:2], True), shape[None])
+    answer = model.regions.detect_pooled(pooled, proposals, tf.fill(proposals.shape[:2], True), shape[None])
     agree(model.resizing.restore(answer, shape[None], tf.constant([[240, 320]])), stored)
 
 

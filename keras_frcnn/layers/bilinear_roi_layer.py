@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_frcnn.layers.roi_layer import RoILayer
 
 
-class RoISampling(RoILayer):
+class BilinearRoILayer(RoILayer):
     """Sample P·S × P·S points in each RoI; a subclass reduces S × S points to a bin.
 
     Args:
@@ -16,7 +16,8 @@ class RoISampling(RoILayer):
         strides: pixels between the cells of each level; one for a single map.
         samples: S, bilinear samples along each side of a bin.
         aligned: whether to shift continuous coordinates by half a cell, so that a sample at the middle of a
-            cell reads only that cell. False repeats the shifted grid of torchvision's Faster R-CNN.
+            cell reads only that cell. False repeats the shifted grid of torchvision's Faster R-CNN, where
+            an RoI is at least one cell wide and high.
         canonical_size, canonical_level: see `RoILayer`.
 
     Call arguments:
