@@ -51,7 +51,8 @@ CASES = {
     "float16": ("--mixed-precision float16", {"epochs": 3}, 3),  # slow on a CPU
     "bfloat16": ("--mixed-precision bfloat16", {}, 3),
     "accumulation and EMA": (None, {}, 3),
-    "steps": ("--steps 80", {"epochs": 1}, 3),
+    # Ten epochs of ten batches, while an epoch of the data has eleven.
+    "steps": ("--steps 100 --batch-size 2", {"epochs": 1}, 3),
     "staged": ("--model sppnet --proposals {folder}/proposals", {**EXTERNAL, "epochs": 8}, 3),
     "alternating": ("--schedule alternating", {"epochs": 6, "detector": {"head_units": [64, 64]}}, 3),
 }

@@ -1,7 +1,8 @@
-"""Training: recipes, schedules and Caffe's SGD."""
+"""Training: recipes, schedules and optimizers."""
 
-# Register both, so that a model saved with either loads after importing only the package.
+# Register all of them, so that a model saved with one loads after importing only the package.
 from keras_frcnn.training.caffe_sgd import CaffeSGD
+from keras_frcnn.training.kernel_decay import KernelAdamW, KernelSGD
 from keras_frcnn.training.step_decay import StepDecay
 
-__all__ = ["CaffeSGD", "StepDecay"]
+__all__ = ["CaffeSGD", "KernelAdamW", "KernelSGD", "StepDecay"]

@@ -10,6 +10,7 @@ import tyro
 
 from keras_frcnn import models
 from keras_frcnn.training.caffe_sgd import CaffeSGD
+from keras_frcnn.training.kernel_decay import KernelAdamW, KernelSGD
 from keras_frcnn.training.step_decay import StepDecay
 
 # Classes of keras_frcnn.models by their names in recipes.
@@ -221,13 +222,9 @@ class Recipe:
         if self.optimizer == "caffe":
             return CaffeSGD(rate, self.momentum, self.weight_decay, self.bias_rate, self.bias_decay, **common)
         if self.optimizer == "adamw":
-            optimizer = keras.optimizers.AdamW(rate, weight_decay=self.weight_decay, **common)
-        else:
-            decay = self.weight_decay or None
-            optimizer = keras.optimizers.SGD(rate, momentum=self.momentum, weight_decay=decay, **common)
-        if self.weight_decay:
-            optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        return optimizer
+            return KernelAdamW(rate, weight_decay=self.weight_decay, **common)
+        decay = self.weight_decay or None
+        return KernelSGD(rate, momentum=self.momentum, weight_decay=decay, **common)
 
     def _rate(self, batches):
         # Keras counts the steps of a schedule in batches, even when several batches make one update.

@@ -156,8 +156,9 @@ def test_exports_the_next_version(trained, voc, tiny, tmp_path):
 def test_a_run_can_be_repeated_from_its_configuration(trained):
     voc = trained.voc
     again = train._parse(["--train", f"voc:{voc}@train", "--config", str(trained.folder / "config.yaml")])
-    words, sets, saved = (trained.folder / "config.yaml").read_text().split("\n", 2)
+    words, where, sets, saved = (trained.folder / "config.yaml").read_text().split("\n", 3)
     assert words.startswith(f"# train.py --train voc:{voc}@train")
+    assert where == f"# in {Path.cwd()}"
     assert sets == f"# sets: ['voc:{voc}@train'] ['voc:{voc}@val'] joint"
     assert recipe_files.to_yaml(train._recipe_of(again)) == saved
 

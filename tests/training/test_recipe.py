@@ -137,9 +137,11 @@ def test_the_optimizer(name, kind, decay):
     assert optimizer.global_clipnorm == 3.0
     assert (optimizer.weight_decay or 0.0) == decay
     kernel, bias = keras.Variable(np.ones([2]), name="kernel"), keras.Variable(np.ones([2]), name="bias")
-    optimizer.build([kernel, bias])
-    for variable, shrinks in ((kernel, decay > 0), (bias, False)):
-        assert bool(decay and optimizer._use_weight_decay(variable)) == shrinks
+    reloaded = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    for either in (optimizer, reloaded):
+        either.build([kernel, bias])
+        for variable, shrinks in ((kernel, decay > 0), (bias, False)):
+            assert bool(decay and either._use_weight_decay(variable)) == shrinks
 
 
 @pytest.mark.parametrize("accumulate, steps", [(1, None), (4, 4)])
