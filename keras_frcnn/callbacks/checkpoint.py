@@ -79,6 +79,13 @@ class Checkpoint(keras.callbacks.Callback):
         self.every_steps, self.every_minutes, self.keep = every_steps, every_minutes, keep
         self.seconds, self.bytes = [], 0
 
+    # State of a running `fit`:
+    #   _resumed   arrays and state of the checkpoint that it goes on from, until its first step has ended
+    #   _paused    the epoch began within itself, so its data end before Keras has counted its steps
+    #   _borrowed  the training function, while a step that computes nothing stands in for it
+    #   _saved     name of the newest checkpoint
+    #   _in_step   whether a signal has to wait, because the state is half new
+    #   _asked     number of a signal that waits
     def on_train_begin(self, logs=None):
         self._begun, self.seconds = time.monotonic(), []
         self._state = TrainingState(self.model, self)

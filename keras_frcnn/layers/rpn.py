@@ -77,22 +77,21 @@ class RegionProposalNetwork(keras.layers.Layer):
         self.score_threshold = float(score_threshold)
         self.min_size_first = bool(min_size_first)
         k = self.anchors.anchors_per_cell
-        self.conv = self._conv(self.channels, 3, 0.01, "conv", activation="relu")
+        self.conv = self._conv(self.channels, 3, "conv", activation="relu")
         self.further_convs = [
-            self._conv(self.channels, 3, 0.01, f"conv_{index}", activation="relu")
-            for index in range(1, self.depth)
+            self._conv(self.channels, 3, f"conv_{index}", activation="relu") for index in range(1, self.depth)
         ]
-        self.class_conv = self._conv(k * (2 if objectness == "softmax" else 1), 1, 0.01, "class_conv")
-        self.box_conv = self._conv(4 * k, 1, 0.01, "box_conv")
+        self.class_conv = self._conv(k * (2 if objectness == "softmax" else 1), 1, "class_conv")
+        self.box_conv = self._conv(4 * k, 1, "box_conv")
 
-    def _conv(self, filters, kernel_size, stddev, name, activation=None):
+    def _conv(self, filters, kernel_size, name, activation=None):
         layer: Any = keras.layers.Conv2D  # Keras's annotation allows initializers only by name
         return layer(
             filters,
             kernel_size,
             padding="same",
             activation=activation,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=stddev),
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),  # section 3.1.3
             dtype=self.dtype_policy,
             name=name,
         )

@@ -1,6 +1,7 @@
 """Tables of the models' arguments: type, default, description and source, each defined once.
 
-Each method combines its groups of arguments in a class beside its constructor. Letters: K classes.
+Each method combines its groups in a class beside its constructor. Where two of them define one name, the last
+group wins, so a group with another default stands after the one that it departs from. Letters: K classes.
 """
 
 from typing import Annotated, Any, TypedDict

@@ -129,24 +129,24 @@ class CascadeRCNN(ProposingDetector):
     def infer(self, x, training=False):
         image_shapes = x["image_shapes"]
         features = self.features(x["images"], image_shapes, training)
-        proposals = self.proposals(features, image_shapes)
-        rois, probabilities = proposals.boxes, []
+        proposed = self.proposals(features, image_shapes)
+        rois, probabilities = proposed.boxes, []
         for stage in self.region_stages:
             class_logits, deltas = stage.head_outputs(features, rois, training)
             probabilities.append(tf.nn.softmax(class_logits))
             boxes = stage.coder.decode(deltas, rois[:, :, None])
             rois = box_ops.clip(boxes[:, :, 0], image_shapes)
         scores = tf.add_n(probabilities) / len(probabilities)
-        return self.region_stages[-1].postprocess(scores, boxes, proposals.is_box, image_shapes)
+        return self.region_stages[-1].postprocess(scores, boxes, proposed.is_box, image_shapes)
 
     def training_losses(self, x, y, training):
         image_shapes = x["image_shapes"]
         features = self.features(x["images"], image_shapes, training)
-        proposals = self.proposals(features, image_shapes, training=True)
+        proposed = self.proposals(features, image_shapes, training=True)
         seed = self.sampling_seed(training)
-        losses = self.proposals.losses(proposals, features, image_shapes, y, seed, training)
+        losses = self.proposals.losses(proposed, features, image_shapes, y, seed, training)
         losses |= {"class_loss": 0.0, "box_loss": 0.0}
-        rois, is_box = proposals.boxes, proposals.is_box
+        rois, is_box = proposed.boxes, proposed.is_box
         for stage, weight in zip(self.region_stages, self.arguments["cascade_loss_weights"]):
             sample = stage.sample(rois, is_box, y, self.sampling_seed(training))
             class_logits, deltas = stage.head_outputs(features, sample.rois, training)
@@ -156,7 +156,7 @@ class CascadeRCNN(ProposingDetector):
             # The next stage trains on these boxes; no gradient flows through their coordinates.
             rois = tf.stop_gradient(boxes)
             is_box = sample.valid & box_ops.is_box(rois)
-        return losses, {"proposal_recall": recall(proposals.boxes, proposals.is_box, y)}
+        return losses, {"proposal_recall": recall(proposed.boxes, proposed.is_box, y)}
 
 
 def _with_own_head(backbone):

@@ -11,7 +11,10 @@ from keras_frcnn import _compat
 class Consumed:
     """The data of the running `fit`, and the number of batches that training steps have used.
 
-    The optimizer's `iterations` does not tell it: an overflow in float16 does not advance it, and
+    Three counts differ: batches in all (`batches`), epoch and step of `fit`, which a checkpoint keeps, and
+    epoch and batch of the data, into which `place` converts batches in all.
+
+    The optimizer's `iterations` is none of them: an overflow in float16 does not advance it, and
     accumulation divides it. This is no part of the model's weights, and no file of a model has it.
 
     Attributes:

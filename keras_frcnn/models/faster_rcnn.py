@@ -106,18 +106,18 @@ class FasterRCNN(ProposingDetector):
     def infer(self, x, training=False):
         image_shapes = x["image_shapes"]
         features = self.features(x["images"], image_shapes, training)
-        proposals = self.proposals(features, image_shapes)
-        return self.regions.detect(features, proposals.boxes, proposals.is_box, image_shapes, training)
+        proposed = self.proposals(features, image_shapes)
+        return self.regions.detect(features, proposed.boxes, proposed.is_box, image_shapes, training)
 
     def training_losses(self, x, y, training):
         image_shapes = x["image_shapes"]
         features = self.features(x["images"], image_shapes, training)
         # Approximate joint training: no gradient flows through the coordinates of proposals. There are as
         # many as in training in validation too.
-        proposals = self.proposals(features, image_shapes, training=True)
+        proposed = self.proposals(features, image_shapes, training=True)
         anchor_seed, roi_seed = self.sampling_seed(training), self.sampling_seed(training)
         losses = {
-            **self.proposals.losses(proposals, features, image_shapes, y, anchor_seed, training),
-            **self.regions.losses(features, proposals.boxes, proposals.is_box, y, roi_seed, training),
+            **self.proposals.losses(proposed, features, image_shapes, y, anchor_seed, training),
+            **self.regions.losses(features, proposed.boxes, proposed.is_box, y, roi_seed, training),
         }
-        return losses, {"proposal_recall": recall(proposals.boxes, proposals.is_box, y)}
+        return losses, {"proposal_recall": recall(proposed.boxes, proposed.is_box, y)}

@@ -138,23 +138,23 @@ class ProposalStage:
         return Proposals(boxes, outputs["scores"], is_box, count, outputs)
 
     def losses(
-        self, proposals: Proposals, features: list, image_shapes, y: dict, seed, training: bool
+        self, proposed: Proposals, features: list, image_shapes, y: dict, seed, training: bool
     ) -> dict:
         """Compute the two terms of the loss over a minibatch of anchors.
 
         Args:
-            proposals: `Proposals` of these features.
+            proposed: `Proposals` of these features.
             features: list of feature maps.
             image_shapes: int32 `[B, 2]`.
             y: dict of "boxes" `[B, M, 4]`, "labels" `[B, M]`, "ignore" `[B, M]`.
             seed: int `[2]`, seed of the sampling.
             training: bool; true predicts the sampled anchors again, with the cheaper gradient of `rpn.at`;
-                false takes their predictions from `proposals`.
+                false takes their predictions from `proposed`.
 
         Returns:
             dict of "rpn_class_loss" and "rpn_box_loss", float32 scalars.
         """
-        outputs = proposals.outputs
+        outputs = proposed.outputs
         with tf.name_scope("targets"):
             sample = self.targets(outputs["anchors"], image_shapes, y, seed)
         if training:

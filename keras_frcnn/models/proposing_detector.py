@@ -26,7 +26,7 @@ class ProposingDetector(Detector):
     rpn: RegionProposalNetwork
     proposals: ProposalStage
 
-    earlier = {"rpn_min_size_first": False}
+    earlier = {"rpn_min_size_first": False}  # of files from before the argument
 
     def __init__(self, class_names, backbone, backbone_weights, arguments, log_names):
         super().__init__(class_names, backbone, backbone_weights, arguments, log_names)
@@ -62,9 +62,9 @@ class ProposingDetector(Detector):
         """
         x, originals = self.resizing.prepare_batch(images)
         features = self.features(x["images"], x["image_shapes"], False)
-        proposals = self.proposals(features, x["image_shapes"], training)
-        boxes = box_ops.rescale(proposals.boxes, x["image_shapes"], originals)
-        return {"boxes": boxes, "scores": proposals.scores, "count": proposals.count}
+        proposed = self.proposals(features, x["image_shapes"], training)
+        boxes = box_ops.rescale(proposed.boxes, x["image_shapes"], originals)
+        return {"boxes": boxes, "scores": proposed.scores, "count": proposed.count}
 
     def forget_functions(self):
         super().forget_functions()

@@ -57,21 +57,21 @@ class RPN(ProposingDetector):
 
     def infer(self, x, training=False):
         features = self.features(x["images"], x["image_shapes"], training)
-        proposals = self.proposals(features, x["image_shapes"])
-        filled = proposals.is_box
+        proposed = self.proposals(features, x["image_shapes"])
+        filled = proposed.is_box
         return {
-            "boxes": tf.where(filled[:, :, None], proposals.boxes, -1.0),
-            "scores": tf.where(filled, proposals.scores, -1.0),
+            "boxes": tf.where(filled[:, :, None], proposed.boxes, -1.0),
+            "scores": tf.where(filled, proposed.scores, -1.0),
             "labels": tf.where(filled, 0, -1),
-            "num_detections": proposals.count,
+            "num_detections": proposed.count,
         }
 
     def training_losses(self, x, y, training):
         features = self.features(x["images"], x["image_shapes"], training)
-        proposals = self.proposals(features, x["image_shapes"], training=True)
+        proposed = self.proposals(features, x["image_shapes"], training=True)
         seed = self.sampling_seed(training)
-        losses = self.proposals.losses(proposals, features, x["image_shapes"], y, seed, training)
-        return losses, {"proposal_recall": recall(proposals.boxes, proposals.is_box, y)}
+        losses = self.proposals.losses(proposed, features, x["image_shapes"], y, seed, training)
+        return losses, {"proposal_recall": recall(proposed.boxes, proposed.is_box, y)}
 
     def get_config(self):
         config = super().get_config()
