@@ -1,5 +1,6 @@
-"""Write files completely or not at all."""
+"""Write files completely or not at all, and read text in the encodings that people have."""
 
+import codecs
 import contextlib
 import json
 import os
@@ -51,6 +52,30 @@ def unwritable(path, error):
     clear = type(error)(f"{path} cannot be written ({reason}){stays}.")
     clear.errno = error.errno
     return clear
+
+
+def read_text(path):
+    """Read a text file in UTF-8, with or without a byte-order mark, or in UTF-16 with one.
+
+    Args:
+        path: the file.
+
+    Returns:
+        str, with line breaks as "\\n".
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: the file has another encoding.
+    """
+    contents = Path(path).read_bytes()
+    wide = contents.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = contents.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not in {'UTF-16' if wide else 'UTF-8'} (byte {error.start}); save it as UTF-8."
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def write_text(path, text):

@@ -13,7 +13,7 @@ def layers_by_path(layer, above=""):
 
     Args:
         layer: `keras.layers.Layer`, such as a model.
-        above: str, begin of all paths.
+        above: str, prefix of all paths.
     """
     numbers = collections.Counter()
     for inner in _compat.layers_inside(layer):

@@ -44,8 +44,8 @@ class Checkpoint(keras.callbacks.Callback):
     A checkpoint has the weights, the optimizer, the random generators, the place in the data, the running
     means of the epoch, and the state of the other callbacks. On SIGTERM and Ctrl-C it is written at once.
 
-    In the rest of an interrupted epoch, Keras counts the batches of callbacks from 0 again, and private
-    attributes of callbacks begin anew.
+    In the rest of an interrupted epoch, Keras counts the batches of callbacks from 0. Private attributes of
+    callbacks are not kept; a callback that needs them has `state()` and `restore(state)`.
 
     Give `fit` the data of `DetectionDataset.batches`, with nothing after it but `repeat`, `map` or
     `prefetch`, and put this callback last.
@@ -62,7 +62,7 @@ class Checkpoint(keras.callbacks.Callback):
         bytes: int, the size of the last one.
 
     Raises:
-        ValueError: an argument is out of range; at the begin of `fit`: the checkpoint is of another model.
+        ValueError: an argument is out of range; at the start of `fit`: the checkpoint is of another model.
 
     Example:
         >>> model.fit(batches, epochs=12, callbacks=[DetectionMetrics(val), Checkpoint("run/checkpoints")])

@@ -8,7 +8,7 @@ SIMPLE = (bool, int, float, str, type(None))
 
 
 def changed(callback, initial):
-    """The simple values of a callback, and its lists of arrays, that differ from those at the begin."""
+    """The simple values of a callback, and its lists of arrays, that differ from those at the start."""
     if hasattr(callback, "state"):
         return callback.state(), {}
     now = attributes(callback)
@@ -16,7 +16,10 @@ def changed(callback, initial):
     lists = {
         name: value
         for name, value in vars(callback).items()
-        if isinstance(value, list) and value and all(isinstance(one, np.ndarray) for one in value)
+        if not name.startswith("_")
+        and isinstance(value, list)
+        and value
+        and all(isinstance(one, np.ndarray) for one in value)
     }
     return simple, lists
 

@@ -55,7 +55,7 @@ class TrainingState:
         return self.batches() - self._begin_of_epoch
 
     def begin(self):
-        """Note the begin of an epoch."""
+        """Note the start of an epoch."""
         if self._initial is None:
             self._initial = [attributes(other) for other in self._neighbors]
         self._begin_of_epoch = self.batches()
@@ -164,7 +164,7 @@ class TrainingState:
             )
 
     def restore_epoch(self, arrays, state):
-        """Put back what the begin of an epoch changes: running means, callbacks, random generators."""
+        """Put back what the start of an epoch changes: running means, callbacks, random generators."""
         self._begin_of_epoch = self.batches() - state["step"]
         if state["step"]:  # otherwise the epoch has just begun, and its means are zero
             for index, variable in enumerate(self._mean_variables()):

@@ -6,9 +6,9 @@ from pathlib import Path
 from keras_frcnn.callbacks import checkpoint_files
 from keras_frcnn.training.fit import CHECKPOINTS
 
-# Begin of the first line of config.yaml; the words of the command follow.
+# Start of the first line of config.yaml, before the words of the command.
 PREFIX = "# train.py "
-# Begin of the second line; the folder follows that relative paths in the command count from.
+# Start of the second line, before the folder from which the command's relative paths count.
 FOLDER = "# in "
 # Options that may be given several times, so that a later one does not replace the ones before.
 SETS = ("--train", "--val", "--proposals", "--val-proposals")
@@ -20,7 +20,7 @@ def first_lines(words, folder):
 
 
 def after_first_lines(config):
-    """The text of a config.yaml without the lines that `first_lines` writes; files of 0.1.0 have only one."""
+    """The text of a config.yaml without the lines that `first_lines` writes; older files have only one."""
     rest = config.partition("\n")[2]
     return rest.partition("\n")[2] if rest.startswith(FOLDER) else rest
 

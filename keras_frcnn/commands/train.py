@@ -76,7 +76,8 @@ class Run(recipes.Recipe):
     """YAML file of recipe fields, which override the recipe."""
     resume: Path | None = None
     """Run folder of an interrupted run, which goes on from its last checkpoint with its own arguments; others
-    given beside it, such as more --epochs, override them."""
+    given beside it, such as more --epochs, override them. All other relative paths count from the folder
+    where the run was started."""
 
 
 @in_one_sentence

@@ -6,6 +6,7 @@ from pathlib import Path
 from keras_frcnn.data import proposals, readers
 from keras_frcnn.data.dataset import DetectionDataset, join
 from keras_frcnn.data.readers import register
+from keras_frcnn.data.readers.assembly import Reading
 from keras_frcnn.data.records import Record
 
 __all__ = ["DetectionDataset", "Record", "load", "proposals", "register"]
@@ -15,8 +16,14 @@ def load(
     spec: str | Path | Sequence[str | Path],
     class_names: Sequence[str] | None = None,
     default_split: str = "val",
+    missing_annotation: str = "refuse",
+    on_broken: str = "stop",
+    allow_outside: bool = False,
 ) -> DetectionDataset:
     """Read one or more data sets by name.
+
+    What is wrong in an annotation is mended where the right value is certain, and counted, with one warning
+    for each kind; what has two meanings is refused.
 
     Args:
         spec: `shapes@train`, `shapes@val`, `voc:ROOT@SPLIT`, `coco:INSTANCES.json@IMAGE_FOLDER`,
@@ -24,6 +31,11 @@ def load(
             class name.
         class_names: classes that the labels index, for example those of a model; by default the set's own.
         default_split: the split that a bare `shapes` stands for.
+        missing_annotation: "refuse" a picture without an annotation, or take it as one without objects,
+            "empty".
+        on_broken: "stop" at a picture that cannot be decoded, or "skip" it; then every picture is decoded
+            once, and at most ten or a tenth of them may be broken.
+        allow_outside: whether annotations may name pictures outside the picture folder.
 
     Returns:
         DetectionDataset.
@@ -39,5 +51,10 @@ def load(
     specs = [spec] if isinstance(spec, (str, Path)) else list(spec)
     if not specs:
         raise ValueError(f"No data set is named; write {readers.forms()}.")
-    dataset = join([readers.read(str(text), default_split) for text in specs])
+    choices = {"missing_annotation": ("refuse", "empty"), "on_broken": ("stop", "skip")}
+    for name, value in (("missing_annotation", missing_annotation), ("on_broken", on_broken)):
+        if value not in choices[name]:
+            raise ValueError(f"{name} is {value!r}; use {' or '.join(map(repr, choices[name]))}.")
+    reading = Reading(missing_annotation, on_broken, allow_outside)
+    dataset = join([readers.read(str(text), default_split, reading) for text in specs])
     return dataset if class_names is None else dataset.with_class_names(class_names)

@@ -108,10 +108,10 @@ def batches(
 def _counted(data, count):
     """Make the number of elements of a data set known; an iteration may have fewer.
 
-    An iteration that begins within an epoch, after `Position.go_to`, does; `assert_cardinality` refuses it.
+    One that begins within an epoch, after `Position.go_to`, has fewer; `assert_cardinality` would stop there.
     """
-    # `take` of a data set without end has a known length. A second input without end, of which nothing is
-    # read, makes the data set one in TensorFlow's eyes.
+    # The length of `take` is known only if its input is endless. TensorFlow takes a choice among data sets
+    # for endless if one of them is, so a second one, which is endless and never read, stands beside the data.
     spec = data.element_spec
     blank = tf.nest.map_structure(lambda part: tf.zeros([size or 0 for size in part.shape], part.dtype), spec)
     inputs = [data, tf.data.Dataset.from_tensors(blank).repeat()]

@@ -34,19 +34,27 @@ class Record:
 
 
 class BoxCheck:
-    """Makes records from valid boxes and keeps track of the invalid ones.
+    """Makes records from valid boxes, and counts what it and the readers had to mend.
 
     A box without a finite area inside its image is dropped; a box that reaches outside is clipped. `report`
-    warns about both in one line.
+    warns about each kind in one line.
 
     Args:
-        name: str, name of the data set in the warning.
+        name: str, name of the data set in the warnings.
     """
 
     def __init__(self, name):
         self.name = name
-        self.dropped = []
-        self.clipped = []
+        self.notes = {}
+
+    def note(self, noun, what, place):
+        """Count a defect.
+
+        Args:
+            noun, what: str, what has the defect and what was done, such as "box" and "clipped".
+            place: str, the object and the file.
+        """
+        self.notes.setdefault((noun, what), []).append(place)
 
     def record(self, image_id, file, height, width, boxes, labels, ignore, area=None, source=None):
         """Make the record of one image.
@@ -54,18 +62,26 @@ class BoxCheck:
         Args:
             image_id, file, height, width, labels, ignore, area: as in `Record`.
             boxes: `[M, 4]` xyxy, valid or not.
-            source: name of the annotation in the warning; by default the file.
+            source: name of the annotation in the warnings; by default the file.
 
         Returns:
             Record.
         """
-        boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+        with np.errstate(over="ignore"):
+            boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
         inside = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
         sides = inside[:, 2:] - inside[:, :2]
-        keep = np.isfinite(boxes).all(-1) & (sides > 0).all(-1)
+        numbers = np.isfinite(boxes).all(-1)
+        keep = numbers & (sides > 0).all(-1)
         moved = keep & (inside != boxes).any(-1)
-        self.dropped += [(source or file, index) for index in np.flatnonzero(~keep)]
-        self.clipped += [(source or file, index) for index in np.flatnonzero(moved)]
+        kinds = (
+            (~numbers, "with a coordinate that is not finite dropped"),
+            (numbers & ~keep, "without area inside the image dropped"),
+            (moved, "reaching outside the image clipped"),
+        )
+        for found, what in kinds:
+            for index in np.flatnonzero(found):
+                self.note("box", what, f"object {index} of {source or file}")
         area = sides.prod(-1) if area is None else area
         return Record(
             image_id=image_id,
@@ -79,15 +95,9 @@ class BoxCheck:
         )
 
     def report(self):
-        """Warn in one line about the dropped and clipped boxes."""
-        kinds = (
-            (self.dropped, "without area inside the image dropped"),
-            (self.clipped, "reaching outside the image clipped"),
-        )
-        parts = [
-            f"{len(found)} box{'es' * (len(found) > 1)} {what} (first: object {found[0][1]} of {found[0][0]})"
-            for found, what in kinds
-            if found
-        ]
-        if parts:
-            warnings.warn(f"{self.name}: {', '.join(parts)}.", stacklevel=2)
+        """Warn about each kind of defect in one line."""
+        for (noun, what), places in self.notes.items():
+            plural = "" if len(places) == 1 else "es" if noun.endswith("x") else "s"
+            warnings.warn(
+                f"{self.name}: {len(places)} {noun}{plural} {what} (first: {places[0]}).", stacklevel=2
+            )

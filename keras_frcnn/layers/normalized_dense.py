@@ -37,7 +37,7 @@ class NormalizedDense(keras.layers.Dense):
     def call(self, inputs):
         return tf.cast(super().call(inputs), tf.float32) * self.deviation + self.mean
 
-    def compute_output_spec(self, inputs, training=None):
+    def compute_output_spec(self, inputs):
         # Keras would infer the compute dtype.
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), "float32")
 

@@ -204,8 +204,8 @@ class RegionProposalNetwork(keras.layers.Layer):
         return tf.cast(patches, self.compute_dtype), inside
 
     def _propose(self, objectness, deltas, anchors, image_shapes, training):
-        """Keep the best of each level, decode, clip, drop small boxes, suppress within each level, keep the
-        best of all levels."""
+        """Keep the best of each level, decode, clip, drop small boxes (first of all with `min_size_first`),
+        suppress within each level, keep the best of all levels."""
         phase = 0 if training else 1
         boxes, scores = [], []
         for level, references in enumerate(anchors):

@@ -179,7 +179,7 @@ class BinArguments(TypedDict, total=False):
     """The bins of a pooled RoI."""
 
     pool_size: Annotated[
-        int | None, BackboneOr(7), "bins along each side of an RoI, at least 1; Fast R-CNN, section 2.1."
+        int | None, BackboneOr(7), "bins along each side of the head's input, at least 1; 7 with VGG16."
     ]
 
 
@@ -217,7 +217,7 @@ class HeadArguments(TypedDict, total=False):
         "widths of the fully connected layers; (4096, 4096) with VGG16. Ignored if the backbone has a head.",
     ]
     head_dropout: Annotated[
-        float | None, BackboneOr(0.0), "dropout rate after each dense layer, 0 to 1; 0.5 with VGG16."
+        float | None, BackboneOr(0.0), "dropout rate after each of them, 0 to 1; 0.5 with VGG16."
     ]
     head_ranks: Annotated[
         tuple | None,

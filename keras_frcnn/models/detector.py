@@ -39,7 +39,7 @@ class Detector(SavedDetector):
         arguments: read-only mapping from every constructor argument to its value.
         backbone: `keras.Model`, the network that computes the features.
         backbone_info: `Backbone`, with its strides, stages and defaults.
-        roi_pooling: `RoILayer`, in detectors with a head.
+        roi_pooling: `RoILayer`, in detectors that pool RoIs from feature maps: not in `RPN` and `RCNN`.
     """
 
     argument_group: type  # TypedDict of `arguments.py`, set by the decorator `takes`
@@ -102,10 +102,11 @@ class Detector(SavedDetector):
     def __setattr__(self, name, value):
         super().__setattr__(name, value)
         if self.assembled and name in ("backbone", "rpn", "roi_pooling", *self.head_names):
-            # The stages and the traced functions still hold the layer that was there before.
+            # The stages and the traced functions still hold the layer that was there before. The optimizer
+            # too, so training needs `compile`, as in any Keras model.
             self.connect_stages()
             self.forget_functions()
-            self.train_function = self.test_function = self.predict_function = None
+            self.test_function = self.predict_function = None
 
     # Subclasses implement these, besides `infer`.
 
@@ -122,7 +123,7 @@ class Detector(SavedDetector):
         backbone.freeze(self.arguments["frozen_stages"], self.arguments["frozen_batch_norm"])
 
     def connect_stages(self):
-        """Create the stages around the layers; an export that replaces layers calls it again."""
+        """Create the stages around the layers; replacing a layer calls it again."""
 
     def training_losses(self, x, y, training):
         """Run the forward pass of training and compute its losses.
@@ -162,7 +163,7 @@ class Detector(SavedDetector):
         return as_list(self.backbone(self.pixels(images, image_shapes), training=training))
 
     def pool(self, features, rois, training=False):
-        """Pool RoIs `[B, R, 4]` from feature maps for the heads: `[B, R, …]`; an RPN has no use for it."""
+        """Pool RoIs `[B, R, 4]` from feature maps for the heads: `[B, R, …]`."""
         return self.roi_pooling(features[: self.backbone_info.pooled_levels], rois)
 
     # Keras.

@@ -36,7 +36,7 @@ class MinibatchArguments(TypedDict, total=False):
     head_batch_size: Annotated[
         int | None,
         64,
-        "RoIs sampled per image, at least 1; 128 from a batch of 2 images in Fast R-CNN, section 2.3.",
+        "RoIs sampled per image, at least 1; 128 from a batch of 2 images; Fast R-CNN, section 2.3.",
     ]
 
 

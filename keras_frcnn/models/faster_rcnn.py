@@ -1,7 +1,7 @@
 """Faster R-CNN.
 
-Letters: K classes. Terms: a cell is a position of the paper's sliding window, deltas are its t, and the head
-is the part of Fast R-CNN after the pooling.
+Letters: K classes. Terms beside those of the paper: a cell is a position of the sliding window, deltas are t,
+and the head is what follows RoI pooling.
 """
 
 from typing import Annotated, Unpack
@@ -112,8 +112,8 @@ class FasterRCNN(ProposingDetector):
     def training_losses(self, x, y, training):
         image_shapes = x["image_shapes"]
         features = self.features(x["images"], image_shapes, training)
-        # Approximate joint training: no gradient flows through the coordinates of proposals. There are as
-        # many as in training in validation too.
+        # Approximate joint training: no gradient flows through the coordinates of proposals. Validation makes
+        # as many of them as training.
         proposed = self.proposals(features, image_shapes, training=True)
         anchor_seed, roi_seed = self.sampling_seed(training), self.sampling_seed(training)
         losses = {

@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import warnings
 
 import keras
 import numpy as np
@@ -264,6 +265,23 @@ def test_a_model_of_other_classes_is_refused(make_model, tmp_path):
     run(scenes.class_names)
     with pytest.raises(ValueError, match="of the classes circle, .*; go on with the same, or begin anew"):
         run(scenes.class_names[::-1])
+
+
+def test_other_arguments_of_the_model_are_told(make_model, tmp_path):
+    scenes = shapes.load("train", 4)
+    data = scenes.batches(4, image_size=(64, 80), training=True)
+
+    def run(epochs, **arguments):
+        model = make_model(scenes.class_names, **arguments)
+        model.compile()
+        model.fit(data, epochs=epochs, shuffle=False, verbose=0, callbacks=[Checkpoint(tmp_path)])
+
+    run(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(1)  # the network, which is another object of the same kind, does not count
+    with pytest.warns(UserWarning, match="was written with another nms_iou, score_threshold of the model"):
+        run(1, nms_iou=0.4, score_threshold=0.2)
 
 
 def test_a_plateau_is_one_also_after_a_resume(begin, tmp_path):

@@ -115,6 +115,15 @@ def test_a_run_without_a_checkpoint_begins_anew(tmp_path, capsys):
     assert (run.train, run.epochs, run.output) == (("shapes@train",), 5, tmp_path)
 
 
+def test_where_relative_paths_count_from(tmp_path):
+    lines = resume.first_lines(["--seed", "3"], tmp_path)
+    assert resume.after_first_lines(lines + "epochs: 3\n") == "epochs: 3\n"
+    assert resume.working_folder(lines) == tmp_path
+    assert resume.working_folder(resume.first_lines([], tmp_path / "gone")) == Path.cwd()
+    older = "# train.py --seed 3\nepochs: 3\n"
+    assert resume.after_first_lines(older) == "epochs: 3\n" and resume.working_folder(older) == Path.cwd()
+
+
 @pytest.mark.parametrize("given", [["--resume", "a run"], ["--resume=a run"]])
 def test_what_stands_beside_resume_overrides(given):
     assert resume.beside_resume(["--seed", "3", *given, "--epochs", "5"]) == ["--seed", "3", "--epochs", "5"]

@@ -121,6 +121,9 @@ def test_each_head_has_a_conv5_of_its_own():
     assert [layer.trainable for layer in networks[0].layers] == [
         layer.trainable for layer in networks[2].layers
     ]
+    report = model.loading_report()
+    for head in model.head_names:
+        assert f"\n{head} " in report
     for head, network in enumerate(networks):
         network.weights[0].assign(np.full(network.weights[0].shape, head))
     again = kf.CascadeRCNN(["a"], "resnet50", image_size=(64, 64))
@@ -137,3 +140,13 @@ def test_a_new_head_is_used(make_cascade, make_batches):
     head.build((None, None, *model.roi_pooling.roi_shape(16)))
     model.head2 = head
     assert model.region_stages[1].head is head
+
+
+def test_each_head_takes_the_conv5_of_another_method():
+    source = kf.FasterRCNN(["a"], "resnet50", image_size=(64, 64))
+    target = kf.CascadeRCNN(["a"], "resnet50", image_size=(64, 64))
+    new = transfer(source, target, "a.keras")
+    assert {path.split("/")[0] for path in new} == {"head1", "head2", "head3"}  # the predictors alone
+    for head in target.detection_heads():
+        for mine, theirs in zip(head.network.weights, source.head.network.weights, strict=True):
+            np.testing.assert_array_equal(mine, theirs)

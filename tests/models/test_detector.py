@@ -289,13 +289,32 @@ def test_batches_without_objects_train(learner, make_batches, y, dtype):
 
 def test_a_new_head_is_used_by_what_was_traced(make_model, image_of):
     model = make_model()
-    model.compile()
     before = model.detect(image_of(90, 130))
-    model.make_train_function()
     head = type(model.head).from_config(model.head.get_config())
     head.build((None, None, *model.head.roi_shape))
     head.class_dense.kernel.assign(tf.ones(head.class_dense.kernel.shape))
     model.head = head
     after = model.detect(image_of(90, 130))
     assert not np.array_equal(before["scores"], after["scores"])
-    assert model.train_function is None and model.regions.head is head
+    assert model.regions.head is head
+
+
+@pytest.mark.parametrize("name", ["rpn", "roi_pooling", "backbone"])
+def test_a_new_part_is_used_by_what_was_traced(make_model, image_of, name):
+    model, image = make_model(), image_of(90, 130)
+    before = model.detect(image)["boxes"], model.propose(image)["boxes"]
+    part = make_model().backbone if name == "backbone" else getattr(model, name)
+    if name == "roi_pooling":
+        part = type(part).from_config({**part.get_config(), "samples": 1})
+    else:
+        part = (
+            keras.models.clone_model(part)
+            if name == "backbone"
+            else type(part).from_config(part.get_config())
+        )
+    if name == "rpn":
+        part.build([level.shape for level in model.backbone.outputs])
+    setattr(model, name, part)
+    after = model.detect(image)["boxes"], model.propose(image)["boxes"]
+    assert not np.array_equal(before[0], after[0])
+    assert np.array_equal(before[1], after[1]) == (name == "roi_pooling")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.readers import coco, shapes, tfds, voc
+from keras_frcnn.data.readers.assembly import STRICT, Reading
 
 
 class Reader(typing.NamedTuple):
@@ -12,12 +13,12 @@ class Reader(typing.NamedTuple):
 
     Args:
         form: text that users write, such as "voc:ROOT@SPLIT"; for messages.
-        read: function of the text after the kind and of the whole spec. It returns a `DetectionDataset`, or
-            None if the text has another form.
+        read: function of the text after the kind, the whole spec and a `Reading`. It returns a
+            `DetectionDataset`, or None if the text has another form.
     """
 
     form: str
-    read: Callable[[str, str], DetectionDataset | None]
+    read: Callable[[str, str, Reading], DetectionDataset | None]
 
 
 READERS = {
@@ -48,22 +49,23 @@ def register(name: str, reader: Callable[[str], DetectionDataset], form: str | N
         raise ValueError(f"A kind of data set has letters, digits, - and _ in its name, not {name!r}.")
     if name in READERS:
         raise ValueError(f"There is a reader of the name {name!r} already; choose another.")
-    READERS[name] = Reader(form or f"{name}:TEXT", lambda text, spec: reader(text))
+    READERS[name] = Reader(form or f"{name}:TEXT", lambda text, spec, reading: reader(text))
 
 
-def read(spec: str, default_split: str = "val") -> DetectionDataset:
+def read(spec: str, default_split: str = "val", reading: Reading = STRICT) -> DetectionDataset:
     """Read the one data set that a string names.
 
     Args:
         spec: "KIND:TEXT"; see `keras_frcnn.data.load`.
         default_split: the split that a bare "shapes" stands for.
+        reading: what to do with what cannot be mended.
 
     Raises:
         ValueError: the string names no set.
     """
     text = f"shapes@{default_split}" if spec == "shapes" else spec
     kind, _, rest = text.partition("@" if text.startswith("shapes@") else ":")
-    dataset = READERS[kind].read(rest, spec) if kind in READERS else None
+    dataset = READERS[kind].read(rest, spec, reading) if kind in READERS else None
     if dataset is None:
         raise ValueError(f"{spec!r} names no data set; write {forms()}.")
     return dataset

@@ -1,26 +1,25 @@
 """COCO instance annotations: one JSON file and a folder of images."""
 
-import json
+import math
 import pathlib
 
-import numpy as np
-
-from keras_frcnn.data.dataset import DetectionDataset
-from keras_frcnn.data.readers.upright import upright_boxes
+from keras_frcnn.data.readers import scalars
+from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
+from keras_frcnn.data.readers.json_file import read_json
+from keras_frcnn.data.readers.pictures import Pictures, leaves
 from keras_frcnn.data.records import BoxCheck
-from keras_frcnn.data.sources import Files
 
 
-def parse(text, spec):
+def parse(text, spec, reading):
     """Read the set that TEXT of "coco:TEXT" names, or return None if it has another form."""
     # Look for ".json@" first: the name of the image folder may contain an @ too.
     instances, json, folder = text.partition(".json@")
     if not json:
         instances, _, folder = text.rpartition("@")
-    return load(instances + json[:-1], folder, spec) if instances and folder else None
+    return load(instances + json[:-1], folder, spec, reading) if instances and folder else None
 
 
-def load(instances, folder, name=None):
+def load(instances, folder, name=None, reading=STRICT):
     """Read COCO instances.
 
     Args:
@@ -28,78 +27,164 @@ def load(instances, folder, name=None):
             the order of their ids, whether or not they occur; the ids may have gaps.
         folder: folder with the `file_name` of each image.
         name: str, name of the set in messages.
+        reading: `Reading`.
 
     Returns:
         DetectionDataset; `iscrowd` regions are marked `ignore`, images without annotations are kept.
 
     Raises:
         FileNotFoundError: the file, the folder or an image is missing.
-        ValueError: the file is not COCO JSON.
+        ValueError: the file is not COCO JSON, or what it says has two meanings.
     """
-    folder = pathlib.Path(folder)
-    name = name or f"coco:{instances}@{folder}"
-    content = _read(instances)
+    instances, folder = pathlib.Path(instances).expanduser(), pathlib.Path(folder).expanduser()
+    check = BoxCheck(name or f"coco:{instances}@{folder}")
+    content = read_json(instances)
     if not folder.is_dir():
         raise FileNotFoundError(
             f"There is no image folder {folder}; give the one that {instances} describes."
         )
-    check = BoxCheck(name)
-    records = []
-    try:
-        categories = sorted(content["categories"], key=lambda category: category["id"])
-        names = tuple(dict.fromkeys(category["name"] for category in categories))
-        labels = {category["id"]: names.index(category["name"]) for category in categories}
-        objects = {image["id"]: [] for image in content["images"]}
-        for annotation in content["annotations"]:
-            _check_reference(annotation, "image", objects, "images", instances)
-            _check_reference(annotation, "category", labels, "categories", instances)
-            objects[annotation["image_id"]].append(annotation)
-        for image in content["images"]:
-            records.append(_record(image, objects[image["id"]], labels, folder, instances, check))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{instances} is no COCO instances file (missing or unknown: {error}); repair it."
-        ) from None
-    check.report()
-    ids = {name: next(c["id"] for c in categories if c["name"] == name) for name in names}
-    return DetectionDataset(name, names, records, Files([record.file for record in records]), ids)
+    categories = _by_id(content, "categories", instances)
+    names = {number: _name(category, number, instances) for number, category in categories.items()}
+    class_names = tuple(dict.fromkeys(names[number] for number in sorted(names, key=_numbers_first)))
+    images = _by_id(content, "images", instances)
+    files = Pictures(folder)
+    pictures = {
+        number: _picture(image, number, folder, files, instances, reading, check)
+        for number, image in images.items()
+    }
+    for index, annotation in enumerate(_list(content, "annotations", instances)):
+        place = f"Annotation {annotation.get('id', f'at place {index}')} in {instances}"
+        picture = pictures[_reference(annotation, "image", pictures, "images", place)]
+        picture.names.append(names[_reference(annotation, "category", names, "categories", place)])
+        _add(picture, annotation, place, check)
+    ids = {names[number]: number for number in sorted(names, key=_numbers_first, reverse=True)}
+    whole = {name: number for name, number in ids.items() if isinstance(number, int)}
+    found = _once(pictures.values(), instances, check)
+    return assemble(found, class_names, check, reading, whole if len(whole) == len(ids) else None)
 
 
-def _read(instances):
+def _list(content, group, instances):
+    """The dicts of a group."""
+    entries = content.get(group) if isinstance(content, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError(f'{instances} is no COCO instances file (missing or unknown: "{group}"); repair it.')
+    return entries
+
+
+def _by_id(content, group, instances):
+    """The entries of a group by their ids."""
+    found = {}
+    for index, entry in enumerate(_list(content, group, instances)):
+        try:
+            number = scalars.identifier(entry.get("id"))
+        except ValueError as error:
+            raise ValueError(
+                f'Entry {index} of "{group}" in {instances} has an `id` that is wrong: {error}.'
+            ) from None
+        if number in found and found[number] != entry:
+            raise ValueError(
+                f'Two of "{group}" in {instances} have the id {number}; give each an id of its own.'
+            )
+        found[number] = entry
+    return found
+
+
+def _numbers_first(number):
+    return (isinstance(number, str), number)
+
+
+def _name(category, number, instances):
+    name = category.get("name")
+    name = "" if name is None else str(name).strip()
+    if not name:
+        raise ValueError(f"Category {number} in {instances} has no name; name it.")
+    return name
+
+
+def _reference(annotation, kind, known, group, place):
+    if f"{kind}_id" not in annotation:
+        raise ValueError(f"{place} has no `{kind}_id`; add it, or take the annotation out.")
     try:
-        with open(instances, encoding="utf-8") as file:
-            return json.load(file)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no annotation file {instances}; check the path.") from None
+        number = scalars.identifier(annotation[f"{kind}_id"])
     except ValueError as error:
-        raise ValueError(f"{instances} is not readable as JSON ({error}); repair it.") from None
-
-
-def _check_reference(annotation, kind, known, group, instances):
-    number = annotation[f"{kind}_id"]
+        raise ValueError(f"{place} has a `{kind}_id` that is wrong: {error}.") from None
     if number not in known:
         raise ValueError(
-            f"Annotation {annotation.get('id', 'without id')} in {instances} names {kind} {number}, which "
-            f'its "{group}" do not list; add that {kind}, or take the annotation out.'
+            f'{place} names {kind} {number}, which its "{group}" do not list; add that {kind}, or take the '
+            "annotation out."
         )
+    return number
 
 
-def _record(image, objects, labels, folder, instances, check):
-    path = folder / image["file_name"]
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no image {path}, which {instances} lists; add it or take its entry out."
-        )
-    try:
-        corners = np.array([item["bbox"] for item in objects], np.float64).reshape(len(objects), 4)
-    except ValueError:
+def _picture(image, number, folder, files, instances, reading, check):
+    """The `Annotated` of an image, without its objects."""
+    place = f"image {number} in {instances}"
+    name = image.get("file_name")
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"Image {number} in {instances} has no `file_name`; add it.")
+    if reading.allow_outside and leaves(name):
+        path, mended = folder / name, False
+    elif leaves(name):
         raise ValueError(
-            f"Image {image['id']} in {instances} has a bbox that is not four numbers; repair or remove it."
+            f"Image {number} in {instances} has the `file_name` {name[:80]!r}, which leads out of {folder}; "
+            "write it relative to that folder, or allow it with --allow-outside."
+        )
+    else:
+        path, _ = files.find(name, place)
+        mended = path != folder / name
+    if path is None or not path.is_file():
+        raise FileNotFoundError(
+            f"There is no image {folder / name[:200]}, which {instances} lists; add it or take its entry out."
+        )
+    if mended:
+        check.note("picture", "found by another form of its name", f"{name} in {instances}")
+    try:
+        size = scalars.side(image.get("height")), scalars.side(image.get("width"))
+    except ValueError as error:
+        raise ValueError(
+            f"Image {number} in {instances} has a `width` or `height` that is wrong: {error}."
         ) from None
-    area = [item.get("area", item["bbox"][2] * item["bbox"][3]) for item in objects]
-    corners[:, 2:] += corners[:, :2]
-    stated = (image["height"], image["width"]) if image.get("height") and image.get("width") else None
-    height, width, corners = upright_boxes(path, stated, corners, f"image {image['id']} in {instances}")
-    classes = [labels[item["category_id"]] for item in objects]
-    crowd = [bool(item.get("iscrowd", 0)) for item in objects]
-    return check.record(image["id"], path, height, width, corners, classes, crowd, area)
+    return Annotated(path, number, place, area=[], size=size if all(size) else None)
+
+
+def _add(picture, annotation, place, check):
+    """Add an object to its picture."""
+    try:
+        x, y, width, height = scalars.numbers(annotation.get("bbox"), 4)
+    except ValueError as error:
+        raise ValueError(
+            f"{place} has a `bbox` that is not four numbers ({error}); write [x, y, width, height], or take "
+            "the annotation out."
+        ) from None
+    try:
+        crowd = scalars.flag(annotation.get("iscrowd"))
+    except ValueError as error:
+        raise ValueError(f"{place} has an `iscrowd` that is wrong: {error}.") from None
+    area = annotation.get("area")
+    try:
+        area = scalars.number(area)
+    except ValueError:
+        area = math.nan
+    if not (math.isfinite(area) and area > 0):
+        if "area" in annotation:
+            check.note("area", "that is no number above 0 replaced with that of the box", place)
+        area = width * height
+    picture.boxes.append([x, y, x + width, y + height])
+    picture.ignore.append(crowd)
+    picture.area.append(area)
+
+
+def _once(pictures, instances, check):
+    """The pictures, each file once; a second entry without objects or with the same objects is left out."""
+    found = {}
+    for picture in pictures:
+        first = found.setdefault(picture.path, picture)
+        if first is picture:
+            continue
+        if picture.names and (picture.names, picture.boxes) != (first.names, first.boxes):
+            raise ValueError(
+                f"Images {first.image_id} and {picture.image_id} in {instances} are one file, "
+                f"{picture.path}, with different objects; make them one image."
+            )
+        check.note("image", "that lists a picture again left out", f"image {picture.image_id} in {instances}")
+    return list(found.values())

@@ -44,7 +44,7 @@ class Thing(typing.NamedTuple):
     label: int
 
 
-def parse(text, spec):
+def parse(text, spec, reading):
     """Read the set that TEXT of "shapes@TEXT" names, or return None if it has another form."""
     return load(text) if text else None
 

@@ -14,7 +14,7 @@ from keras_frcnn.data.sources import decode_or_name
 from keras_frcnn.images import headers
 
 
-def parse(text, spec):
+def parse(text, spec, reading):
     """Read the set that TEXT of "tfds:TEXT" names, or return None if it has another form."""
     name, _, split = text.rpartition("@")
     return load(name, split, spec) if name and split else None

@@ -1,27 +1,24 @@
 """Folders with the layout of VOCdevkit: JPEGImages, Annotations, ImageSets/Main."""
 
 import pathlib
-import xml.etree.ElementTree as ElementTree
-from typing import Any
 
-import numpy as np
-
-from keras_frcnn.data.dataset import DetectionDataset
-from keras_frcnn.data.readers.upright import upright_boxes
+from keras_frcnn.data.readers import voc_xml
+from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
+from keras_frcnn.data.readers.pictures import Pictures, normal, stem
 from keras_frcnn.data.records import BoxCheck
-from keras_frcnn.data.sources import Files
+from keras_frcnn.files import read_text
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
+FLAGS = ("1", "0", "-1")
 
 
-def parse(text, spec):
+def parse(text, spec, reading):
     """Read the set that TEXT of "voc:TEXT" names, or return None if it has another form."""
     # Split at the last @: a folder name may contain one, a split cannot.
     root, _, split = text.rpartition("@")
-    return load(root, split, spec) if root and split else None
+    return load(root, split, spec, reading) if root and split else None
 
 
-def load(root, split, name=None):
+def load(root, split, name=None, reading=STRICT):
     """Read a VOC-like folder.
 
     Args:
@@ -30,6 +27,7 @@ def load(root, split, name=None):
             annotations.
         split: str, the name of a list in ImageSets/Main.
         name: str, name of the set in messages.
+        reading: `Reading`.
 
     Returns:
         DetectionDataset; `difficult` objects are marked `ignore`. Objects whose corners are equal in x or y
@@ -40,112 +38,135 @@ def load(root, split, name=None):
         FileNotFoundError: the folder, the split, an annotation or an image is missing.
         ValueError: an annotation cannot be read.
     """
-    root = pathlib.Path(root)
-    name = name or f"voc:{root}@{split}"
+    root = pathlib.Path(root).expanduser()
+    check = BoxCheck(name or f"voc:{root}@{split}")
     for folder in (root, root / "JPEGImages", root / "Annotations", root / "ImageSets" / "Main"):
         if not folder.is_dir():
             raise FileNotFoundError(
-                f"There is no folder {folder}; a VOC set needs JPEGImages, Annotations and ImageSets/Main."
+                f"There is no folder {folder}; a VOC set needs JPEGImages, Annotations and ImageSets/Main. "
+                "Pictures and annotations in one folder are folder:ROOT."
             )
-    ids = _ids(root, split)
-    annotations = {}
+    lines = _lines(root, split, check)
+    annotations = Annotations(root / "Annotations")
     class_names = _class_names(root, annotations)
-    labels = {name: label for label, name in enumerate(class_names)}
-    pictures = {
-        path.stem: path for path in sorted((root / "JPEGImages").iterdir()) if path.suffix.lower() in SUFFIXES
-    }
-    check = BoxCheck(name)
-    records = []
-    for image_id in ids:
-        file = root / "Annotations" / f"{image_id}.xml"
-        picture = pictures.get(image_id)
-        if picture is None:
-            raise FileNotFoundError(
-                f"{root / 'JPEGImages'} has no image {image_id} (.jpg, .jpeg or .png), "
-                f"which the split {split} lists; add the file or take the line out."
-            )
-        size, names, boxes, difficult = annotations.get(image_id) or read_annotation(file)
-        unknown = [name for name in names if name not in labels]
-        if unknown:
-            raise ValueError(
-                f"{file} has the class {unknown[0]}, which {root / 'labels.txt'} lacks; add it there."
-            )
-        height, width, boxes = upright_boxes(picture, size, boxes, file)
-        objects = [labels[name] for name in names]
-        records.append(check.record(image_id, picture, height, width, boxes, objects, difficult, source=file))
-    check.report()
-    return DetectionDataset(name, class_names, records, Files([record.file for record in records]))
+    pictures = Pictures(root / "JPEGImages")
+    found = {}
+    for line in lines:
+        picture = _picture(line, pictures, annotations, reading, check, root, split)
+        if picture.path in found:
+            check.note("line", f"of the split {split} that names a picture again left out", line)
+        found.setdefault(picture.path, picture)
+    if (root / "labels.txt").is_file():
+        for picture in found.values():
+            unknown = [name for name in picture.names if name not in class_names]
+            if unknown:
+                raise ValueError(
+                    f"{picture.source} has the class {unknown[0]}, which {root / 'labels.txt'} lacks; add it "
+                    "there."
+                )
+    return assemble(list(found.values()), class_names, check, reading)
 
 
-def read_annotation(file):
-    """Read one VOC XML file.
+class Annotations:
+    """The XML files of a folder and its sub-folders, each read once.
 
     Args:
-        file: path.
+        folder: path.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.files = Pictures(folder, (".xml",)).files
+        self._by_name = {}
+        for file in self.files:
+            self._by_name[normal(file.relative_to(folder).with_suffix("").as_posix())] = file
+        self._read = {}
+
+    def read(self, file):
+        """The `VocXml` of a file."""
+        if file not in self._read:
+            self._read[file] = voc_xml.read(file)
+        return self._read[file]
+
+    def file_of(self, name):
+        """The file of a picture's name; the one that it should have if there is none."""
+        name = stem(normal(name)).removeprefix("JPEGImages/")
+        return (
+            self._by_name.get(name)
+            or self._by_name.get(name.rpartition("/")[2])
+            or self.folder / f"{name}.xml"
+        )
+
+
+def annotated(path, image_id, file, annotations, reading, check):
+    """Read the annotation of one picture.
+
+    Args:
+        path: the picture.
+        image_id: str.
+        file: path of its annotation.
+        annotations: `Annotations`.
+        reading, check: see `assemble`.
 
     Returns:
-        `(size, names, boxes, difficult)`: the stated (height, width) or None, M class names, float64 `[M, 4]`
-        xyxy half-open boxes, M bools. A box whose corners are equal in x or y has no area.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is not a VOC annotation.
+        `Annotated`.
     """
-    try:
-        tree = ElementTree.parse(file).getroot()
-    except FileNotFoundError:
+    if reading.missing_annotation == "empty" and not file.is_file():
+        check.note("picture", "without an annotation taken as one without objects", str(path))
+        return Annotated(path, image_id, str(file))
+    xml = annotations.read(file)
+    for index in xml.rotated:
+        check.note("polygon", "or rotated box replaced with the box around it", f"object {index} of {file}")
+    return Annotated(path, image_id, str(file), xml.names, xml.boxes, xml.difficult, size=xml.size)
+
+
+def _picture(line, pictures, annotations, reading, check, root, split):
+    """The `Annotated` that a line of a split names."""
+    where = f"{root / 'ImageSets' / 'Main' / split}.txt"
+    path, mended = pictures.find(line, where)
+    file = annotations.file_of(line)
+    if path is None and file.is_file() and annotations.read(file).filename:
+        path, mended = pictures.find(annotations.read(file).filename, str(file))[0], True
+    if path is None:
         raise FileNotFoundError(
-            f"There is no annotation {file}; add it or take its image out of the split."
-        ) from None
-    except ElementTree.ParseError as error:
-        raise ValueError(f"{file} is not readable as XML ({error}); repair or remove it.") from None
-    names, boxes, difficult = [], [], []
-    # Read direct children only: the parts of a VOC person are nested objects outside the classes.
-    for index, item in enumerate(tree.findall("object")):
-        try:
-            names.append(item.findtext("name").strip())
-            sides: Any = [item.find("bndbox").findtext(key) for key in ("xmin", "ymin", "xmax", "ymax")]
-            corners = [float(side) for side in sides]
-            difficult.append(int(item.findtext("difficult") or 0) == 1)
-        except (AttributeError, TypeError, ValueError):
-            raise ValueError(
-                f"Object {index} of {file} lacks a name or a bndbox of four numbers; repair or remove it."
-            ) from None
-        # Convert 1-based inclusive corners to 0-based half-open ones.
-        shift = float(corners[0] < corners[2] and corners[1] < corners[3])
-        boxes.append([corners[0] - shift, corners[1] - shift, corners[2], corners[3]])
-    try:
-        size = int(tree.findtext("size/height") or 0), int(tree.findtext("size/width") or 0)
-    except ValueError:
-        raise ValueError(f"The size in {file} is not a pair of whole numbers; repair it.") from None
-    return size if all(size) else None, names, np.array(boxes, np.float64).reshape(-1, 4), difficult
+            f"{pictures.folder} has no image {line} (.jpg, .png …), which the split {split} lists; add the "
+            "file or take the line out."
+        )
+    if mended:
+        check.note("picture", "found by another form of its name", f"{line} in {where}")
+    return annotated(path, stem(normal(line)), file, annotations, reading, check)
 
 
-def _ids(root, split):
-    lists = root / "ImageSets" / "Main"
-    file = lists / f"{split}.txt"
+def _lines(root, split, check):
+    """The names of pictures in a split."""
+    folder = root / "ImageSets" / "Main"
+    file = folder / f"{split}.txt"
     if not file.is_file():
-        splits = sorted(path.stem for path in lists.glob("*.txt"))
+        splits = sorted(path.stem for path in folder.glob("*.txt"))
         raise FileNotFoundError(f"{root} has no split {split}; it has {', '.join(splits) or 'none'}.")
-    ids = [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    if not ids:
+    lines = [line.strip() for line in read_text(file).splitlines() if line.strip()]
+    if not lines:
         raise ValueError(f"{file} lists no image; write one image id a line.")
-    return ids
+    # A split of one class has a flag in every line; elsewhere a last word of 1 belongs to the name.
+    words = [line.rsplit(maxsplit=1) for line in lines]
+    if all(len(pair) == 2 and pair[1] in FLAGS for pair in words):
+        for name, flag in words:
+            if flag == "-1":
+                check.note("picture", f"that {split} marks as without its class kept", name)
+        return [name for name, _ in words]
+    return lines
 
 
 def _class_names(root, annotations):
-    """The classes of the whole folder; annotations read on the way are stored in `annotations`."""
-    file = root / "labels.txt"
-    if file.is_file():
-        return read_labels(file)
-    for path in sorted((root / "Annotations").glob("*.xml")):
-        annotations[path.stem] = read_annotation(path)
-    return tuple(sorted({name for _, names, _, _ in annotations.values() for name in names}))
+    """The classes of the whole folder."""
+    if (root / "labels.txt").is_file():
+        return read_labels(root / "labels.txt")
+    return tuple(sorted({name for file in annotations.files for name in annotations.read(file).names}))
 
 
 def read_labels(file):
     """Read the class names in a `labels.txt`, one per line."""
-    names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = [line.strip() for line in read_text(file).splitlines() if line.strip()]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"{file} must hold one class name a line, each once.")
     return tuple(names)

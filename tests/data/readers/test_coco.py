@@ -51,8 +51,9 @@ def test_defects_are_counted(coco_files):
     content["annotations"][0]["bbox"] = [5, 6, 0, 20]
     content["annotations"][1]["bbox"] = [-3, 0, 20, 20]
     file.write_text(json.dumps(content))
-    with pytest.warns(
-        UserWarning, match=r"1 box without area .*object 0 of .*1\.png\), 1 box reaching outside"
+    with (
+        pytest.warns(UserWarning, match=r"1 box without area .*object 0 of image 71 in .*instances\.json"),
+        pytest.warns(UserWarning, match=r"1 box reaching outside .*object 1 of image 71 in "),
     ):
         dataset = data.load(f"coco:{file}@{folder}")
     np.testing.assert_array_equal(dataset.records[0].boxes, [[0, 0, 17, 20]])
@@ -62,7 +63,7 @@ def test_defects_are_counted(coco_files):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda content: content.pop("categories"), "missing or unknown: 'categories'"),
+        (lambda content: content.pop("categories"), 'missing or unknown: "categories"'),
         (
             lambda content: content["annotations"][1].update(image_id=5),
             r'Annotation 2 in .*instances\.json names image 5, which its "images" do not list; add',
@@ -71,11 +72,17 @@ def test_defects_are_counted(coco_files):
             lambda content: content["annotations"][0].update(category_id=5),
             r'Annotation 1 in .*instances\.json names category 5, which its "categories" do not list; add',
         ),
-        (lambda content: content["annotations"][0].pop("image_id"), "missing or unknown: 'image_id'"),
-        (lambda content: content["annotations"][0].pop("bbox"), "missing or unknown: 'bbox'"),
+        (
+            lambda content: content["annotations"][0].pop("image_id"),
+            "Annotation 1 in .* has no `image_id`; add it",
+        ),
+        (
+            lambda content: content["annotations"][0].pop("bbox"),
+            "Annotation 1 in .* has a `bbox` that is not four numbers",
+        ),
         (
             lambda content: content["annotations"][0].update(bbox=[1, 2]),
-            "Image 71 in .* has a bbox that is not four numbers",
+            r"Annotation 1 in .* has a `bbox` that is not four numbers \(\[1, 2\] is",
         ),
         (lambda content: content["images"][0].update(width=70), "states 70x40 pixels but .* has 60x40"),
         (lambda content: content["images"][0].update(file_name="x.png"), r"There is no image .*x\.png"),

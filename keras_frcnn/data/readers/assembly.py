@@ -1,0 +1,158 @@
+"""From annotations as a reader finds them to a data set, the same way for every reader.
+
+Letter: M objects of a picture.
+"""
+
+import concurrent.futures
+import dataclasses
+import pathlib
+import typing
+
+import numpy as np
+
+from keras_frcnn import images as image_ops
+from keras_frcnn.data.dataset import DetectionDataset
+from keras_frcnn.data.readers.upright import read_header, upright_boxes
+from keras_frcnn.data.sources import Files
+
+# Of the pictures, this share may be broken with `on_broken="skip"`, and at least this many.
+BROKEN_SHARE, BROKEN = 0.1, 10
+
+
+class Reading(typing.NamedTuple):
+    """How a reader treats what it cannot mend.
+
+    Args:
+        missing_annotation: "refuse" a picture without an annotation, or take it as one without objects,
+            "empty".
+        on_broken: "stop" at a picture that cannot be decoded, or "skip" it.
+        allow_outside: whether annotations may name pictures outside the picture folder.
+    """
+
+    missing_annotation: str = "refuse"
+    on_broken: str = "stop"
+    allow_outside: bool = False
+
+
+STRICT = Reading()
+
+
+@dataclasses.dataclass
+class Annotated:
+    """One picture and its objects, as annotated.
+
+    Attributes:
+        path: the picture.
+        image_id: str or int.
+        source: str, the annotation, for messages.
+        names: list of M class names.
+        boxes: list of M `[xmin, ymin, xmax, ymax]`, half-open, pixels of the picture of `size`.
+        ignore: list of M bools.
+        area: list of M numbers, or None for the areas of the boxes.
+        size: stated (height, width), or None.
+    """
+
+    path: pathlib.Path
+    image_id: str | int
+    source: str
+    names: list = dataclasses.field(default_factory=list)
+    boxes: list = dataclasses.field(default_factory=list)
+    ignore: list = dataclasses.field(default_factory=list)
+    area: list | None = None
+    size: tuple[int, int] | None = None
+
+
+def assemble(pictures, class_names, check, reading, category_ids=None):
+    """Make a data set.
+
+    Args:
+        pictures: list of `Annotated`.
+        class_names: tuple of the K names, in the order of the labels; None for the sorted names of objects.
+        check: `BoxCheck` with the name of the set; it reports here.
+        reading: `Reading`.
+        category_ids: dict from class name to COCO category id.
+
+    Returns:
+        DetectionDataset.
+
+    Raises:
+        FileNotFoundError: a picture is missing.
+        ValueError: an annotation is ambiguous, or a picture cannot be decoded.
+    """
+    for picture in pictures:
+        _check_objects(picture)
+    _check_scale(pictures, check.name)
+    if class_names is None:
+        class_names = sorted({name for picture in pictures for name in picture.names})
+    labels = {name: label for label, name in enumerate(class_names)}
+    records = []
+    for picture in _whole(pictures, reading, check):
+        boxes = np.array(picture.boxes, np.float64).reshape(-1, 4)
+        height, width, boxes = upright_boxes(picture.path, picture.size, boxes, picture.source)
+        objects = [labels[name] for name in picture.names]
+        records.append(
+            check.record(
+                picture.image_id,
+                picture.path,
+                height,
+                width,
+                boxes,
+                objects,
+                picture.ignore,
+                picture.area,
+                source=picture.source,
+            )
+        )
+    check.report()
+    files = Files([record.file for record in records])
+    return DetectionDataset(check.name, tuple(class_names), records, files, category_ids)
+
+
+def _check_objects(picture):
+    for index, (name, box) in enumerate(zip(picture.names, picture.boxes, strict=True)):
+        if not name:
+            raise ValueError(f"Object {index} of {picture.source} has an empty class name; name its class.")
+        left, top, right, bottom = box
+        if right < left or bottom < top:
+            raise ValueError(
+                f"Object {index} of {picture.source} ends before it begins (x from {left:g} to {right:g}, y "
+                f"from {top:g} to {bottom:g}); swap its corners, or remove it."
+            )
+
+
+def _check_scale(pictures, name):
+    """Refuse boxes that are fractions of the picture."""
+    boxes = np.array([box for picture in pictures for box in picture.boxes], np.float64).reshape(-1, 4)
+    boxes = boxes[np.isfinite(boxes).all(axis=1)]
+    if len(boxes) and boxes.max() <= 1.0 and (boxes[:, 2:] > boxes[:, :2]).any():
+        raise ValueError(
+            f"{name} looks normalized: no box ends beyond pixel 1; multiply x by the width and y by the "
+            "height of each picture."
+        )
+
+
+def _whole(pictures, reading, check):
+    """The pictures that can be decoded, if broken ones are to be skipped; otherwise all."""
+    if reading.on_broken == "stop":
+        return pictures
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        whole = list(pool.map(lambda picture: _decodes(picture.path), pictures))
+    for picture, fine in zip(pictures, whole):
+        if not fine:
+            check.note("picture", "that cannot be decoded skipped", str(picture.path))
+    broken = whole.count(False)
+    if broken > max(BROKEN, BROKEN_SHARE * len(pictures)):
+        raise ValueError(
+            f"{check.name} has {broken} of {len(pictures)} pictures that cannot be decoded, the first of "
+            f"them {pictures[whole.index(False)].path}; that is more than can be skipped, so repair them."
+        )
+    return [picture for picture, fine in zip(pictures, whole) if fine]
+
+
+def _decodes(path):
+    try:
+        read_header(path)
+        image_ops.read(path)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,36 @@
+"""Read JSON that comes from anywhere."""
+
+import json
+import pathlib
+
+from keras_frcnn.files import read_text
+
+# Instances of a million pictures take less.
+MOST_BYTES = 4 * 2**30
+
+
+def read_json(path):
+    """Read a JSON file.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not JSON, or it is too large or too deeply nested to be an annotation.
+    """
+    path = pathlib.Path(path)
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"{path} has more than {MOST_BYTES >> 30} GiB; split it into several files.")
+        text = read_text(path)
+    except OSError as error:
+        raise FileNotFoundError(
+            f"There is no annotation file {path} ({error.strerror}); check the path."
+        ) from None
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply for an annotation; repair it.") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not readable as JSON ({error}); repair it.") from None

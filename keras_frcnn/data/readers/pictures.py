@@ -1,0 +1,90 @@
+"""Find pictures by the names that annotations give them."""
+
+import pathlib
+import re
+import unicodedata
+
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp")
+
+
+class Pictures:
+    """The pictures in a folder and its sub-folders.
+
+    Files that macOS and editors hide are left out.
+
+    Args:
+        folder: path.
+        suffixes: endings of pictures, in lower case.
+    """
+
+    def __init__(self, folder, suffixes=SUFFIXES):
+        self.folder = pathlib.Path(folder)
+        self.files = sorted(
+            path
+            for path in self.folder.rglob("*")
+            if path.suffix.lower() in suffixes and not _hidden(path, folder)
+        )
+        self._named, self._stems = {}, {}
+        for path in self.files:
+            name = normal(path.relative_to(self.folder).as_posix())
+            self._named[name] = path
+            self._stems.setdefault(stem(name), []).append(path)
+        self._by_end = {}
+
+    def find(self, name, what):
+        """Find a picture by its name, with or without the ending, in whichever form it is written.
+
+        Args:
+            name: str, such as "a", "a.jpg", "day1/a", "images\\\\a.jpg" or a URL.
+            what: str, what gives the name, for messages.
+
+        Returns:
+            The path, or None if there is none; and whether the name was mended for it.
+
+        Raises:
+            ValueError: several pictures fit.
+        """
+        plain = normal(name)
+        parts = [part for part in plain.split("/") if part not in ("", ".")]
+        for first in range(len(parts)):
+            end = "/".join(parts[first:])
+            if end in self._named:
+                return self._named[end], first > 0 or end != name
+            found = self._stems.get(end, [])
+            if len(found) > 1:
+                raise ValueError(
+                    f"{what} names the picture {name}, and {found[0]} and {found[1]} both have this name; "
+                    "rename one, or write its ending."
+                )
+            if found:
+                return found[0], first > 0 or end != name
+        return None, False
+
+
+def normal(name):
+    """Write the name of a picture in one form: composed letters, "/" between folders, no quotes, no host."""
+    name = unicodedata.normalize("NFC", str(name)).strip()
+    if len(name) > 1 and name[0] == name[-1] and name[0] in "\"'":
+        name = name[1:-1]
+    address = re.match(r"[a-z][a-z0-9+.-]+://[^/]*/([^?#]*)", name, re.IGNORECASE)
+    name = address.group(1) if address else name
+    return name.replace("\\", "/").removeprefix("./")
+
+
+def stem(name):
+    """The name of a picture without the ending of a picture."""
+    before, dot, ending = name.rpartition(".")
+    return before if dot and f".{ending.lower()}" in SUFFIXES else name
+
+
+def leaves(name):
+    """Whether the name of a picture leads out of its folder: it is absolute or goes up."""
+    name = str(name).replace("\\", "/")
+    if "://" in name:
+        return False  # only its last part is used
+    return name.startswith(("/", "~")) or bool(re.match(r"[A-Za-z]:", name)) or ".." in name.split("/")
+
+
+def _hidden(path, folder):
+    parts = path.relative_to(folder).parts
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts)

@@ -1,0 +1,87 @@
+"""Numbers and flags as annotation tools write them."""
+
+import math
+
+TRUE = ("1", "true", "yes", "y", "t")
+FALSE = ("0", "false", "no", "n", "f", "", "unspecified", "none", "null")
+
+
+def number(value) -> float:
+    """Return a number, also one in a string; infinite if it is too large for a float.
+
+    Raises:
+        ValueError: the value is no number.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(f"{_shown(value)} is no number")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf  # pyright: ignore[reportOperatorIssue]
+    except ValueError:
+        raise ValueError(f"{_shown(value)} is no number") from None
+
+
+def numbers(values, count: int) -> list[float]:
+    """Return so many numbers from a list of them.
+
+    Raises:
+        ValueError: the value is no list of as many numbers.
+    """
+    if not isinstance(values, (list, tuple)) or len(values) != count:
+        raise ValueError(f"{_shown(values)} is not {count} numbers")
+    return [number(value) for value in values]
+
+
+def flag(value) -> bool:
+    """Return a flag that is written as a number or as a word; a missing one is False.
+
+    Raises:
+        ValueError: the value is neither.
+    """
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    word = str(value).strip().lower()
+    if word in TRUE or word in FALSE:
+        return word in TRUE
+    try:
+        value = number(word)
+    except ValueError:
+        value = None
+    if value not in (0.0, 1.0):
+        raise ValueError(f"{_shown(value if value is not None else word)} is neither yes nor no")
+    return value == 1.0
+
+
+def identifier(value) -> int | str:
+    """Return an id so that 1, 1.0 and "1" are equal.
+
+    Raises:
+        ValueError: the value is neither a number nor a text.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(f"{_shown(value)} is no id")
+    try:
+        whole = int(value)
+    except (ValueError, OverflowError):
+        return str(value)
+    return whole if isinstance(value, str) or whole == value else str(value)
+
+
+def side(value) -> int:
+    """Return a side of a picture in pixels; 0 if it is not stated.
+
+    Raises:
+        ValueError: the value is no whole number.
+    """
+    if value is None or value == "":
+        return 0
+    length = number(value)
+    if not math.isfinite(length) or length != int(length) or length < 0:
+        raise ValueError(f"{_shown(value)} is no whole number")
+    return int(length)
+
+
+def _shown(value):
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
