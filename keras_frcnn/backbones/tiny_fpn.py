@@ -21,8 +21,8 @@ def tiny_fpn(weights="none"):
     """
     if weights == "imagenet":
         raise ValueError(
-            "tiny_fpn has no ImageNet weights; use backbone_weights='none', or a backbone such as "
-            "mobilenet_v2_fpn."
+            "tiny_fpn has no ImageNet weights; use backbone_weights='none' (--backbone-weights none), or a "
+            "backbone such as mobilenet_v2_fpn."
         )
     images = keras.Input((None, None, 3), name="images")
     stages, levels, x = [], [], images

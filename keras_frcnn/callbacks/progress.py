@@ -18,7 +18,7 @@ class EpochLines(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._started = self._shown = time.monotonic()
-        self._share_at_begin = None
+        self._share_at_start = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
@@ -26,8 +26,8 @@ class EpochLines(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         # An epoch that `Checkpoint` goes on with begins within.
         self._first = self.params.get("first_step", 0)
-        if self._share_at_begin is None:
-            self._share_at_begin = self._share(self._first + batch)
+        if self._share_at_start is None:
+            self._share_at_start = self._share(self._first + batch)
 
     def on_train_batch_end(self, batch, logs=None):
         # Where only the end of an epoch was left, Keras makes one step more.
@@ -59,8 +59,10 @@ class EpochLines(keras.callbacks.Callback):
         self._shown = time.monotonic()
         elapsed = time.monotonic() - self._started
         clocks = f"[{clock(elapsed)} gone"
-        progress = done - (self._share_at_begin or 0.0)
-        clocks += f", {clock(elapsed * (1 - done) / progress)} left]" if progress > 0 else "]"
+        progress = done - (self._share_at_start or 0.0)
+        # The first steps are slow, because they are traced.
+        known = progress > 0 and (elapsed >= INTERVAL or done == 1)
+        clocks += f", {clock(elapsed * (1 - done) / progress)} left]" if known else "]"
         # Overwrite the whole previous line.
         begin = "\r\x1b[K" if sys.stdout.isatty() else ""
         print(

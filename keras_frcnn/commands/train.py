@@ -49,7 +49,7 @@ class _Base:
 class Run(recipes.Recipe):
     """Train a detector; without arguments, on the built-in shapes, which takes minutes on two CPU cores.
 
-    The defaults below are for the shapes; --train SPEC --help shows those for your own data sets.
+    The defaults below are those for the data sets named beside --help; without --train, for the shapes.
     """
 
     train: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
@@ -61,6 +61,12 @@ class Run(recipes.Recipe):
     """Folder of proposals for both sets, for models with external proposals."""
     val_proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
     """Folder of proposals for --val only; needed if both sets number their images from 1."""
+    missing_annotation: Literal["refuse", "empty"] = "refuse"
+    """A picture without an annotation: refuse it, or take it as one without objects."""
+    on_broken: Literal["stop", "skip"] = "stop"
+    """A picture that cannot be decoded: stop, or leave it out, at most ten or a tenth of them."""
+    allow_outside: bool = False
+    """Let annotations name pictures outside the picture folder."""
     schedule: Literal["joint", "alternating"] = "joint"
     """For faster_rcnn: approximate joint training, or the paper's four alternating steps."""
     init: Path | None = None
@@ -117,8 +123,9 @@ def _train(words, recorded, resumed=None, before=""):
     keras.utils.set_random_seed(run.seed)
     if run.deterministic:
         tf.config.experimental.enable_op_determinism()
-    train = data.load(list(run.train), default_split="train")
-    val = data.load(list(run.val), class_names=train.class_names) if run.val else None
+    reading = {name: getattr(run, name) for name in ("missing_annotation", "on_broken", "allow_outside")}
+    train = data.load(list(run.train), default_split="train", **reading)
+    val = data.load(list(run.val), class_names=train.class_names, **reading) if run.val else None
     if run.proposals:
         if val and not run.val_proposals:
             check_ids(train, val)
@@ -146,7 +153,7 @@ def _train(words, recorded, resumed=None, before=""):
         else:
             results = fit(recipe, model, train, val, folder)
     except (Interrupted, Diverged) as error:
-        command = f"python train.py --resume {shlex.quote(str(folder.absolute()))}"
+        command = f"python -m keras_frcnn train --resume {shlex.quote(str(folder.absolute()))}"
         if isinstance(error, Interrupted):
             raise Interrupted(f"{error} Go on with: {command}", error.number) from None
         skip = ", or with --on-nonfinite skip" if recipe.on_nonfinite == "stop" else ""

@@ -43,6 +43,12 @@ def batches(
     """Make the batches of `DetectionDataset.batches`; see there for the arguments."""
     _check_arguments(batch_size, image_size, seed, short_sides, scale_jitter, first_epoch, first_batch)
     _check_probabilities(flip=flip, photometric=photometric, crop=crop)
+    if training and not any((~record.ignore).any() for record in dataset.records):
+        ignored = sum(len(record.ignore) for record in dataset.records)
+        raise ValueError(
+            f"{dataset.name} has no object that counts ({len(dataset)} images, {ignored} ignored objects), so "
+            "nothing can be learned from it; check the split and its annotations."
+        )
     short, long = image_size
     # With repeat=True the pipeline may run in another process, which cannot see this cache.
     kept, _ = memory.decide(dataset, False if cache is None and repeat else cache)

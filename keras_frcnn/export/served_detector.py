@@ -139,6 +139,8 @@ def _read_description(path):
         whole = [number for number, folder in versions(path).items() if (folder / "saved_model.pb").is_file()]
         if whole:
             advice = f"give one of its versions, such as {path / str(max(whole))}"
+        elif (path / "last.keras").is_file():
+            advice = f"give the model of this run, {path / 'last.keras'}"
         raise ValueError(f"{path} is no SavedModel; {advice}.")
     try:
         description = json.loads((path / "assets" / "model.json").read_text(encoding="utf-8"))

@@ -19,8 +19,8 @@ def checked_class_names(names):
                 f"class_names has {name!r}, but labels.txt has one a line; leave the line break out."
             )
     twice = sorted({name for name in names if names.count(name) > 1 and name != "N/A"})
-    if not names or twice:
-        raise ValueError(
-            f"class_names must be one or more different names; {', '.join(twice) or 'none'} given."
-        )
+    if not names:
+        raise ValueError("class_names is empty; give one name or more.")
+    if twice:
+        raise ValueError(f"class_names has {', '.join(twice)} more than once; give each name once.")
     return names

@@ -80,7 +80,7 @@ def test_a_stopped_run_goes_on(voc, tiny, tmp_path, monkeypatch, capsys):
             train.main([*words, "--output", str(folder)])
     assert stop.value.code == 128 + signal.SIGTERM
     command = capsys.readouterr().err.strip().splitlines()[-1]
-    assert command.endswith(f"Go on with: python train.py --resume '{folder}'")
+    assert command.endswith(f"Go on with: python -m keras_frcnn train --resume '{folder}'")
     here = Path.cwd()
     assert train.main(["--resume", str(folder)]) == folder and Path.cwd() == here
     output = capsys.readouterr().out
@@ -245,7 +245,7 @@ def test_says_that_the_loss_is_lost(capsys, voc, tiny, tmp_path, monkeypatch):
 
     monkeypatch.setattr(keras_frcnn.FasterRCNN, "fit", diverge)
     words = ["--train", f"voc:{voc}@train", *tiny, "--output", tmp_path, "--on-nonfinite", "skip"]
-    command = f"python train.py --resume {tmp_path} --learning-rate RATE"
+    command = f"python -m keras_frcnn train --resume {tmp_path} --learning-rate RATE"
     assert refusal(capsys, *words).endswith(f"The loss is not finite. Go on with `{command}`.")
 
 

@@ -249,3 +249,16 @@ def test_an_undecodable_image_is_named(tmp_path, mixed):
 def test_bad_arguments(mixed, arguments, sentence):
     with pytest.raises(ValueError, match=re.escape(sentence)):
         mixed.batches(**{"batch_size": 1, **arguments})
+
+
+def test_a_training_set_in_which_nothing_counts(voc_folder):
+    text = (voc_folder / "Annotations/a.xml").read_text()
+    data.load(f"voc:{voc_folder}@train").batches(1, image_size=(40, 60), training=True)
+    one = "<object><name>dog</name>"
+    (voc_folder / "Annotations/a.xml").write_text(text.replace(one, one + "<difficult>1</difficult>"))
+    ignored = data.load(f"voc:{voc_folder}@train")
+    with pytest.raises(
+        ValueError, match="has no object that counts .2 images, 2 ignored objects., so nothing"
+    ):
+        ignored.batches(1, image_size=(40, 60), training=True)
+    ignored.batches(1, image_size=(40, 60))

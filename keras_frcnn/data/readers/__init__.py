@@ -4,7 +4,7 @@ import typing
 from collections.abc import Callable
 
 from keras_frcnn.data.dataset import DetectionDataset
-from keras_frcnn.data.readers import coco, shapes, tfds, voc
+from keras_frcnn.data.readers import coco, csv_file, folder, labelme, shapes, tfds, voc, yolo
 from keras_frcnn.data.readers.assembly import STRICT, Reading
 
 
@@ -25,6 +25,10 @@ READERS = {
     "shapes": Reader("shapes@train or shapes@val", shapes.parse),
     "voc": Reader("voc:ROOT@SPLIT", voc.parse),
     "coco": Reader("coco:INSTANCES.json@IMAGE_FOLDER", coco.parse),
+    "folder": Reader("folder:ROOT", folder.parse),
+    "yolo": Reader("yolo:DATA.yaml@SPLIT", yolo.parse),
+    "csv": Reader("csv:FILE@IMAGE_FOLDER", csv_file.parse),
+    "labelme": Reader("labelme:FOLDER", labelme.parse),
     "tfds": Reader("tfds:NAME@SPLIT", tfds.parse),
 }
 

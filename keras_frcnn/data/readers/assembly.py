@@ -62,6 +62,30 @@ class Annotated:
     size: tuple[int, int] | None = None
 
 
+def without_annotation(path, image_id, file, reading, check):
+    """Take a picture without an annotation as one without objects, where that is asked for.
+
+    Args:
+        path: the picture.
+        image_id: str.
+        file: path that the annotation should have.
+        reading, check: see `assemble`.
+
+    Returns:
+        `Annotated`.
+
+    Raises:
+        FileNotFoundError: it is not asked for.
+    """
+    if reading.missing_annotation == "refuse":
+        raise FileNotFoundError(
+            f"There is no annotation {file}; add it, take its image out, or take such images as ones without "
+            "objects with --missing-annotation empty."
+        )
+    check.note("picture", "without an annotation taken as one without objects", str(path))
+    return Annotated(path, image_id, str(file))
+
+
 def assemble(pictures, class_names, check, reading, category_ids=None):
     """Make a data set.
 
@@ -84,6 +108,7 @@ def assemble(pictures, class_names, check, reading, category_ids=None):
     _check_scale(pictures, check.name)
     if class_names is None:
         class_names = sorted({name for picture in pictures for name in picture.names})
+    _note_likely_twins(class_names, check)
     labels = {name: label for label, name in enumerate(class_names)}
     records = []
     for picture in _whole(pictures, reading, check):
@@ -118,6 +143,16 @@ def _check_objects(picture):
                 f"Object {index} of {picture.source} ends before it begins (x from {left:g} to {right:g}, y "
                 f"from {top:g} to {bottom:g}); swap its corners, or remove it."
             )
+
+
+def _note_likely_twins(class_names, check):
+    """Note classes whose names differ only in case, blanks or signs."""
+    first = {}
+    for name in class_names:
+        plain = "".join(letter for letter in name.casefold() if letter.isalnum()) or name
+        other = first.setdefault(plain, name)
+        if other != name:
+            check.note("class", "that another name may mean too kept apart", f"{other} and {name}")
 
 
 def _check_scale(pictures, name):

@@ -43,6 +43,11 @@ def load(instances, folder, name=None, reading=STRICT):
         raise FileNotFoundError(
             f"There is no image folder {folder}; give the one that {instances} describes."
         )
+    return from_content(content, instances, folder, check, reading)
+
+
+def from_content(content, instances, folder, check, reading):
+    """Make the data set of a JSON file that is read already; for the arguments see `load` and `assemble`."""
     categories = _by_id(content, "categories", instances)
     names = {number: _name(category, number, instances) for number, category in categories.items()}
     class_names = tuple(dict.fromkeys(names[number] for number in sorted(names, key=_numbers_first)))

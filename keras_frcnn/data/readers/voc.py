@@ -3,7 +3,7 @@
 import pathlib
 
 from keras_frcnn.data.readers import voc_xml
-from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
+from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble, without_annotation
 from keras_frcnn.data.readers.pictures import Pictures, normal, stem
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.files import read_text
@@ -111,9 +111,8 @@ def annotated(path, image_id, file, annotations, reading, check):
     Returns:
         `Annotated`.
     """
-    if reading.missing_annotation == "empty" and not file.is_file():
-        check.note("picture", "without an annotation taken as one without objects", str(path))
-        return Annotated(path, image_id, str(file))
+    if not file.is_file():
+        return without_annotation(path, image_id, file, reading, check)
     xml = annotations.read(file)
     for index in xml.rotated:
         check.note("polygon", "or rotated box replaced with the box around it", f"object {index} of {file}")

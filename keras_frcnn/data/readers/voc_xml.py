@@ -51,9 +51,7 @@ def read(file) -> VocXml:
     try:
         contents = file.read_bytes()
     except OSError as error:
-        raise FileNotFoundError(
-            f"There is no annotation {file} ({error.strerror}); add it or take its image out of the split."
-        ) from None
+        raise FileNotFoundError(f"{file} cannot be read ({error.strerror}); check the path.") from None
     if len(contents) > MOST_BYTES:
         raise ValueError(
             f"{file} has more than {MOST_BYTES >> 20} MiB, which no annotation of a picture has."

@@ -1,0 +1,181 @@
+"""One CSV file with a row for each object, as keras-retinanet, TensorFlow and Kaggle have it."""
+
+import csv
+import io
+import json
+import pathlib
+
+from keras_frcnn.data.readers import scalars
+from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
+from keras_frcnn.data.readers.pictures import Pictures, leaves
+from keras_frcnn.data.records import BoxCheck
+from keras_frcnn.files import read_text
+
+# Names of columns by what they hold.
+COLUMNS = {
+    "file": ("path", "filename", "file_name", "file", "image", "image_path", "image_id", "imageid", "img"),
+    "left": ("xmin", "x1", "x_min", "left"),
+    "top": ("ymin", "y1", "y_min", "top"),
+    "right": ("xmax", "x2", "x_max", "right"),
+    "bottom": ("ymax", "y2", "y_max", "bottom"),
+    "class": ("class", "label", "class_name", "classname", "labelname", "category", "name"),
+    "box": ("bbox",),
+    "width": ("width",),
+    "height": ("height",),
+}
+# The columns of a file without a header.
+PLAIN = ("file", "left", "top", "right", "bottom", "class")
+CORNERS = PLAIN[1:5]
+
+
+def parse(text, spec, reading):
+    """Read the set that TEXT of "csv:TEXT" names, or return None if it has another form."""
+    file, _, folder = text.rpartition("@")
+    return load(file, folder, spec, reading) if file and folder else None
+
+
+def load(file, folder, name=None, reading=STRICT):
+    """Read a CSV file.
+
+    Args:
+        file: rows `path,x1,y1,x2,y2,class` without a header (keras-retinanet; with empty corners and class
+            for a picture without objects), or columns with the names of `COLUMNS`; `bbox` is
+            `[x, y, width, height]`, as Kaggle has it. Corners are pixels, half-open. A file
+            `classes.csv` of `name,number` beside it gives the classes and their order.
+        folder: folder of the pictures.
+        name: str, name of the set in messages.
+        reading: `Reading`.
+
+    Returns:
+        DetectionDataset.
+
+    Raises:
+        FileNotFoundError: the file, the folder or a picture is missing.
+        ValueError: a row cannot be read.
+    """
+    file, folder = pathlib.Path(file).expanduser(), pathlib.Path(folder).expanduser()
+    check = BoxCheck(name or f"csv:{file}@{folder}")
+    rows = _rows(file)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no image folder {folder}; give the one that {file} describes.")
+    columns, first = _columns(rows[0][1], file)
+    class_names = _class_names(file.with_name("classes.csv"))
+    files, pictures = Pictures(folder), {}
+    for number, row in rows[first:]:
+        place = f"Line {number} of {file}"
+        if len(row) < len(rows[0][1]):
+            raise ValueError(f"{place} has {len(row)} columns, not {len(rows[0][1])}; repair it.")
+        values = {what: row[column].strip() for what, column in columns.items()}
+        picture = _picture(values, files, pictures, file, place, reading, check)
+        if any(values.get(corner) for corner in (*CORNERS, "box", "class")):
+            _add(picture, values, class_names, file, place)
+    return assemble(list(pictures.values()), class_names, check, reading)
+
+
+def _rows(file):
+    """Pairs of the number of a line and its columns, without empty lines."""
+    try:
+        text = read_text(file)
+    except OSError as error:
+        raise FileNotFoundError(f"There is no file {file} ({error.strerror}); check the path.") from None
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise ValueError(
+            f"Line {reader.line_num} of {file} is not readable as CSV ({error}); repair it."
+        ) from None
+    if not rows:
+        raise ValueError(f"{file} has no row; write one for each object.")
+    return rows
+
+
+def _columns(header, file):
+    """The column of each value, and the number of rows above the first object."""
+    named = {}
+    for column, title in enumerate(header):
+        plain = title.strip().lower().replace(" ", "_")
+        for what, titles in COLUMNS.items():
+            if plain in titles:
+                named.setdefault(what, column)
+    if "file" in named and ("box" in named or all(corner in named for corner in CORNERS)):
+        return named, 1
+    if len(header) == len(PLAIN) and len(named) < 3:
+        return dict(zip(PLAIN, range(len(PLAIN)))), 0
+    raise ValueError(
+        f"{file} has the columns {', '.join(header)[:100]}; write path,x1,y1,x2,y2,class without a header, "
+        "or the columns filename, class, xmin, ymin, xmax and ymax with one."
+    )
+
+
+def _class_names(file):
+    """The names of a `classes.csv`, or None without it."""
+    if not file.is_file():
+        return None
+    names = {}
+    for number, row in _rows(file):
+        try:
+            names[int(row[1])] = row[0].strip()
+        except (IndexError, ValueError):
+            raise ValueError(f"Line {number} of {file} is not name,number; repair it.") from None
+    if sorted(names) != list(range(len(names))) or len(set(names.values())) < len(names):
+        raise ValueError(f"{file} does not number its names from 0, each once; repair it.")
+    return tuple(names[number] for number in range(len(names)))
+
+
+def _picture(values, files, pictures, file, place, reading, check):
+    """The `Annotated` of a row, made at its first row."""
+    name = values["file"]
+    if not name:
+        raise ValueError(f"{place} names no picture; add its name.")
+    if name in pictures:
+        return pictures[name]
+    if leaves(name) and not reading.allow_outside:
+        raise ValueError(
+            f"{place} names the picture {name[:80]}, which leads out of {files.folder}; write it relative to "
+            "that folder, or allow it with --allow-outside."
+        )
+    outside = files.folder / name
+    path = outside if leaves(name) else files.find(name, place)[0]
+    if path is None or not path.is_file():
+        raise FileNotFoundError(
+            f"There is no image {files.folder / name[:200]}, which {place} names; add it."
+        )
+    for other in pictures.values():
+        if other.path == path:
+            check.note("row", "that names its picture in another form joined with the others", place)
+            pictures[name] = other
+            return other
+    try:
+        size = scalars.side(values.get("height")), scalars.side(values.get("width"))
+    except ValueError as error:
+        raise ValueError(f"{place} has a width or height that is wrong: {error}.") from None
+    identity = path.relative_to(files.folder).as_posix() if path.is_relative_to(files.folder) else str(path)
+    pictures[name] = Annotated(path, identity, f"{identity} in {file}", size=size if all(size) else None)
+    return pictures[name]
+
+
+def _add(picture, values, class_names, file, place):
+    """Add the object of a row to its picture."""
+    try:
+        if values.get("box"):
+            x, y, width, height = scalars.numbers(json.loads(values["box"]), 4)
+            box = [x, y, x + width, y + height]
+        else:
+            box = [scalars.number(values.get(corner)) for corner in CORNERS]
+    except ValueError as error:
+        raise ValueError(
+            f"{place} has a box that is not four numbers ({error}); repair or remove it."
+        ) from None
+    name = values.get("class", "object")
+    if not name:
+        raise ValueError(f"{place} has an empty class name; name its class.")
+    if class_names is not None and name not in class_names:
+        raise ValueError(
+            f"{place} has the class {name}, which {file.with_name('classes.csv')} lacks; add it there."
+        )
+    picture.names.append(name)
+    picture.boxes.append(box)
+    picture.ignore.append(False)

@@ -1,0 +1,104 @@
+"""Folders of LabelMe: a JSON file beside each picture."""
+
+import math
+import pathlib
+
+from keras_frcnn.data.readers import scalars
+from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble, without_annotation
+from keras_frcnn.data.readers.json_file import read_json
+from keras_frcnn.data.readers.pictures import Pictures, normal
+from keras_frcnn.data.records import BoxCheck
+
+
+def parse(text, spec, reading):
+    """Read the set that TEXT of "labelme:TEXT" names, or return None if it is empty."""
+    return load(text, spec, reading) if text else None
+
+
+def load(folder, name=None, reading=STRICT):
+    """Read a folder of pictures with a LabelMe JSON file for each.
+
+    Args:
+        folder: path; sub-folders count too.
+        name: str, name of the set in messages.
+        reading: `Reading`.
+
+    Returns:
+        DetectionDataset; each shape is taken by the box around it. The classes are the sorted labels.
+
+    Raises:
+        FileNotFoundError: the folder or a picture is missing.
+        ValueError: a file is not LabelMe's.
+    """
+    folder = pathlib.Path(folder).expanduser()
+    check = BoxCheck(name or f"labelme:{folder}")
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}; name the one that LabelMe wrote to.")
+    files = Pictures(folder)
+    annotations = Pictures(folder, (".json",)).files
+    if not annotations:
+        raise FileNotFoundError(f"{folder} has no JSON file of LabelMe; name the folder that it wrote to.")
+    found = [_picture(file, files, check) for file in annotations]
+    twice = {picture.path: picture for picture in found}
+    if len(twice) < len(found):
+        for picture in found:
+            if twice[picture.path] is not picture:
+                raise ValueError(
+                    f"{picture.source} and {twice[picture.path].source} are both of the picture "
+                    f"{picture.path}; remove one."
+                )
+    for path in files.files:
+        if path not in twice:
+            found.append(
+                without_annotation(path, _id(path, folder), path.with_suffix(".json"), reading, check)
+            )
+    return assemble(found, None, check, reading)
+
+
+def _picture(file, files, check):
+    content = read_json(file)
+    shapes = content.get("shapes") if isinstance(content, dict) else None
+    if not isinstance(shapes, list):
+        raise ValueError(f"{file} is no file of LabelMe (it has no list of `shapes`); move or remove it.")
+    named = content.get("imagePath")
+    path = files.find(normal(named).rpartition("/")[2], str(file))[0] if isinstance(named, str) else None
+    if path is None:
+        path = files.find(file.relative_to(files.folder).with_suffix("").as_posix(), str(file))[0]
+    if path is None:
+        raise FileNotFoundError(f"There is no picture of {file}; add it, or remove the file.")
+    try:
+        size = scalars.side(content.get("imageHeight")), scalars.side(content.get("imageWidth"))
+    except ValueError as error:
+        raise ValueError(f"{file} has an `imageHeight` or `imageWidth` that is wrong: {error}.") from None
+    picture = Annotated(path, _id(path, files.folder), str(file), size=size if all(size) else None)
+    for index, shape in enumerate(shapes):
+        place = f"Shape {index} of {file}"
+        label = shape.get("label") if isinstance(shape, dict) else None
+        if label is None or not str(label).strip():
+            raise ValueError(f"{place} has no `label`; name its class, or remove it.")
+        picture.names.append(str(label).strip())
+        picture.boxes.append(_box(shape, place))
+        picture.ignore.append(False)
+        if shape.get("shape_type", "polygon") != "rectangle":
+            check.note("shape", "that is no rectangle replaced with the box around it", place)
+    return picture
+
+
+def _box(shape, place):
+    """The box around a shape."""
+    try:
+        points = [scalars.numbers(point, 2) for point in shape.get("points") or []]
+        if not points:
+            raise ValueError("there are none")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{place} has `points` that are wrong: {error}; repair or remove it.") from None
+    if shape.get("shape_type") == "circle" and len(points) == 2:
+        (x, y), edge = points
+        radius = math.dist((x, y), edge)
+        points = [[x - radius, y - radius], [x + radius, y + radius]]
+    x, y = zip(*points)
+    return [min(x), min(y), max(x), max(y)]
+
+
+def _id(path, folder):
+    return path.relative_to(folder).with_suffix("").as_posix()

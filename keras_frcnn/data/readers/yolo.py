@@ -1,0 +1,186 @@
+"""Ultralytics' layout for YOLO: a YAML file, pictures in `images`, and a text file for each in `labels`."""
+
+import pathlib
+
+import yaml
+
+from keras_frcnn.data.readers import scalars
+from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
+from keras_frcnn.data.readers.pictures import SUFFIXES, Pictures
+from keras_frcnn.data.readers.upright import read_header
+from keras_frcnn.data.records import BoxCheck
+from keras_frcnn.files import read_text
+
+# A coordinate beyond is in pixels, not a fraction of the picture.
+LARGEST = 2.0
+
+
+def parse(text, spec, reading):
+    """Read the set that TEXT of "yolo:TEXT" names, or return None if it has another form."""
+    file, _, split = text.rpartition("@")
+    return load(file, split, spec, reading) if file and split else None
+
+
+def load(file, split, name=None, reading=STRICT):
+    """Read a set in the layout of YOLO.
+
+    Args:
+        file: YAML file with `names` and, for each split, a folder of pictures, a list of folders, or a text
+            file of paths; relative ones count from its `path`, or from the file itself.
+        split: str, such as "train" or "val".
+        name: str, name of the set in messages.
+        reading: `Reading`.
+
+    Returns:
+        DetectionDataset; polygons are taken by the box around them. A picture without a text file, or with an
+        empty one, has no objects.
+
+    Raises:
+        FileNotFoundError: a file or folder is missing.
+        ValueError: the YAML or a line cannot be read.
+    """
+    file = pathlib.Path(file).expanduser()
+    check = BoxCheck(name or f"yolo:{file}@{split}")
+    content = _read_yaml(file)
+    class_names = _names(content, file)
+    places = content.get(split)
+    if not places:
+        splits = [key for key in ("train", "val", "test", "minival") if content.get(key)]
+        raise FileNotFoundError(f"{file} has no split {split}; it has {', '.join(splits) or 'none'}.")
+    root = file.parent / str(content.get("path") or ".")
+    root = root if root.is_dir() else file.parent
+    paths = []
+    for place in places if isinstance(places, list) else [places]:
+        paths += _paths(root, str(place), file)
+    pictures = [picture(path, labels_of(path), class_names, check) for path in dict.fromkeys(paths)]
+    return assemble(pictures, class_names, check, reading)
+
+
+def labels_of(path):
+    """The text file of a picture: in `labels` beside the last folder `images`, or beside the picture."""
+    parts = list(path.parts)
+    for index in range(len(parts) - 2, -1, -1):
+        if parts[index] == "images":
+            return pathlib.Path(*parts[:index], "labels", *parts[index + 1 :]).with_suffix(".txt")
+    return path.with_suffix(".txt")
+
+
+def picture(path, file, class_names, check):
+    """Read the text file of one picture.
+
+    Args:
+        path: the picture.
+        file: the text file, which may be missing.
+        class_names: names by number.
+        check: see `assemble`.
+
+    Returns:
+        `Annotated`.
+    """
+    found = Annotated(path, path.stem, str(file))
+    if not file.is_file():
+        check.note("picture", "without a text file taken as one without objects", str(path))
+        return found
+    height, width, orientation = read_header(path)
+    # Ultralytics trains on upright pictures.
+    if orientation >= 5:
+        height, width = width, height
+    seen = set()
+    for number, line in enumerate(read_text(file).splitlines(), start=1):
+        words = line.split()
+        if not words:
+            continue
+        place = f"Line {number} of {file}"
+        if tuple(words) in seen:
+            check.note("line", "that repeats another of its file left out", place)
+            continue
+        seen.add(tuple(words))
+        label, box = _object(words, class_names, place)
+        if len(words) > 5:
+            check.note("polygon", "replaced with the box around it", place)
+        found.names.append(class_names[label])
+        found.boxes.append([box[0] * width, box[1] * height, box[2] * width, box[3] * height])
+        found.ignore.append(False)
+    return found
+
+
+def _object(words, class_names, place):
+    """The label and the box, xyxy in fractions, of a line."""
+    try:
+        values = [scalars.number(word) for word in words]
+    except ValueError as error:
+        raise ValueError(
+            f"{place} is wrong: {error}; write a class number and fractions of the picture."
+        ) from None
+    label, *numbers = values
+    if label != int(label) or not 0 <= label < len(class_names):
+        raise ValueError(
+            f"{place} has the class {words[0]}, but there are the numbers 0 to {len(class_names) - 1}."
+        )
+    if len(numbers) != 4 and (len(numbers) < 6 or len(numbers) % 2):
+        raise ValueError(
+            f"{place} has {len(numbers)} coordinates; write the center, width and height of a box, or the "
+            "points of a polygon."
+        )
+    if max(numbers) > LARGEST:
+        raise ValueError(
+            f"{place} has {max(numbers):g}, which is no fraction; divide x by the width, y by the height."
+        )
+    if len(numbers) == 4:
+        x, y, width, height = numbers
+        return int(label), [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
+    x, y = numbers[::2], numbers[1::2]
+    return int(label), [min(x), min(y), max(x), max(y)]
+
+
+def _read_yaml(file):
+    try:
+        content = yaml.safe_load(read_text(file))
+    except OSError as error:
+        raise FileNotFoundError(
+            f"There is no file {file} ({error.strerror}); name a YAML file of YOLO."
+        ) from None
+    except (yaml.YAMLError, RecursionError) as error:
+        reason = (str(error).splitlines() or ["nested too deeply"])[0]
+        raise ValueError(f"{file} is not readable as YAML ({reason}); repair it.") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{file} is no YAML file of YOLO: it has no `names`; add them.")
+    return content
+
+
+def _names(content, file):
+    """The class names by their numbers."""
+    names = content.get("names")
+    if isinstance(names, dict):
+        try:
+            numbers = {int(number): name for number, name in names.items()}
+        except (TypeError, ValueError):
+            raise ValueError(f"{file} has `names` whose keys are no numbers; number them from 0.") from None
+        if sorted(numbers) != list(range(len(numbers))):
+            raise ValueError(f"{file} has `names` with gaps in their numbers; number them from 0.")
+        names = [numbers[number] for number in range(len(numbers))]
+    if not isinstance(names, list) or not names or any(name is None for name in names):
+        raise ValueError(f"{file} has no list of `names`; add the names of the classes.")
+    names = [str(name).strip() for name in names]
+    if len(set(names)) < len(names) or "" in names:
+        raise ValueError(
+            f"{file} has an empty name or one twice in `names`; give each class a name of its own."
+        )
+    return tuple(names)
+
+
+def _paths(root, place, file):
+    """The pictures of a split: those in a folder, or those that a text file lists."""
+    # Roboflow writes ../train/images for the folder train beside the file.
+    candidates = [root / place, root / place.removeprefix("../")]
+    for candidate in candidates:
+        if candidate.is_dir():
+            return Pictures(candidate).files
+        if candidate.is_file() and candidate.suffix == ".txt":
+            lines = [line.strip() for line in read_text(candidate).splitlines() if line.strip()]
+            paths = [candidate.parent / line for line in lines if line.lower().endswith(SUFFIXES)]
+            missing = [path for path in paths if not path.is_file()]
+            if missing:
+                raise FileNotFoundError(f"There is no picture {missing[0]}, which {candidate} lists; add it.")
+            return paths
+    raise FileNotFoundError(f"There is no folder {candidates[0]}, which {file} names; check its `path`.")
