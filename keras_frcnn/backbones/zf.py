@@ -63,8 +63,8 @@ def zf(weights="none"):
     """
     if weights == "imagenet":
         raise ValueError(
-            "zf has no ImageNet weights to download; use backbone_weights='none' (--backbone-weights none), a "
-            ".weights.h5 file saved from this network, or a backbone such as vgg16."
+            "zf has no ImageNet weights to download; use backbone_weights='none' (--backbone-weights none), "
+            "a .weights.h5 file saved from this network, or a backbone such as vgg16."
         )
     images = keras.Input((None, None, 3), name="images")
     x = _convolution(images, 1, 96, 7, strides=2)

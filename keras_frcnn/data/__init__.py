@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_frcnn.data import proposals, readers
+from keras_frcnn.data.arrays import from_arrays
 from keras_frcnn.data.dataset import DetectionDataset, join
 from keras_frcnn.data.readers import register
 from keras_frcnn.data.readers.assembly import Reading
 from keras_frcnn.data.records import Record
 
-__all__ = ["DetectionDataset", "Record", "load", "proposals", "register"]
+__all__ = ["DetectionDataset", "Record", "from_arrays", "load", "proposals", "register"]
 
 
 def load(

@@ -46,8 +46,8 @@ def batches(
     if training and not any((~record.ignore).any() for record in dataset.records):
         ignored = sum(len(record.ignore) for record in dataset.records)
         raise ValueError(
-            f"{dataset.name} has no object that counts ({len(dataset)} images, {ignored} ignored objects), so "
-            "nothing can be learned from it; check the split and its annotations."
+            f"{dataset.name} has no object that counts ({len(dataset)} images, {ignored} ignored objects), "
+            "so nothing can be learned from it; check the split and its annotations."
         )
     short, long = image_size
     # With repeat=True the pipeline may run in another process, which cannot see this cache.

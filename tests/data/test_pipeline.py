@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_frcnn import images as image_ops
+from keras_frcnn.data import load
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.readers import shapes
 from keras_frcnn.data.records import BoxCheck
@@ -253,10 +254,10 @@ def test_bad_arguments(mixed, arguments, sentence):
 
 def test_a_training_set_in_which_nothing_counts(voc_folder):
     text = (voc_folder / "Annotations/a.xml").read_text()
-    data.load(f"voc:{voc_folder}@train").batches(1, image_size=(40, 60), training=True)
+    load(f"voc:{voc_folder}@train").batches(1, image_size=(40, 60), training=True)
     one = "<object><name>dog</name>"
     (voc_folder / "Annotations/a.xml").write_text(text.replace(one, one + "<difficult>1</difficult>"))
-    ignored = data.load(f"voc:{voc_folder}@train")
+    ignored = load(f"voc:{voc_folder}@train")
     with pytest.raises(
         ValueError, match="has no object that counts .2 images, 2 ignored objects., so nothing"
     ):

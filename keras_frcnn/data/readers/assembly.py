@@ -86,7 +86,7 @@ def without_annotation(path, image_id, file, reading, check):
     return Annotated(path, image_id, str(file))
 
 
-def assemble(pictures, class_names, check, reading, category_ids=None):
+def assemble(pictures, class_names, check, reading, category_ids=None, source=None):
     """Make a data set.
 
     Args:
@@ -95,6 +95,8 @@ def assemble(pictures, class_names, check, reading, category_ids=None):
         check: `BoxCheck` with the name of the set; it reports here.
         reading: `Reading`.
         category_ids: dict from class name to COCO category id.
+        source: source of the pixels (see `sources.py`) if these are in no files; then every picture has a
+            size.
 
     Returns:
         DetectionDataset.
@@ -113,7 +115,10 @@ def assemble(pictures, class_names, check, reading, category_ids=None):
     records = []
     for picture in _whole(pictures, reading, check):
         boxes = np.array(picture.boxes, np.float64).reshape(-1, 4)
-        height, width, boxes = upright_boxes(picture.path, picture.size, boxes, picture.source)
+        if source is None:
+            height, width, boxes = upright_boxes(picture.path, picture.size, boxes, picture.source)
+        else:
+            height, width = picture.size
         objects = [labels[name] for name in picture.names]
         records.append(
             check.record(
@@ -129,8 +134,8 @@ def assemble(pictures, class_names, check, reading, category_ids=None):
             )
         )
     check.report()
-    files = Files([record.file for record in records])
-    return DetectionDataset(check.name, tuple(class_names), records, files, category_ids)
+    source = source or Files([record.file for record in records])
+    return DetectionDataset(check.name, tuple(class_names), records, source, category_ids)
 
 
 def _check_objects(picture):

@@ -1,0 +1,200 @@
+"""A data set from arrays, files and boxes that a program has at hand.
+
+Letters: H height, W width, M objects of an image.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_frcnn.data.dataset import DetectionDataset
+from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
+from keras_frcnn.data.readers.upright import read_header
+from keras_frcnn.data.records import BoxCheck
+from keras_frcnn.data.sources import Drawn
+
+# For each format of boxes: where its four numbers are, as a function to xyxy, and whether they are fractions.
+FORMATS = {
+    "xyxy": (lambda a, b, c, d: (a, b, c, d), False),
+    "yxyx": (lambda a, b, c, d: (b, a, d, c), False),
+    "xywh": (lambda x, y, w, h: (x, y, x + w, y + h), False),
+    "cxcywh": (lambda x, y, w, h: (x - w / 2, y - h / 2, x + w / 2, y + h / 2), False),
+    "rel_xyxy": (lambda a, b, c, d: (a, b, c, d), True),
+}
+
+
+def from_arrays(
+    images: Any,
+    boxes: Sequence | None = None,
+    labels: Sequence | None = None,
+    class_names: Sequence[str] | None = None,
+    box_format: str = "xyxy",
+    ignore: Sequence | None = None,
+) -> DetectionDataset:
+    """Make a data set from images and boxes.
+
+    Args:
+        images: list of arrays `[H, W, 3]` RGB 0-255, one array of them, or list of files; or a
+            `tf.data.Dataset` of dicts `{"images", "bounding_boxes": {"boxes", "labels"}}` as KerasHub has
+            them ("classes" for "labels" too; single images or batches, padded with -1), which is read into
+            memory.
+        boxes: for each image its boxes `[M, 4]`; not with a `tf.data.Dataset`.
+        labels: for each image M labels, numbers from 0 or names.
+        class_names: names of the classes, in the order of the labels; by default, with names as labels, these
+            in alphabetical order.
+        box_format: "xyxy", "yxyx", "xywh" (corner and size), "cxcywh" (center and size), in pixels,
+            half-open; or "rel_xyxy", fractions of the image.
+        ignore: for each image M bools, whether an object is neither rewarded nor punished.
+
+    Returns:
+        DetectionDataset.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: the lists have different lengths, or a value has another form.
+
+    Example:
+        >>> image, box = np.zeros([60, 80, 3], np.uint8), [10, 20, 30, 50]
+        >>> dataset = keras_frcnn.data.from_arrays([image], [[box]], [["cat"]])
+        >>> dataset.records[0].boxes.tolist(), dataset.class_names
+        ([[10.0, 20.0, 30.0, 50.0]], ('cat',))
+    """
+    if box_format not in FORMATS:
+        raise ValueError(f"box_format is {box_format!r}; use {' or '.join(map(repr, FORMATS))}.")
+    if isinstance(images, tf.data.Dataset):
+        if boxes is not None or labels is not None or ignore is not None:
+            raise ValueError("A tf.data.Dataset brings its boxes and labels; leave these arguments out.")
+        if class_names is None:
+            raise ValueError("A tf.data.Dataset knows no class names; give class_names.")
+        images, boxes, labels = _read(images)
+    if boxes is None or labels is None:
+        raise ValueError("Images need boxes and labels; give a list of each, an empty one for no objects.")
+    given = {"boxes": boxes, "labels": labels, "ignore": ignore}
+    for name, values in given.items():
+        if values is not None and len(values) != len(images):
+            raise ValueError(
+                f"There are {len(images)} images and {len(values)} entries of {name}; give one for each."
+            )
+    names = _class_names(labels, class_names)
+    files = len(images) > 0 and all(isinstance(image, (str, Path)) for image in images)
+    pixels = [] if files else [_pixels(image, index) for index, image in enumerate(images)]
+    check = BoxCheck("from_arrays")
+    pictures = []
+    for index in range(len(images)):
+        place = str(images[index]) if files else f"image {index}"
+        if files and not Path(images[index]).expanduser().is_file():
+            raise FileNotFoundError(f"There is no image file {place}; check the path.")
+        path = Path(images[index]).expanduser() if files else Path(place)
+        height, width = _upright_size(path) if files else pixels[index].shape[:2]
+        corners = _corners(boxes[index], box_format, height, width, place)
+        objects = [_name(label, names, place) for label in np.asarray(labels[index]).reshape(-1).tolist()]
+        ignored = (
+            [False] * len(corners) if ignore is None else np.asarray(ignore[index], bool).reshape(-1).tolist()
+        )
+        if not len(corners) == len(objects) == len(ignored):
+            raise ValueError(
+                f"{place} has {len(corners)} boxes, {len(objects)} labels and {len(ignored)} entries of "
+                "ignore; give one of each for each object."
+            )
+        identity = path.stem if files else index
+        pictures.append(
+            Annotated(path, identity, place, objects, corners.tolist(), ignored, size=(height, width))
+        )
+    if files:
+        return assemble(pictures, names, check, STRICT)
+    return assemble(pictures, names, check, STRICT, source=Drawn(pixels.__getitem__, len(pixels), keeps=True))
+
+
+def _upright_size(path):
+    """Height and width of the upright image in a file."""
+    height, width, orientation = read_header(path)
+    return (width, height) if orientation >= 5 else (height, width)
+
+
+def _read(data):
+    """Read a `tf.data.Dataset` of dicts into lists of images, boxes and labels."""
+    if data.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError("The tf.data.Dataset has no end; leave out its `repeat`, or `take` some of it.")
+    images, boxes, labels = [], [], []
+    for element in data.as_numpy_iterator():
+        targets = element.get("bounding_boxes") if isinstance(element, dict) else None
+        if not isinstance(targets, dict) or "images" not in element or "boxes" not in targets:
+            raise ValueError(
+                'The elements of a tf.data.Dataset are dicts {"images": [H, W, 3], "bounding_boxes": '
+                '{"boxes": [M, 4], "labels": [M]}}; map yours to these.'
+            )
+        numbers = targets.get("labels", targets.get("classes"))
+        if numbers is None:
+            raise ValueError('The "bounding_boxes" have neither "labels" nor "classes"; add the labels.')
+        pixels = np.asarray(element["images"])
+        batch = (pixels, targets["boxes"], numbers)
+        for one, corners, label in zip(*batch) if pixels.ndim == 4 else [batch]:
+            label = np.asarray(label).reshape(-1)
+            counts = label >= 0 if label.dtype.kind in "iuf" else np.ones(len(label), bool)
+            images.append(one)
+            boxes.append(np.asarray(corners).reshape(-1, 4)[counts])
+            labels.append(label[counts])
+    return images, boxes, labels
+
+
+def _pixels(image, index):
+    """An image as uint8 `[H, W, 3]`."""
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[-1] != 3 or image.size == 0 or image.dtype.kind not in "uif":
+        raise ValueError(
+            f"Image {index} has the shape {image.shape} and the dtype {image.dtype}; give RGB [H, W, 3], 0 "
+            "to 255."
+        )
+    if image.dtype == np.uint8:
+        return image
+    low, high = float(image.min()), float(image.max())
+    if not 0 <= low <= high <= 255 or (image.dtype.kind == "f" and 0 < high <= 1):
+        raise ValueError(
+            f"Image {index} has pixels from {low:g} to {high:g}; give 0 to 255 (fractions times 255, 16 bits "
+            "divided by 257)."
+        )
+    return np.round(image).astype(np.uint8)
+
+
+def _corners(boxes, box_format, height, width, place):
+    """Boxes as float64 `[M, 4]` xyxy, pixels."""
+    boxes = np.asarray(boxes, np.float64)
+    if boxes.size == 0:
+        return np.zeros([0, 4])
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"{place} has boxes of the shape {boxes.shape}; give [M, 4], {box_format}.")
+    to_xyxy, fractions = FORMATS[box_format]
+    corners = np.stack(to_xyxy(*boxes.T), axis=-1)
+    if not fractions:
+        return corners
+    if np.nanmax(corners) > 2:
+        raise ValueError(
+            f"{place} has a box at {np.nanmax(corners):g}, which is no fraction; use another box_format."
+        )
+    return corners * [width, height, width, height]
+
+
+def _class_names(labels, class_names):
+    """The class names; those among the labels if none are given."""
+    if class_names is not None:
+        return tuple(str(name) for name in class_names)
+    found = {label for one in labels for label in np.asarray(one).reshape(-1).tolist()}
+    if not all(isinstance(label, str) for label in found):
+        raise ValueError("The labels are numbers; give class_names, in their order.")
+    return tuple(sorted(found))
+
+
+def _name(label, names, place):
+    """The class name of a label."""
+    if isinstance(label, bytes):
+        label = label.decode()
+    if isinstance(label, str):
+        if label not in names:
+            raise ValueError(f"{place} has the class {label}, which class_names lacks; add it there.")
+        return label
+    if label != int(label) or not 0 <= label < len(names):
+        raise ValueError(f"{place} has the label {label}; there are the labels 0 to {len(names) - 1}.")
+    return names[int(label)]
