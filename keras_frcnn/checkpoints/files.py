@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -21,6 +22,9 @@ SAFETENSORS_DTYPES = {
     "U8": np.dtype("uint8"),
     "BOOL": np.dtype("bool"),
 }
+# Entries under which training programs keep the tensors, and what DataParallel puts before their names.
+WRAPPERS = ("model", "state_dict", "model_state_dict", "model_state")
+PREFIX = "module."
 SUFFIXES = (".safetensors", ".npz", ".pth", ".pt")
 
 
@@ -40,16 +44,16 @@ def read(source):
             torch, which is not installed.
     """
     if isinstance(source, dict):
-        return _arrays(source, "the state dict")
+        return _arrays(_unwrapped(source, "the state dict"), "the state dict")
     path = Path(source)
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no weights file {path}; give the path of a file that ends in {', '.join(SUFFIXES)}."
         )
     if path.suffix == ".safetensors":
-        return _safetensors(path)
+        return _unwrapped(_safetensors(path), path)
     if path.suffix == ".npz":
-        return _arrays(_npz(path), path)
+        return _arrays(_unwrapped(_npz(path), path), path)
     if path.suffix in (".pth", ".pt"):
         return _arrays(_pth(path), path)
     raise ValueError(f"{path} is no file of tensors that is known; give one of {', '.join(SUFFIXES)}.")
@@ -171,8 +175,22 @@ def _pth(path):
         if isinstance(error, pickle.UnpicklingError) and "Weights only" in str(error):
             raise ValueError(no_state) from None
         raise ValueError(f"{path} is damaged or cut off; fetch the file again.") from None
-    if not isinstance(state, dict) or not all(torch.is_tensor(value) for value in state.values()):
+    state = _unwrapped(state, path) if isinstance(state, dict) else {}
+    if not state or not all(torch.is_tensor(value) for value in state.values()):
         raise ValueError(no_state)
+    return state
+
+
+def _unwrapped(state, origin):
+    """The tensors of a checkpoint that holds more, under their names without a wrapper's prefix."""
+    for key in WRAPPERS:
+        if isinstance(state.get(key), dict):
+            warnings.warn(f"{origin} is a checkpoint of training; its entry {key!r} is taken.", stacklevel=3)
+            state = state[key]
+            break
+    if state and all(str(name).startswith(PREFIX) for name in state):
+        warnings.warn(f"The names in {origin} are taken without {PREFIX!r}.", stacklevel=3)
+        state = {str(name).removeprefix(PREFIX): tensor for name, tensor in state.items()}
     return state
 
 

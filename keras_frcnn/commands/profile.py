@@ -29,7 +29,7 @@ class Profile:
     """Instead of --model: a new detector on this backbone, with random weights."""
     data: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined. By default
-    shapes@train."""
+    drawn scenes, whose objects get the classes of the model."""
     image_size: tuple[int, int] | None = None
     """With --backbone: short side and limit of the long side, pixels; by default the backbone's."""
     batch_size: int = 2
@@ -63,7 +63,7 @@ def main(arguments=None):
     check_json(run.json)
     dataset = data.load(list(run.data) or "shapes@train")
     model = _model(run, dataset)
-    dataset = dataset.with_class_names(model.class_names)
+    dataset = dataset.with_class_names(model.class_names) if run.data else _of_classes(dataset, model)
     model.compile()
     folder = run.output or Path("runs") / f"profile-{time.strftime('%Y%m%d-%H%M%S')}"
     figures = profiling.profile(model, dataset, run.batch_size, run.steps, folder)
@@ -84,6 +84,13 @@ def _model(run, dataset):
         return model
     size = {"image_size": run.image_size} if run.image_size else {}
     return FasterRCNN(dataset.class_names, run.backbone, **size)
+
+
+def _of_classes(scenes, model):
+    """Drawn scenes whose objects are of the model's classes, in turn."""
+    count = len(model.class_names)
+    records = [dataclasses.replace(record, labels=record.labels % count) for record in scenes.records]
+    return data.DetectionDataset(scenes.name, model.class_names, records, scenes.source)
 
 
 def _device():

@@ -7,6 +7,7 @@ Letters: H height, W width, C channels, in pixels; M boxes.
 """
 
 import functools
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +195,10 @@ def as_image(image):
     if image.ndim != 3 or image.shape[-1] != 3 or image.size == 0:
         raise ValueError(
             f"detect wants an RGB image [H, W, 3] and got shape {image.shape}; convert it first."
+        )
+    if image.dtype.kind == "f" and 0 < image.max() <= 1:
+        warnings.warn(
+            "The image has no pixel above 1 and is seen as black; multiply fractions by 255.", stacklevel=3
         )
     return image
 

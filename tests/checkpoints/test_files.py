@@ -181,3 +181,13 @@ def test_a_dict_of_pytorchs_tensors(torch):
     tensors = {"a": torch.nn.Parameter(torch.ones(2)), "b": torch.ones(2, dtype=torch.bfloat16)}
     ones = np.ones(2, np.float32)
     assert_equal(checkpoints.read(tensors), {"a": ones, "b": ones})
+
+
+@pytest.mark.parametrize("key", ["model", "state_dict"])
+def test_what_a_training_program_puts_around_the_tensors(key):
+    state = {key: {f"module.{name}": array for name, array in TENSORS.items()}, "epoch": 3}
+    with (
+        pytest.warns(UserWarning, match=f"is a checkpoint of training; its entry '{key}' is taken"),
+        pytest.warns(UserWarning, match="The names in the state dict are taken without 'module.'"),
+    ):
+        assert_equal(checkpoints.read(state))

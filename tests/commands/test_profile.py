@@ -52,6 +52,16 @@ def test_a_saved_model(trained, voc, tmp_path):
     check(figures["inference"])
 
 
+def test_drawn_scenes_have_the_classes_of_the_model(make_model, monkeypatch, tmp_path, capsys):
+    make_model(["red cell", "plate"]).save(tmp_path / "own.keras")
+    seen = []
+    monkeypatch.setattr(profile.profiling, "profile", lambda model, dataset, *_: seen.append(dataset))
+    monkeypatch.setattr(profile.profiling, "report", lambda figures: "")
+    profile.main(["--model", str(tmp_path / "own.keras"), "--output", str(tmp_path)])
+    assert seen[0].class_names == ("red cell", "plate")
+    assert {label for record in seen[0].records for label in record.labels} == {0, 1}
+
+
 @pytest.mark.slow
 def test_the_update_is_found_under_mixed_precision(make_model, tmp_path):
     dataset = kf.data.load("shapes@val")

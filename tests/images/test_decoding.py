@@ -417,3 +417,10 @@ def test_checked_image_size(size):
 def test_no_image_size(size):
     with pytest.raises(ValueError, match=r"^image_size is \(short side, .*\) in pixels; .* cannot be met\.$"):
         image_ops.checked_image_size(size)
+
+
+def test_fractions_are_told():
+    with pytest.warns(
+        UserWarning, match="has no pixel above 1 and is seen as black; multiply fractions by 255"
+    ):
+        image_ops.as_image(np.full([4, 4, 3], 0.5))
