@@ -6,9 +6,11 @@ import sys
 
 from keras_frcnn import drawing
 from keras_frcnn.commands.outputs import check_json
+from keras_frcnn.data.readers.pictures import SUFFIXES
 from keras_frcnn.files import write_json
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
+# The files of a folder that are left out are named up to this number.
+NAMED = 5
 
 
 class Pictures:
@@ -118,6 +120,11 @@ def _files(paths):
         if not found:
             raise ValueError(f"Folder {path} holds no image ({', '.join(SUFFIXES)}); name the one that does.")
         files += found
+        rest = [file.name for file in sorted(path.iterdir()) if file.is_file() and file not in found]
+        rest = [name for name in rest if not name.startswith(".")]
+        if rest:
+            names = ", ".join(rest[:NAMED]) + (" …" if len(rest) > NAMED else "")
+            print(f"Left out of {path}, by their endings no pictures: {len(rest)}, {names}.")
     if not files:
         raise ValueError("No image is named; give image files or folders of them.")
     return files

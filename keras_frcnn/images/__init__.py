@@ -8,6 +8,7 @@ from keras_frcnn.images.decoding import (
     read,
     turn_boxes_upright,
     turn_upright,
+    turned,
     undecodable,
 )
 from keras_frcnn.images.resizing import (
@@ -35,5 +36,6 @@ __all__ = [
     "resized_shape",
     "turn_boxes_upright",
     "turn_upright",
+    "turned",
     "undecodable",
 ]

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_frcnn.images import headers
+from keras_frcnn.images import headers, other_formats
+from keras_frcnn.images.headers import undecodable
 
 # EXIF orientations to flip horizontally and vertically; 5 to 8 are transposed first.
 _MIRRORED = (2, 3, 6, 7)
@@ -29,7 +30,7 @@ def decode(contents, max_pixels=None):
         max_pixels: int or None; an image whose header claims more is rejected before it is decoded.
 
     Returns:
-        uint8 `[H, W, 3]` RGB, turned by the EXIF orientation of a JPEG.
+        uint8 `[H, W, 3]` RGB, turned by the EXIF orientation of a JPEG or PNG.
 
     Raises:
         tf.errors.InvalidArgumentError: the bytes are not such an image.
@@ -62,7 +63,8 @@ def _decode(contents, max_pixels):
         return turn_upright(image, headers.orientation(contents))
 
     def png():
-        return tf.io.decode_png(within(contents, headers.png_pixels), channels=3)
+        image = tf.io.decode_png(within(contents, headers.png_pixels), channels=3)
+        return turn_upright(image, headers.orientation(contents))
 
     def gif():
         # Cut the other frames off: the decoder would unpack all of them first, however many and large.
@@ -160,7 +162,7 @@ def read(path):
     """Read an image file.
 
     Args:
-        path: file name of a JPEG, PNG, GIF or BMP.
+        path: file name of a JPEG, PNG, GIF or BMP, or in one of the formats of `other_formats.py`.
 
     Returns:
         NumPy uint8 `[H, W, 3]` RGB, upright.
@@ -205,6 +207,11 @@ def as_image(image):
 
 def from_bytes(contents, name):
     """Decode the bytes of an image as `read` does; `name` stands for the file in messages."""
+    if other_formats.is_other(contents):
+        image = other_formats.decode(contents, turned)
+        if image is None:
+            raise ValueError(undecodable(name))
+        return image
     try:
         with tf.device("CPU"):
             return decode(contents).numpy()
@@ -212,9 +219,10 @@ def from_bytes(contents, name):
         raise ValueError(undecodable(name)) from None
 
 
-def undecodable(name):
-    """The error message for a file that is not an image; `name` is a str."""
-    return f"{name} cannot be decoded as an image; replace it with an intact JPEG, PNG, GIF or BMP file."
+def turned(image, orientation):
+    """Turn a NumPy image upright; see `turn_upright`."""
+    with tf.device("CPU"):
+        return turn_upright(tf.constant(image), tf.constant(orientation)).numpy()
 
 
 def _is_any(value, choices):

@@ -111,14 +111,14 @@ def first_frame(contents):
 
 
 def orientation(contents):
-    """Read the EXIF orientation of a JPEG.
+    """Read the EXIF orientation of a JPEG or PNG.
 
     Args:
-        contents: scalar string tensor, the bytes of a JPEG file.
+        contents: scalar string tensor, the bytes of the file.
 
     Returns:
-        Scalar int32, 1 (upright) to 8; 1 if the orientation is missing, invalid or behind more than a
-        thousand other segments.
+        Scalar int32, 1 (upright) to 8; 1 if the orientation is missing, invalid, behind the pixels of a PNG,
+        or behind more than a thousand other segments.
     """
     data = tf.io.decode_raw(contents, tf.uint8)
     size = tf.size(data)
@@ -135,8 +135,11 @@ def orientation(contents):
         digits = tf.where(little, digits, digits[::-1])
         return tf.reduce_sum(tf.bitwise.left_shift(digits, 8 * tf.range(count)))
 
+    def has(start, text):
+        return tf.reduce_all(bytes_at(start, len(text)) == list(text))
+
     def is_exif(start):
-        return tf.reduce_all(bytes_at(start, 10)[4:] == list(b"Exif\0\0")) & (number(start, 2) == 0xFFE1)
+        return has(start + 4, b"Exif\0\0") & (number(start, 2) == 0xFFE1)
 
     def is_segment_before_exif(start):
         marker = number(start, 2)
@@ -145,6 +148,14 @@ def orientation(contents):
     def following(start):
         # Any number of fill bytes may precede a marker.
         return [start + tf.where(number(start, 2) == 0xFFFF, 1, 2 + number(start + 2, 2))]
+
+    def is_chunk_before_exif(start):
+        return (start >= 0) & (start < size) & ~has(start + 4, b"eXIf") & ~has(start + 4, b"IDAT")
+
+    def following_chunk(start):
+        # A length beyond the file ends the walk; a negative one is such a length in 32 bits.
+        length = number(start, 4)
+        return [tf.where((length >= 0) & (length < size), start + 12 + length, size)]
 
     def from_tiff(start):
         little = number(start, 2) == 0x4949
@@ -157,10 +168,24 @@ def orientation(contents):
         known = (tags == _ORIENTATION_TAG) & (values <= 8)
         return tf.reduce_max(tf.concat([[1], tf.where(known, values, 1)], 0))
 
-    (start,) = tf.while_loop(
-        is_segment_before_exif, following, [tf.constant(2)], maximum_iterations=_MOST_SEGMENTS
-    )
-    return tf.cond(is_exif(start), lambda: from_tiff(start + 10), lambda: 1)
+    def walk(goes_on, step, start):
+        (end,) = tf.while_loop(goes_on, step, [tf.constant(start)], maximum_iterations=_MOST_SEGMENTS)
+        return end
+
+    def of_jpeg():
+        start = walk(is_segment_before_exif, following, 2)
+        return tf.cond(is_exif(start), lambda: from_tiff(start + 10), lambda: 1)
+
+    def of_png():
+        start = walk(is_chunk_before_exif, following_chunk, 8)
+        return tf.cond(has(start + 4, b"eXIf"), lambda: from_tiff(start + 8), lambda: 1)
+
+    return tf.cond(starts_with(contents, PNG), of_png, of_jpeg)
+
+
+def undecodable(name):
+    """The error message for a file that is not an image; `name` is a str."""
+    return f"{name} cannot be decoded as an image; replace it with an intact JPEG, PNG, GIF or BMP file."
 
 
 def header(contents):
@@ -178,15 +203,34 @@ def header(contents):
             return _jpeg_header(contents)
         if contents.startswith(PNG):
             width, height = struct.unpack_from(">II", contents, 16)
-        elif contents.startswith(GIF):
+            return height, width, png_orientation(contents)
+        if contents.startswith(GIF):
             return _gif_header(contents)
-        elif contents.startswith(BMP):
+        if contents.startswith(BMP):
             width, height = struct.unpack_from("<ii", contents, 18)
-        else:
-            return None
+            return abs(height), width, 1
     except struct.error:
-        return None
-    return abs(height), width, 1
+        pass
+    return None
+
+
+def png_orientation(contents):
+    """Read the EXIF orientation of a PNG before its pixels, 1 to 8; 1 if there is none.
+
+    Args:
+        contents: bytes, the beginning of the file.
+    """
+    start = 8
+    for _ in range(_MOST_SEGMENTS):
+        if len(contents) < start + 8:
+            break
+        length, kind = struct.unpack_from(">I4s", contents, start)
+        if kind == b"eXIf":
+            return tiff_orientation(contents[start + 8 : start + 8 + length])
+        if kind == b"IDAT":
+            break
+        start += 12 + length
+    return 1
 
 
 def _gif_header(contents):
@@ -216,11 +260,16 @@ def _jpeg_header(contents):
             height, width = struct.unpack_from(">HH", contents, start + 5)
             return height, width, turn or 1
         if marker == 0xFFE1 and contents[start + 4 : start + 10] == b"Exif\0\0" and turn is None:
-            turn = _tiff_orientation(contents[start + 10 : start + 2 + length])
+            turn = tiff_orientation(contents[start + 10 : start + 2 + length])
         start += 2 + length
 
 
-def _tiff_orientation(tiff):
+def tiff_orientation(tiff):
+    """Read the orientation of EXIF data, 1 to 8; 1 if there is none.
+
+    Args:
+        tiff: bytes, which begin with the header of a TIFF file.
+    """
     order = "<" if tiff[:2] == b"II" else ">"
     try:
         (directory,) = struct.unpack_from(order + "I", tiff, 4)

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_frcnn import images as image_ops
 from keras_frcnn.data.dataset import DetectionDataset
-from keras_frcnn.data.readers.upright import read_header, upright_boxes
+from keras_frcnn.data.readers.upright import decodable, read_header, upright_boxes
 from keras_frcnn.data.sources import Files
 
 # Of the pictures, this share may be broken with `on_broken="skip"`, and at least this many.
@@ -134,7 +134,7 @@ def assemble(pictures, class_names, check, reading, category_ids=None, source=No
             )
         )
     check.report()
-    source = source or Files([record.file for record in records])
+    source = source or Files([decodable(record.file) for record in records])
     return DetectionDataset(check.name, tuple(class_names), records, source, category_ids)
 
 

@@ -4,7 +4,9 @@ import pathlib
 import re
 import unicodedata
 
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp")
+from keras_frcnn.images import other_formats
+
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", *other_formats.SUFFIXES)
 
 
 class Pictures:

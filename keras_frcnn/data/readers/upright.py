@@ -1,7 +1,7 @@
 """Check annotated sizes and boxes against the image files; only the file headers are read."""
 
 from keras_frcnn import images as image_ops
-from keras_frcnn.images import headers
+from keras_frcnn.images import headers, other_formats
 
 # Bytes that hold nearly every header; a longer header costs a second read.
 _PREFIX = 65536
@@ -24,9 +24,20 @@ def read_header(path):
         found = headers.header(contents)
         if found is None and len(contents) == _PREFIX:
             found = headers.header(contents + file.read())
+        if other_formats.is_other(contents):
+            file, orientation = other_formats.as_png(path, image_ops.turned)
+            height, width = read_header(file)[:2] if orientation < 5 else read_header(file)[1::-1]
+            return height, width, orientation
     if found is None:
         raise ValueError(image_ops.undecodable(path))
     return found
+
+
+def decodable(path):
+    """The file itself if TensorFlow decodes it, or the PNG in the cache that stands for it."""
+    with open(path, "rb") as file:
+        other = other_formats.is_other(file.read(64))
+    return other_formats.as_png(path, image_ops.turned)[0] if other else path
 
 
 def upright_boxes(path, size, boxes, annotation):

@@ -1,0 +1,117 @@
+"""Pictures that TensorFlow's decoders do not take, or take wrongly, by OpenCV.
+
+These are WebP, TIFF, AVIF, JPEG 2000, PNG of 16 bits, and BMP of less than 8 bits or compressed. A graph has
+no such decoder. A data set decodes these files once, when it is loaded, into a cache of PNG files.
+"""
+
+import hashlib
+import os
+import struct
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from keras_frcnn.files import replacing
+from keras_frcnn.images import headers
+
+SUFFIXES = (".webp", ".tif", ".tiff", ".avif", ".jp2")
+TIFF = (b"II*\0", b"MM\0*")
+# 16-bit files of cameras and microscopes often have 12 bits.
+TWELVE_BITS = 4095
+# The files that a cache of another version wrote are not used.
+VERSION = b"1"
+
+
+def is_other(contents) -> bool:
+    """Whether a file, by its first bytes, is for OpenCV."""
+    if contents.startswith(headers.PNG):
+        return contents[24:25] == b"\x10"
+    if contents.startswith(headers.BMP):
+        bits, compression = struct.unpack_from("<HI", contents, 28) if len(contents) >= 34 else (24, 0)
+        return bits < 8 or compression not in (0, 3)
+    return not contents.startswith((headers.JPEG, headers.GIF))
+
+
+def decode(contents, turn) -> np.ndarray | None:
+    """Decode a file and turn it upright.
+
+    Args:
+        contents: bytes.
+        turn: function from an image and its orientation to the upright image.
+
+    Returns:
+        uint8 `[H, W, 3]` RGB; None if OpenCV cannot decode it. Of 16 bits the upper 8 stay; if no value is
+        above 4095, of 12 bits.
+    """
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        image = cv2.imdecode(np.frombuffer(contents, np.uint8), flags)
+    except cv2.error:
+        return None
+    if image is None or image.ndim != 3 or image.dtype not in (np.uint8, np.uint16):
+        return None
+    if image.dtype == np.uint16:
+        image = np.right_shift(image, 4 if image.max() <= TWELVE_BITS else 8).astype(np.uint8)
+    image = image[..., ::-1]
+    # OpenCV turns a TIFF by itself, whatever the flags say.
+    return image if contents.startswith(TIFF) else turn(image, orientation(contents))
+
+
+def orientation(contents) -> int:
+    """Read the EXIF orientation, 1 to 8; 1 if there is none."""
+    if contents.startswith(TIFF):
+        return headers.tiff_orientation(contents)
+    if contents.startswith(headers.PNG):
+        return headers.png_orientation(contents)
+    if contents[:4] == b"RIFF" and contents[8:12] == b"WEBP":
+        start = 12
+        while start + 8 <= len(contents):
+            kind, size = struct.unpack_from("<4sI", contents, start)
+            if kind == b"EXIF":
+                return headers.tiff_orientation(
+                    contents[start + 8 : start + 8 + size].removeprefix(b"Exif\0\0")
+                )
+            start += 8 + size + size % 2
+    return 1
+
+
+def as_png(path, turn) -> tuple[Path, int]:
+    """Write a file as an upright PNG into the cache, unless it is there.
+
+    Args:
+        path: the file.
+        turn: as for `decode`.
+
+    Returns:
+        Path of the PNG, and the orientation of the original, 1 to 8.
+
+    Raises:
+        ValueError: OpenCV cannot decode the file.
+    """
+    contents = Path(path).read_bytes()
+    file = _cache() / f"{hashlib.sha256(VERSION + contents).hexdigest()}.png"
+    if not file.is_file():
+        image = decode(contents, turn)
+        if image is None:
+            raise ValueError(headers.undecodable(path))
+        _, encoded = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))
+        with replacing(file) as partial:
+            partial.write_bytes(encoded.tobytes())
+    return file, orientation(contents)
+
+
+def _cache():
+    """The folder of the cache: the user's, or a temporary one where that cannot be written."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    for folder in (base / "keras_frcnn" / "pictures", Path(tempfile.gettempdir()) / "keras_frcnn-pictures"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if os.access(folder, os.W_OK):
+                return folder
+        except OSError:
+            continue
+    raise OSError(
+        f"Neither {base} nor {tempfile.gettempdir()} can be written; set XDG_CACHE_HOME to a folder."
+    )
