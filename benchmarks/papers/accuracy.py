@@ -47,6 +47,7 @@ METHODS = {
     "SPPnet": {"model": "sppnet", "detector": HEAD},
     "Fast R-CNN": FAST,
     "Faster R-CNN, joint": FASTER,
+    "Cascade R-CNN": {**FASTER, "model": "cascade_rcnn"},
     # Each network trains twice, half as long, so both see as many images as in joint training.
     "Faster R-CNN, 4 steps": {**FASTER, "schedule": "alternating", "steps": COMMON["steps"] // 2},
 }
