@@ -6,7 +6,7 @@ import pathlib
 from keras_frcnn.data.readers import scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
 from keras_frcnn.data.readers.json_file import read_json
-from keras_frcnn.data.readers.pictures import Pictures, leaves
+from keras_frcnn.data.readers.pictures import Pictures, is_dir, is_file, leaves
 from keras_frcnn.data.records import BoxCheck
 
 
@@ -39,7 +39,7 @@ def load(instances, folder, name=None, reading=STRICT):
     instances, folder = pathlib.Path(instances).expanduser(), pathlib.Path(folder).expanduser()
     check = BoxCheck(name or f"coco:{instances}@{folder}")
     content = read_json(instances)
-    if not folder.is_dir():
+    if not is_dir(folder):
         raise FileNotFoundError(
             f"There is no image folder {folder}; give the one that {instances} describes."
         )
@@ -100,7 +100,7 @@ def _numbers_first(number):
 
 def _name(category, number, instances):
     name = category.get("name")
-    name = "" if name is None else str(name).strip()
+    name = "" if name is None else " ".join(str(name).split())
     if not name:
         raise ValueError(f"Category {number} in {instances} has no name; name it.")
     return name
@@ -137,7 +137,7 @@ def _picture(image, number, folder, files, instances, reading, check):
     else:
         path, _ = files.find(name, place)
         mended = path != folder / name
-    if path is None or not path.is_file():
+    if path is None or not is_file(path):
         raise FileNotFoundError(
             f"There is no image {folder / name[:200]}, which {instances} lists; add it or take its entry out."
         )

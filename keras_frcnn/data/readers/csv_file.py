@@ -7,7 +7,7 @@ import pathlib
 
 from keras_frcnn.data.readers import scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
-from keras_frcnn.data.readers.pictures import Pictures, leaves
+from keras_frcnn.data.readers.pictures import Pictures, is_dir, is_file, leaves
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.files import read_text
 
@@ -56,7 +56,7 @@ def load(file, folder, name=None, reading=STRICT):
     file, folder = pathlib.Path(file).expanduser(), pathlib.Path(folder).expanduser()
     check = BoxCheck(name or f"csv:{file}@{folder}")
     rows = _rows(file)
-    if not folder.is_dir():
+    if not is_dir(folder):
         raise FileNotFoundError(f"There is no image folder {folder}; give the one that {file} describes.")
     columns, first = _columns(rows[0][1], file)
     class_names = _class_names(file.with_name("classes.csv"))
@@ -104,15 +104,16 @@ def _columns(header, file):
         return named, 1
     if len(header) == len(PLAIN) and len(named) < 3:
         return dict(zip(PLAIN, range(len(PLAIN)))), 0
+    titles = " ".join(", ".join(header).split())[:100]
     raise ValueError(
-        f"{file} has the columns {', '.join(header)[:100]}; write path,x1,y1,x2,y2,class without a header, "
-        "or the columns filename, class, xmin, ymin, xmax and ymax with one."
+        f"{file} has the columns {titles}; write path,x1,y1,x2,y2,class without a header, or the columns "
+        "filename, class, xmin, ymin, xmax and ymax with one."
     )
 
 
 def _class_names(file):
     """The names of a `classes.csv`, or None without it."""
-    if not file.is_file():
+    if not is_file(file):
         return None
     names = {}
     for number, row in _rows(file):
@@ -139,7 +140,7 @@ def _picture(values, files, pictures, file, place, reading, check):
         )
     outside = files.folder / name
     path = outside if leaves(name) else files.find(name, place)[0]
-    if path is None or not path.is_file():
+    if path is None or not is_file(path):
         raise FileNotFoundError(
             f"There is no image {files.folder / name[:200]}, which {place} names; add it."
         )

@@ -5,7 +5,7 @@ import pathlib
 from keras_frcnn.data.readers import coco, yolo
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
 from keras_frcnn.data.readers.json_file import read_json
-from keras_frcnn.data.readers.pictures import Pictures
+from keras_frcnn.data.readers.pictures import Pictures, is_dir, is_file
 from keras_frcnn.data.readers.voc import Annotations, annotated, read_labels
 from keras_frcnn.data.records import BoxCheck
 
@@ -19,7 +19,7 @@ def parse(text, spec, reading):
     """Read the set that TEXT of "folder:TEXT" names, or return None if it is empty."""
     if not text:
         return None
-    if pathlib.Path(text).expanduser().is_dir() or "@" not in text:
+    if is_dir(pathlib.Path(text).expanduser()) or "@" not in text:
         return load(text, None, spec, reading)
     root, _, split = text.rpartition("@")
     return load(root, split, spec, reading) if root and split else None
@@ -43,22 +43,22 @@ def load(root, split=None, name=None, reading=STRICT):
     """
     root = pathlib.Path(root).expanduser()
     check = BoxCheck(name or f"folder:{root}" + (f"@{split}" if split else ""))
-    splits = [place for place in SPLITS if (root / place).is_dir()]
+    splits = [place for place in SPLITS if is_dir(root / place)]
     folder = root / split if split else root
-    if not folder.is_dir():
-        wanted = f"; it has {', '.join(splits)}" if splits and root.is_dir() else "; check the path"
+    if not is_dir(folder):
+        wanted = f"; it has {', '.join(splits)}" if splits and is_dir(root) else "; check the path"
         raise FileNotFoundError(f"There is no folder {folder}{wanted}.")
     if not split and splits:
         raise ValueError(
             f"{root} has the folders {', '.join(splits)}; name one, such as folder:{root}@{splits[0]}."
         )
-    if (folder / COCO).is_file():
+    if is_file(folder / COCO):
         return coco.from_content(read_json(folder / COCO), folder / COCO, folder, check, reading)
     annotations = Annotations(folder)
     if annotations.files:
         return _voc(root, folder, splits if split else [], annotations, check, reading)
-    names = next((root / place for place in CLASSES if (root / place).is_file()), None)
-    names = names or next((folder / place for place in CLASSES if (folder / place).is_file()), None)
+    names = next((root / place for place in CLASSES if is_file(root / place)), None)
+    names = names or next((folder / place for place in CLASSES if is_file(folder / place)), None)
     if names is None:
         raise FileNotFoundError(
             f"{folder} has neither VOC XML nor {COCO}, and no {CLASSES[0]} with the class names of YOLO's "

@@ -6,7 +6,7 @@ import pathlib
 from keras_frcnn.data.readers import scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble, without_annotation
 from keras_frcnn.data.readers.json_file import read_json
-from keras_frcnn.data.readers.pictures import Pictures, normal
+from keras_frcnn.data.readers.pictures import Pictures, is_dir, normal
 from keras_frcnn.data.records import BoxCheck
 
 
@@ -32,7 +32,7 @@ def load(folder, name=None, reading=STRICT):
     """
     folder = pathlib.Path(folder).expanduser()
     check = BoxCheck(name or f"labelme:{folder}")
-    if not folder.is_dir():
+    if not is_dir(folder):
         raise FileNotFoundError(f"There is no folder {folder}; name the one that LabelMe wrote to.")
     files = Pictures(folder)
     annotations = Pictures(folder, (".json",)).files
@@ -76,7 +76,7 @@ def _picture(file, files, check):
         label = shape.get("label") if isinstance(shape, dict) else None
         if label is None or not str(label).strip():
             raise ValueError(f"{place} has no `label`; name its class, or remove it.")
-        picture.names.append(str(label).strip())
+        picture.names.append(" ".join(str(label).split()))
         picture.boxes.append(_box(shape, place))
         picture.ignore.append(False)
         if shape.get("shape_type", "polygon") != "rectangle":

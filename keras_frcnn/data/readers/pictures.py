@@ -87,6 +87,22 @@ def leaves(name):
     return name.startswith(("/", "~")) or bool(re.match(r"[A-Za-z]:", name)) or ".." in name.split("/")
 
 
+def is_file(path):
+    """Whether there is a file; a name that no file can have, such as one of 400 letters, names none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_dir(path):
+    """Whether there is a folder; see `is_file`."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def _hidden(path, folder):
     parts = path.relative_to(folder).parts
     return any(part.startswith(".") or part == "__MACOSX" for part in parts)

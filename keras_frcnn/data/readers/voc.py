@@ -4,7 +4,7 @@ import pathlib
 
 from keras_frcnn.data.readers import voc_xml
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble, without_annotation
-from keras_frcnn.data.readers.pictures import Pictures, normal, stem
+from keras_frcnn.data.readers.pictures import Pictures, is_dir, is_file, normal, stem
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.files import read_text
 
@@ -41,7 +41,7 @@ def load(root, split, name=None, reading=STRICT):
     root = pathlib.Path(root).expanduser()
     check = BoxCheck(name or f"voc:{root}@{split}")
     for folder in (root, root / "JPEGImages", root / "Annotations", root / "ImageSets" / "Main"):
-        if not folder.is_dir():
+        if not is_dir(folder):
             raise FileNotFoundError(
                 f"There is no folder {folder}; a VOC set needs JPEGImages, Annotations and ImageSets/Main. "
                 "Pictures and annotations in one folder are folder:ROOT."
@@ -111,7 +111,7 @@ def annotated(path, image_id, file, annotations, reading, check):
     Returns:
         `Annotated`.
     """
-    if not file.is_file():
+    if not is_file(file):
         return without_annotation(path, image_id, file, reading, check)
     xml = annotations.read(file)
     for index in xml.rotated:
@@ -124,7 +124,7 @@ def _picture(line, pictures, annotations, reading, check, root, split):
     where = f"{root / 'ImageSets' / 'Main' / split}.txt"
     path, mended = pictures.find(line, where)
     file = annotations.file_of(line)
-    if path is None and file.is_file() and annotations.read(file).filename:
+    if path is None and is_file(file) and annotations.read(file).filename:
         path, mended = pictures.find(annotations.read(file).filename, str(file))[0], True
     if path is None:
         raise FileNotFoundError(
@@ -140,7 +140,7 @@ def _lines(root, split, check):
     """The names of pictures in a split."""
     folder = root / "ImageSets" / "Main"
     file = folder / f"{split}.txt"
-    if not file.is_file():
+    if not is_file(file):
         splits = sorted(path.stem for path in folder.glob("*.txt"))
         raise FileNotFoundError(f"{root} has no split {split}; it has {', '.join(splits) or 'none'}.")
     lines = [line.strip() for line in read_text(file).splitlines() if line.strip()]

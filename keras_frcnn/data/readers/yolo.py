@@ -1,12 +1,13 @@
 """Ultralytics' layout for YOLO: a YAML file, pictures in `images`, and a text file for each in `labels`."""
 
+import math
 import pathlib
 
 import yaml
 
 from keras_frcnn.data.readers import scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
-from keras_frcnn.data.readers.pictures import SUFFIXES, Pictures
+from keras_frcnn.data.readers.pictures import SUFFIXES, Pictures, is_dir, is_file
 from keras_frcnn.data.readers.upright import read_header
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.files import read_text
@@ -48,7 +49,7 @@ def load(file, split, name=None, reading=STRICT):
         splits = [key for key in ("train", "val", "test", "minival") if content.get(key)]
         raise FileNotFoundError(f"{file} has no split {split}; it has {', '.join(splits) or 'none'}.")
     root = file.parent / str(content.get("path") or ".")
-    root = root if root.is_dir() else file.parent
+    root = root if is_dir(root) else file.parent
     paths = []
     for place in places if isinstance(places, list) else [places]:
         paths += _paths(root, str(place), file)
@@ -78,7 +79,7 @@ def picture(path, file, class_names, check):
         `Annotated`.
     """
     found = Annotated(path, path.stem, str(file))
-    if not file.is_file():
+    if not is_file(file):
         check.note("picture", "without a text file taken as one without objects", str(path))
         return found
     height, width, orientation = read_header(path)
@@ -113,7 +114,7 @@ def _object(words, class_names, place):
             f"{place} is wrong: {error}; write a class number and fractions of the picture."
         ) from None
     label, *numbers = values
-    if label != int(label) or not 0 <= label < len(class_names):
+    if not math.isfinite(label) or label != int(label) or not 0 <= label < len(class_names):
         raise ValueError(
             f"{place} has the class {words[0]}, but there are the numbers 0 to {len(class_names) - 1}."
         )
@@ -174,12 +175,12 @@ def _paths(root, place, file):
     # Roboflow writes ../train/images for the folder train beside the file.
     candidates = [root / place, root / place.removeprefix("../")]
     for candidate in candidates:
-        if candidate.is_dir():
+        if is_dir(candidate):
             return Pictures(candidate).files
-        if candidate.is_file() and candidate.suffix == ".txt":
+        if is_file(candidate) and candidate.suffix == ".txt":
             lines = [line.strip() for line in read_text(candidate).splitlines() if line.strip()]
             paths = [candidate.parent / line for line in lines if line.lower().endswith(SUFFIXES)]
-            missing = [path for path in paths if not path.is_file()]
+            missing = [path for path in paths if not is_file(path)]
             if missing:
                 raise FileNotFoundError(f"There is no picture {missing[0]}, which {candidate} lists; add it.")
             return paths

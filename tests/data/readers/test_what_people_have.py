@@ -386,3 +386,10 @@ def test_json_with_a_mark(coco_files):
     before = data.load(f"coco:{file}@{folder}")
     file.write_bytes(codecs.BOM_UTF8 + file.read_bytes())
     same(data.load(f"coco:{file}@{folder}"), before)
+
+
+@pytest.mark.parametrize("line", ["x" * 400, "a\0b", "x/" * 300])
+def test_names_that_no_file_can_have(voc_folder, line):
+    (voc_folder / SPLIT).write_text(line)
+    with pytest.raises(FileNotFoundError, match="JPEGImages has no image "):
+        train(voc_folder)
