@@ -12,17 +12,18 @@ import keras
 import tensorflow as tf
 import tyro
 
-from keras_frcnn import data, evaluation, export, models
+from keras_frcnn import evaluation, export, models
 from keras_frcnn.callbacks.checkpoint import Interrupted
 from keras_frcnn.callbacks.on_nonfinite import Diverged
 from keras_frcnn.callbacks.progress import ImageLines, clock
 from keras_frcnn.callbacks.run_folder import save
 from keras_frcnn.callbacks.training_state import OtherModel
 from keras_frcnn.commands import resume
-from keras_frcnn.commands.detectors import check_ids, load_detector, load_proposals
+from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.outputs import check_model_folder
 from keras_frcnn.commands.provenance import provenance
+from keras_frcnn.commands.train_sets import train_sets
 from keras_frcnn.drawing import draw_grid
 from keras_frcnn.files import write_text
 from keras_frcnn.training import recipe as recipes
@@ -43,6 +44,7 @@ class _Base:
     steps: int | None = None
     init: Path | None = None
     resume: Path | None = None
+    val_split: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +63,9 @@ class Run(recipes.Recipe):
     """Folder of proposals for both sets, for models with external proposals."""
     val_proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
     """Folder of proposals for --val only; needed if both sets number their images from 1."""
+    val_split: float = 0.0
+    """Share of the training set to validate on instead of --val, such as 0.2: the same pictures each time,
+    with all copies of a picture on one side."""
     missing_annotation: Literal["refuse", "empty"] = "refuse"
     """A picture without an annotation: refuse it, or take it as one without objects."""
     on_broken: Literal["stop", "skip"] = "stop"
@@ -118,21 +123,13 @@ def _train(words, recorded, resumed=None, before=""):
     run = _parse(words, initial)
     recipe = _recipe_of(run)
     _check(run, initial)
-    config = f"# sets: {[*run.train]} {[*run.val]} {run.schedule}\n{recipe_files.to_yaml(recipe)}"
+    sets = f"{[*run.train]} {[*run.val] or run.val_split or []} {run.schedule}"
+    config = f"# sets: {sets}\n{recipe_files.to_yaml(recipe)}"
     folder = resumed or _folder(run, config)
     keras.utils.set_random_seed(run.seed)
     if run.deterministic:
         tf.config.experimental.enable_op_determinism()
-    reading = {name: getattr(run, name) for name in ("missing_annotation", "on_broken", "allow_outside")}
-    train = data.load(list(run.train), default_split="train", **reading)
-    val = data.load(list(run.val), class_names=train.class_names, **reading) if run.val else None
-    if run.proposals:
-        if val and not run.val_proposals:
-            check_ids(train, val)
-        train = train.with_proposals(load_proposals(run.proposals))
-        val = val and val.with_proposals(load_proposals(run.val_proposals or run.proposals))
-    print(f"Training on {train!r}" + (f", validating on {val!r}" if val else ""))
-
+    train, val = train_sets(run)
     model = recipe.build(train.class_names, run.init and run.init.name)
     if initial:
         new = models.transfer(initial, model, run.init.name)
@@ -207,7 +204,7 @@ def _parse(words, initial=None):
         defaults["steps"] = 0  # otherwise the recipe's steps would override epochs
     if first.epochs is not None or first.steps is not None:
         defaults |= dict.fromkeys(recipes.ALTERNATING, ())
-    if shapes and not first.val:
+    if shapes and not first.val and not first.val_split:
         defaults["val"] = ("shapes@val",)
     if not first.train:
         defaults["train"] = ("shapes@train",)
@@ -255,6 +252,8 @@ def _check(run, initial=None):
         raise ValueError("--val-proposals goes with --proposals and --val; give these too, or leave it out.")
     if run.export:
         check_model_folder(run.export, "--export")
+    if run.val_split and run.val:
+        raise ValueError("--val-split takes the place of --val; leave one of them out.")
     if run.schedule == "alternating" and run.init:
         raise ValueError("--schedule alternating begins with the backbone alone; leave --init out.")
     if run.schedule == "alternating" and run.model != "faster_rcnn":
@@ -288,7 +287,7 @@ def _summary(run, folder, minutes, exported):
     else:
         print("  log.csv: every epoch")
     print("  config.yaml: the recipe; detections.png: what it finds")
-    if run.val:
+    if run.val or run.val_split:
         print("  metrics.json: the scores of last.keras")
     if exported:
         print(f"SavedModel for TF-Serving: {exported}")

@@ -125,3 +125,25 @@ def decode_or_name(contents, name):
         [tf.debugging.Assert(tf.size(image) > 0, [tf.strings.join([before, name, after])])]
     ):
         return tf.ensure_shape(tf.identity(image), [None, None, 3])
+
+
+class Subset:
+    """Some images of a source.
+
+    Args:
+        source: the other source.
+        indices: list of int, the places of the images there.
+    """
+
+    def __init__(self, source, indices):
+        self.source, self.indices = source, list(indices)
+        self._tensor = tf.constant(self.indices, tf.int64)
+
+    def __len__(self):
+        return len(self.indices)
+
+    def image(self, index):
+        return self.source.image(self.indices[index])
+
+    def tensor(self, index):
+        return self.source.tensor(self._tensor[index])

@@ -1,0 +1,129 @@
+"""Write a data set in the layout of COCO, VOC or YOLO.
+
+Pictures are copied as they are; those that are turned by EXIF, or that are in no file, are written as PNG.
+"""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+import cv2
+import numpy as np
+import yaml
+
+from keras_frcnn.data.dataset import DetectionDataset
+from keras_frcnn.data.readers.upright import read_header
+from keras_frcnn.data.sources import Files
+from keras_frcnn.files import replacing, write_json, write_text
+
+
+def write_coco(dataset: DetectionDataset, folder: Path, split: str) -> str:
+    """Write `SPLIT.json` and the folder `images`; ignored objects become crowds. Returns the set's spec."""
+    names = _copy_pictures(dataset, folder / "images")
+    ids = dataset.category_ids or {name: number for number, name in enumerate(dataset.class_names, start=1)}
+    content = {"images": [], "annotations": [], "categories": []}
+    content["categories"] = [{"id": ids[name], "name": name} for name in dataset.class_names]
+    for number, (record, name) in enumerate(zip(dataset.records, names), start=1):
+        size = {"width": record.width, "height": record.height}
+        content["images"].append({"id": number, "file_name": name, **size})
+        for box, label, ignore, area in zip(record.boxes.tolist(), record.labels, record.ignore, record.area):
+            x1, y1, x2, y2 = box
+            content["annotations"].append(
+                {
+                    "id": len(content["annotations"]) + 1,
+                    "image_id": number,
+                    "category_id": ids[dataset.class_names[label]],
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "area": float(area),
+                    "iscrowd": int(ignore),
+                }
+            )
+    write_json(folder / f"{split}.json", content)
+    return f"coco:{folder}/{split}.json@{folder}/images"
+
+
+def write_voc(dataset: DetectionDataset, folder: Path, split: str) -> str:
+    """Write the folders of VOCdevkit; ignored objects become difficult. Returns the set's spec."""
+    names = _copy_pictures(dataset, folder / "JPEGImages")
+    (folder / "Annotations").mkdir(exist_ok=True)
+    (folder / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
+    for record, name in zip(dataset.records, names):
+        lines = [
+            "<annotation>",
+            f"  <filename>{escape(name)}</filename>",
+            f"  <size><width>{record.width}</width><height>{record.height}</height><depth>3</depth></size>",
+        ]
+        for (x1, y1, x2, y2), label, ignore in zip(record.boxes.tolist(), record.labels, record.ignore):
+            # 1-based inclusive corners.
+            corners = zip(("xmin", "ymin", "xmax", "ymax"), (x1 + 1, y1 + 1, x2, y2))
+            box = "".join(f"<{corner}>{_text(value)}</{corner}>" for corner, value in corners)
+            lines.append(
+                f"  <object><name>{escape(dataset.class_names[label])}</name>"
+                f"<difficult>{int(ignore)}</difficult><bndbox>{box}</bndbox></object>"
+            )
+        text = "\n".join([*lines, "</annotation>"]) + "\n"
+        write_text(folder / "Annotations" / f"{Path(name).stem}.xml", text)
+    write_text(folder / "labels.txt", "".join(f"{name}\n" for name in dataset.class_names))
+    stems = "".join(f"{Path(name).stem}\n" for name in names)
+    write_text(folder / "ImageSets" / "Main" / f"{split}.txt", stems)
+    return f"voc:{folder}@{split}"
+
+
+def write_yolo(dataset: DetectionDataset, folder: Path, split: str) -> str:
+    """Write `data.yaml`, `images` and `labels`; ignored objects are left out. Returns the set's spec."""
+    names = _copy_pictures(dataset, folder / "images" / split)
+    (folder / "labels" / split).mkdir(parents=True, exist_ok=True)
+    for record, name in zip(dataset.records, names):
+        boxes = record.boxes.astype(np.float64) / [record.width, record.height, record.width, record.height]
+        lines = []
+        for (x1, y1, x2, y2), label, ignore in zip(boxes, record.labels, record.ignore):
+            if not ignore:
+                numbers = (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1
+                lines.append(" ".join([str(label), *map(_text, numbers)]) + "\n")
+        write_text(folder / "labels" / split / f"{Path(name).stem}.txt", "".join(lines))
+    file = folder / "data.yaml"
+    content = {"path": ".", "names": dict(enumerate(dataset.class_names))}
+    if file.is_file():
+        content = {**yaml.safe_load(file.read_text(encoding="utf-8")), **content}
+    content[split] = f"images/{split}"
+    write_text(file, yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
+    return f"yolo:{file}@{split}"
+
+
+WRITERS: dict[str, Callable[[DetectionDataset, Path, str], str]] = {
+    "coco": write_coco,
+    "voc": write_voc,
+    "yolo": write_yolo,
+}
+
+
+def _copy_pictures(dataset, folder):
+    """Copy the pictures; return their names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names, taken = [], set()
+    for index, record in enumerate(dataset.records):
+        source = Path(dataset.source.paths[index]) if isinstance(dataset.source, Files) else None
+        if source is not None and read_header(source)[2] != 1:
+            source = None
+        suffix = source.suffix if source is not None else ".png"
+        stem = re.sub(r"[^\w.-]+", "_", str(record.image_id)).strip(".") or "picture"
+        name, number = f"{stem}{suffix}", 1
+        while Path(name).stem.casefold() in taken:
+            number += 1
+            name = f"{stem}-{number}{suffix}"
+        taken.add(Path(name).stem.casefold())
+        with replacing(folder / name) as partial:
+            if source is not None:
+                shutil.copyfile(source, partial)
+            else:
+                _, encoded = cv2.imencode(".png", np.ascontiguousarray(dataset.image(index)[..., ::-1]))
+                partial.write_bytes(encoded.tobytes())
+        names.append(name)
+    return names
+
+
+def _text(value):
+    """A number with as many digits as a float32 has."""
+    return f"{value:.9g}"
