@@ -7,13 +7,13 @@ from typing import Literal
 
 import tyro
 
-from keras_frcnn import data
 from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.commands.reading import Reading
 from keras_frcnn.data.writers import WRITERS
 
 
-@dataclasses.dataclass(frozen=True)
-class Conversion:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Conversion(Reading):
     """Write data sets in another layout; the pictures are copied."""
 
     specs: tyro.conf.Positional[tuple[str, ...]]
@@ -22,12 +22,6 @@ class Conversion:
     """The layout and the folder to write."""
     split: str = "train"
     """Name of the split."""
-    missing_annotation: Literal["refuse", "empty"] = "refuse"
-    """A picture without an annotation: refuse it, or take it as one without objects."""
-    on_broken: Literal["stop", "skip"] = "stop"
-    """A picture that cannot be decoded: stop, or leave it out, at most ten or a tenth of them."""
-    allow_outside: bool = False
-    """Let annotations name pictures outside the picture folder."""
 
 
 @in_one_sentence
@@ -44,12 +38,7 @@ def main(arguments=None):
     layout, folder = run.to
     if not run.split or not run.split.replace("-", "").replace("_", "").isalnum():
         raise ValueError(f"--split is {run.split!r}; use letters, digits, - and _.")
-    dataset = data.load(
-        list(run.specs),
-        missing_annotation=run.missing_annotation,
-        on_broken=run.on_broken,
-        allow_outside=run.allow_outside,
-    )
+    dataset = run.load(run.specs)
     spec = WRITERS[layout](dataset, folder, run.split)
     ignored = sum(int(record.ignore.sum()) for record in dataset.records)
     if layout == "yolo" and ignored:

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import tyro
 
-from keras_frcnn import data, evaluation
+from keras_frcnn import evaluation
 from keras_frcnn.callbacks.progress import ImageLines
 from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.outputs import check_json
+from keras_frcnn.commands.reading import Reading
 from keras_frcnn.files import write_json
 
 
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation(Reading):
     """Measure a detector on a data set by the rules of PASCAL VOC and COCO."""
 
     model: Path
@@ -42,7 +43,7 @@ def main(arguments=None):
     """
     run = tyro.cli(Evaluation, args=sys.argv[1:] if arguments is None else list(arguments))
     # Check all inputs before the minutes of work.
-    dataset = data.load(list(run.data))
+    dataset = run.load(run.data)
     detector = load_detector(run.model)
     if run.proposals:
         if not detector.needs_proposals:

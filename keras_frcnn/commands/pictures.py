@@ -21,6 +21,7 @@ class Pictures:
         output: folder for the pictures.
         score_threshold: detections below it are neither drawn nor counted, 0 to 1.
         json: file for all detections, or None.
+        endings: endings of the images of a folder.
 
     Attributes:
         files: list of `Path`, the images.
@@ -29,11 +30,11 @@ class Pictures:
         ValueError: there is no image, a picture would replace one, or `json` is a folder.
     """
 
-    def __init__(self, paths, output, score_threshold, json=None):
+    def __init__(self, paths, output, score_threshold, json=None, endings=SUFFIXES):
         if not 0 <= score_threshold <= 1:
             raise ValueError(f"--score-threshold is between 0 and 1, not {score_threshold}.")
         check_json(json)
-        self.files = list(dict.fromkeys(_files(paths)))
+        self.files = list(dict.fromkeys(_files(paths, endings)))
         self._targets = dict(zip(self.files, _targets(self.files, output)))
         self._output, self._score_threshold, self._json = output, score_threshold, json
         self._answers, self._skipped = [], []
@@ -107,20 +108,19 @@ def _s(count):
     return "" if count == 1 else "s"
 
 
-def _files(paths):
+def _files(paths, endings):
     """List the named files, and those of the named folders that have an image suffix."""
     files = []
     for path in paths:
         if not path.is_dir():
             files.append(path)
             continue
-        found = [
-            file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES and file.is_file()
-        ]
+        found = [file for file in sorted(path.iterdir()) if file.suffix.lower() in endings and file.is_file()]
         if not found:
-            raise ValueError(f"Folder {path} holds no image ({', '.join(SUFFIXES)}); name the one that does.")
+            raise ValueError(f"Folder {path} holds no image ({', '.join(endings)}); name the one that does.")
         files += found
-        rest = [file.name for file in sorted(path.iterdir()) if file.is_file() and file not in found]
+        kept = {*found}
+        rest = [file.name for file in sorted(path.iterdir()) if file.is_file() and file not in kept]
         rest = [name for name in rest if not name.startswith(".")]
         if rest:
             names = ", ".join(rest[:NAMED]) + (" …" if len(rest) > NAMED else "")
@@ -132,11 +132,11 @@ def _files(paths):
 
 def _targets(files, output):
     """Name an output file for every image: JPEG for JPEG, PNG for all others; equal names are numbered."""
-    targets, sources = [], {file.resolve() for file in files}
+    targets, taken, sources = [], set(), {file.resolve() for file in files}
     for file in files:
         suffix = file.suffix if file.suffix.lower() in (".jpg", ".jpeg") else ".png"
         target, number = output / f"{file.stem}{suffix}", 1
-        while target in targets:
+        while target in taken:
             number += 1
             target = output / f"{file.stem}-{number}{suffix}"
         if target.resolve() in sources:
@@ -144,6 +144,7 @@ def _targets(files, output):
                 f"The picture of {file} would replace the image {target}; name another folder with --output."
             )
         targets.append(target)
+        taken.add(target)
     return targets
 
 

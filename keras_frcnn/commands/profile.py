@@ -12,12 +12,13 @@ from keras_frcnn import data, profiling
 from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.outputs import check_json
+from keras_frcnn.commands.reading import Reading
 from keras_frcnn.files import write_json
 from keras_frcnn.models import Detector, FasterRCNN
 
 
-@dataclasses.dataclass(frozen=True)
-class Profile:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Profile(Reading):
     """Print where the time of a training step and of an inference goes, and keep a trace for TensorBoard.
 
     The table is for CPUs: with a GPU it covers only the host, and the trace alone shows the device.
@@ -61,7 +62,7 @@ def main(arguments=None):
     if run.model and run.image_size:
         raise ValueError("A model has an --image-size of its own; leave it out, or give --backbone.")
     check_json(run.json)
-    dataset = data.load(list(run.data) or "shapes@train")
+    dataset = run.load(run.data or ["shapes@train"])
     model = _model(run, dataset)
     dataset = dataset.with_class_names(model.class_names) if run.data else _of_classes(dataset, model)
     model.compile()

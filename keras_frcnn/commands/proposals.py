@@ -10,10 +10,10 @@ from typing import Literal
 
 import tyro
 
-from keras_frcnn import data
 from keras_frcnn.callbacks.progress import ImageLines
 from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.commands.reading import Reading
 from keras_frcnn.data import proposals
 from keras_frcnn.data.selective_search import selective_search
 from keras_frcnn.evaluation import proposal_recall
@@ -21,8 +21,8 @@ from keras_frcnn.files import write_json
 from keras_frcnn.models.proposing_detector import ProposingDetector
 
 
-@dataclasses.dataclass(frozen=True)
-class Proposals:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Proposals(Reading):
     """Write the proposals of selective search, or of a trained RPN, for all images of a data set."""
 
     data: tyro.conf.UseAppendAction[tuple[str, ...]]
@@ -53,7 +53,7 @@ def main(arguments=None):
     for name in ("top", "workers"):
         if getattr(run, name) < 1:
             raise ValueError(f"--{name} is {getattr(run, name)}; give at least 1.")
-    dataset = data.load(list(run.data))
+    dataset = run.load(run.data)
     propose = _proposer(run)
     _settle(run, len(dataset))
     # A network already uses all cores for each image.

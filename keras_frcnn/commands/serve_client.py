@@ -11,6 +11,10 @@ from keras_frcnn import images as image_ops
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.pictures import Pictures
 from keras_frcnn.export.client import ServingClient
+from keras_frcnn.files import read_text
+
+# Endings of the formats that a server decodes.
+SERVED = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +56,7 @@ def main(arguments=None):
     for name in ("batch_size", "timeout"):
         if getattr(run, name) <= 0:
             raise ValueError(f"--{name.replace('_', '-')} is {getattr(run, name)}; it must be above 0.")
-    pictures = Pictures(run.images, run.output, run.score_threshold, run.json)
+    pictures = Pictures(run.images, run.output, run.score_threshold, run.json, SERVED)
     names = _read_labels(run.labels) if run.labels else []
     with ServingClient(run.url, run.timeout) as client:
         pictures.begin(names)
@@ -81,8 +85,8 @@ def _read_labels(file):
     if file.suffix == ".pbtxt":
         raise ValueError(f"--labels {file} is a label map, not a class a line; {advice}.")
     try:
-        return file.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
+        return read_text(file).splitlines()
+    except ValueError:
         raise ValueError(f"--labels {file} is no text in UTF-8; {advice}.") from None
 
 

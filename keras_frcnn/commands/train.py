@@ -23,6 +23,7 @@ from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.outputs import check_model_folder
 from keras_frcnn.commands.provenance import provenance
+from keras_frcnn.commands.reading import Reading
 from keras_frcnn.commands.train_sets import train_sets
 from keras_frcnn.drawing import draw_grid
 from keras_frcnn.files import write_text
@@ -48,7 +49,7 @@ class _Base:
 
 
 @dataclasses.dataclass(frozen=True)
-class Run(recipes.Recipe):
+class Run(Reading, recipes.Recipe):
     """Train a detector; without arguments, on the built-in shapes, which takes minutes on two CPU cores.
 
     The defaults below are those for the data sets named beside --help; without --train, for the shapes.
@@ -66,12 +67,6 @@ class Run(recipes.Recipe):
     val_split: float = 0.0
     """Share of the training set to validate on instead of --val, such as 0.2: the same pictures each time,
     with all copies of a picture on one side."""
-    missing_annotation: Literal["refuse", "empty"] = "refuse"
-    """A picture without an annotation: refuse it, or take it as one without objects."""
-    on_broken: Literal["stop", "skip"] = "stop"
-    """A picture that cannot be decoded: stop, or leave it out, at most ten or a tenth of them."""
-    allow_outside: bool = False
-    """Let annotations name pictures outside the picture folder."""
     schedule: Literal["joint", "alternating"] = "joint"
     """For faster_rcnn: approximate joint training, or the paper's four alternating steps."""
     init: Path | None = None

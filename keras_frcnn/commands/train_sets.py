@@ -1,6 +1,5 @@
 """The data sets of `train.py`."""
 
-from keras_frcnn import data
 from keras_frcnn.commands.detectors import check_ids, load_proposals
 from keras_frcnn.data.splitting import split_off
 
@@ -14,9 +13,8 @@ def train_sets(run):
     Returns:
         Two `DetectionDataset`; the second may be None.
     """
-    reading = {name: getattr(run, name) for name in ("missing_annotation", "on_broken", "allow_outside")}
-    train = data.load(list(run.train), default_split="train", **reading)
-    val = data.load(list(run.val), class_names=train.class_names, **reading) if run.val else None
+    train = run.load(run.train, default_split="train")
+    val = run.load(run.val, class_names=train.class_names) if run.val else None
     if run.val_split:
         train, val = split_off(train, run.val_split)
     if run.proposals:

@@ -23,11 +23,12 @@ def load(
 ) -> DetectionDataset:
     """Read one or more data sets by name.
 
-    What is wrong in an annotation is mended where the right value is certain, and counted, with one warning
-    for each kind; what has two meanings is refused.
+    What is wrong in an annotation is mended where the right value is certain. What changes is counted, with
+    one warning for each kind; what has two meanings is refused.
 
     Args:
         spec: `shapes@train`, `shapes@val`, `voc:ROOT@SPLIT`, `coco:INSTANCES.json@IMAGE_FOLDER`,
+            `folder:ROOT[@SPLIT]`, `yolo:DATA.yaml@SPLIT`, `csv:FILE@IMAGE_FOLDER`, `labelme:FOLDER`,
             `tfds:NAME@SPLIT` or a spec of a registered kind; or a list of specs, whose sets are joined by
             class name.
         class_names: classes that the labels index, for example those of a model; by default the set's own.

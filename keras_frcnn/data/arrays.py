@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
+from keras_frcnn.data.readers.pictures import expanded, is_file
 from keras_frcnn.data.readers.upright import read_header
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.data.sources import Drawn
@@ -70,6 +71,8 @@ def from_arrays(
         if class_names is None:
             raise ValueError("A tf.data.Dataset knows no class names; give class_names.")
         images, boxes, labels = _read(images)
+    if not hasattr(images, "__len__"):
+        raise ValueError(f"images is a {type(images).__name__}; give a list, an array or a tf.data.Dataset.")
     if boxes is None or labels is None:
         raise ValueError("Images need boxes and labels; give a list of each, an empty one for no objects.")
     given = {"boxes": boxes, "labels": labels, "ignore": ignore}
@@ -85,9 +88,9 @@ def from_arrays(
     pictures = []
     for index in range(len(images)):
         place = str(images[index]) if files else f"image {index}"
-        if files and not Path(images[index]).expanduser().is_file():
+        if files and not is_file(expanded(images[index])):
             raise FileNotFoundError(f"There is no image file {place}; check the path.")
-        path = Path(images[index]).expanduser() if files else Path(place)
+        path = expanded(images[index]) if files else Path(place)
         height, width = _upright_size(path) if files else pixels[index].shape[:2]
         corners = _corners(boxes[index], box_format, height, width, place)
         objects = [_name(label, names, place) for label in np.asarray(labels[index]).reshape(-1).tolist()]
@@ -99,7 +102,7 @@ def from_arrays(
                 f"{place} has {len(corners)} boxes, {len(objects)} labels and {len(ignored)} entries of "
                 "ignore; give one of each for each object."
             )
-        identity = path.stem if files else index
+        identity = str(images[index]) if files else index
         pictures.append(
             Annotated(path, identity, place, objects, corners.tolist(), ignored, size=(height, width))
         )
@@ -161,7 +164,12 @@ def _pixels(image, index):
 
 def _corners(boxes, box_format, height, width, place):
     """Boxes as float64 `[M, 4]` xyxy, pixels."""
-    boxes = np.asarray(boxes, np.float64)
+    try:
+        boxes = np.asarray(boxes, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{place} has boxes that are not four numbers each; give [M, 4], {box_format}."
+        ) from None
     if boxes.size == 0:
         return np.zeros([0, 4])
     if boxes.ndim != 2 or boxes.shape[1] != 4:
@@ -180,7 +188,10 @@ def _corners(boxes, box_format, height, width, place):
 def _class_names(labels, class_names):
     """The class names; those among the labels if none are given."""
     if class_names is not None:
-        return tuple(str(name) for name in class_names)
+        names = [class_names] if isinstance(class_names, str) else [str(name) for name in class_names]
+        if len(set(names)) < len(names):
+            raise ValueError(f"class_names {', '.join(names)} has a name twice; give each once.")
+        return tuple(names)
     found = {label for one in labels for label in np.asarray(one).reshape(-1).tolist()}
     if not all(isinstance(label, str) for label in found):
         raise ValueError("The labels are numbers; give class_names, in their order.")
@@ -195,6 +206,6 @@ def _name(label, names, place):
         if label not in names:
             raise ValueError(f"{place} has the class {label}, which class_names lacks; add it there.")
         return label
-    if label != int(label) or not 0 <= label < len(names):
+    if not isinstance(label, (int, float)) or label not in range(len(names)):
         raise ValueError(f"{place} has the label {label}; there are the labels 0 to {len(names) - 1}.")
     return names[int(label)]

@@ -97,7 +97,7 @@ class BoxCheck:
     def report(self):
         """Warn about each kind of defect in one line."""
         for (noun, what), places in self.notes.items():
-            plural = "" if len(places) == 1 else "es" if noun.endswith("x") else "s"
+            plural = "" if len(places) == 1 else "es" if noun.endswith(("x", "s")) else "s"
             warnings.warn(
                 f"{self.name}: {len(places)} {noun}{plural} {what} (first: {places[0]}).", stacklevel=2
             )

@@ -63,7 +63,13 @@ def _decode(contents, max_pixels):
         return turn_upright(image, headers.orientation(contents))
 
     def png():
-        image = tf.io.decode_png(within(contents, headers.png_pixels), channels=3)
+        checked = within(contents, headers.png_pixels)
+        wide = tf.strings.substr(contents, 24, 1) == b"\x10"
+        image = tf.cond(
+            wide,
+            lambda: _eight_bits(tf.io.decode_png(checked, channels=3, dtype=tf.uint16)),
+            lambda: tf.io.decode_png(checked, channels=3),
+        )
         return turn_upright(image, headers.orientation(contents))
 
     def gif():
@@ -96,6 +102,13 @@ def _decode(contents, max_pixels):
         default=lambda: tf.io.decode_png("", channels=3),
     )
     return tf.ensure_shape(image, [None, None, 3])
+
+
+def _eight_bits(image):
+    """The upper 8 bits of a uint16 image: of 16, or of 14, 12, 10 or 8 if these hold all its values."""
+    highest = tf.cast(tf.reduce_max(image), tf.int32)
+    shift = 2 * tf.reduce_sum(tf.cast(highest >= [2**8, 2**10, 2**12, 2**14], tf.int32))
+    return tf.cast(tf.bitwise.right_shift(tf.cast(image, tf.int32), shift), tf.uint8)
 
 
 def decode_or_empty(contents, max_bytes=None, max_pixels=None):

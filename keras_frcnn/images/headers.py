@@ -185,7 +185,7 @@ def orientation(contents):
 
 def undecodable(name):
     """The error message for a file that is not an image; `name` is a str."""
-    return f"{name} cannot be decoded as an image; replace it with an intact JPEG, PNG, GIF or BMP file."
+    return f"{name} cannot be decoded as an image; replace it with an intact file, such as a JPEG or PNG."
 
 
 def header(contents):
@@ -203,7 +203,7 @@ def header(contents):
             return _jpeg_header(contents)
         if contents.startswith(PNG):
             width, height = struct.unpack_from(">II", contents, 16)
-            return height, width, png_orientation(contents)
+            return height, width, _png_orientation(contents)
         if contents.startswith(GIF):
             return _gif_header(contents)
         if contents.startswith(BMP):
@@ -214,16 +214,10 @@ def header(contents):
     return None
 
 
-def png_orientation(contents):
-    """Read the EXIF orientation of a PNG before its pixels, 1 to 8; 1 if there is none.
-
-    Args:
-        contents: bytes, the beginning of the file.
-    """
+def _png_orientation(contents):
+    """The EXIF orientation of a PNG before its pixels; struct.error if the bytes end before these."""
     start = 8
     for _ in range(_MOST_SEGMENTS):
-        if len(contents) < start + 8:
-            break
         length, kind = struct.unpack_from(">I4s", contents, start)
         if kind == b"eXIf":
             return tiff_orientation(contents[start + 8 : start + 8 + length])

@@ -1,7 +1,7 @@
 """Pictures that TensorFlow's decoders do not take, or take wrongly, by OpenCV.
 
-These are WebP, TIFF, AVIF, JPEG 2000, PNG of 16 bits, and BMP of less than 8 bits or compressed. A graph has
-no such decoder. A data set decodes these files once, when it is loaded, into a cache of PNG files.
+These are WebP, TIFF, AVIF, JPEG 2000, and BMP that is compressed or of other than 8, 24 or 32 bits. A graph
+has no such decoder. A data set decodes these files once, when it is loaded, into a cache of PNG files.
 """
 
 import hashlib
@@ -13,25 +13,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from keras_frcnn.files import replacing
 from keras_frcnn.images import headers
 
 SUFFIXES = (".webp", ".tif", ".tiff", ".avif", ".jp2")
 TIFF = (b"II*\0", b"MM\0*")
-# 16-bit files of cameras and microscopes often have 12 bits.
-TWELVE_BITS = 4095
 # The files that a cache of another version wrote are not used.
 VERSION = b"1"
 
 
 def is_other(contents) -> bool:
     """Whether a file, by its first bytes, is for OpenCV."""
-    if contents.startswith(headers.PNG):
-        return contents[24:25] == b"\x10"
     if contents.startswith(headers.BMP):
         bits, compression = struct.unpack_from("<HI", contents, 28) if len(contents) >= 34 else (24, 0)
-        return bits < 8 or compression not in (0, 3)
-    return not contents.startswith((headers.JPEG, headers.GIF))
+        return bits not in (8, 24, 32) or compression not in (0, 3)
+    return not contents.startswith((headers.JPEG, headers.PNG, headers.GIF))
 
 
 def decode(contents, turn) -> np.ndarray | None:
@@ -42,8 +37,7 @@ def decode(contents, turn) -> np.ndarray | None:
         turn: function from an image and its orientation to the upright image.
 
     Returns:
-        uint8 `[H, W, 3]` RGB; None if OpenCV cannot decode it. Of 16 bits the upper 8 stay; if no value is
-        above 4095, of 12 bits.
+        uint8 `[H, W, 3]` RGB; None if OpenCV cannot decode it.
     """
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
@@ -53,7 +47,9 @@ def decode(contents, turn) -> np.ndarray | None:
     if image is None or image.ndim != 3 or image.dtype not in (np.uint8, np.uint16):
         return None
     if image.dtype == np.uint16:
-        image = np.right_shift(image, 4 if image.max() <= TWELVE_BITS else 8).astype(np.uint8)
+        # As in `decoding`: the upper 8 bits of as many as the picture has.
+        bits = next(bits for bits in (8, 10, 12, 14, 16) if image.max() < 2**bits)
+        image = np.right_shift(image, bits - 8).astype(np.uint8)
     image = image[..., ::-1]
     # OpenCV turns a TIFF by itself, whatever the flags say.
     return image if contents.startswith(TIFF) else turn(image, orientation(contents))
@@ -63,8 +59,6 @@ def orientation(contents) -> int:
     """Read the EXIF orientation, 1 to 8; 1 if there is none."""
     if contents.startswith(TIFF):
         return headers.tiff_orientation(contents)
-    if contents.startswith(headers.PNG):
-        return headers.png_orientation(contents)
     if contents[:4] == b"RIFF" and contents[8:12] == b"WEBP":
         start = 12
         while start + 8 <= len(contents):
@@ -97,21 +91,28 @@ def as_png(path, turn) -> tuple[Path, int]:
         if image is None:
             raise ValueError(headers.undecodable(path))
         _, encoded = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))
-        with replacing(file) as partial:
-            partial.write_bytes(encoded.tobytes())
+        # A name of its own, because other processes and threads may write the same file now.
+        handle, partial = tempfile.mkstemp(".png", ".partial", file.parent)
+        with open(handle, "wb") as writing:
+            writing.write(encoded.tobytes())
+        os.replace(partial, file)
     return file, orientation(contents)
 
 
 def _cache():
     """The folder of the cache: the user's, or a temporary one where that cannot be written."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    for folder in (base / "keras_frcnn" / "pictures", Path(tempfile.gettempdir()) / "keras_frcnn-pictures"):
+    base = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    for folder in (
+        base / "keras_frcnn" / "pictures",
+        Path(tempfile.gettempdir()) / f"keras_frcnn-pictures-{user}",
+    ):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if os.access(folder, os.W_OK):
                 return folder
         except OSError:
             continue
     raise OSError(
-        f"Neither {base} nor {tempfile.gettempdir()} can be written; set XDG_CACHE_HOME to a folder."
+        f"Neither {base} nor {tempfile.gettempdir()} can be written; set XDG_CACHE_HOME to a folder that can."
     )

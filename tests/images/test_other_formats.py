@@ -1,5 +1,7 @@
 """Pictures that OpenCV decodes, and EXIF orientation outside JPEG."""
 
+import concurrent.futures
+import functools
 import struct
 import zlib
 
@@ -64,7 +66,7 @@ def test_a_bmp_of_one_bit(tmp_path):
     np.testing.assert_array_equal(image_ops.read(tmp_path / "a.bmp"), expected)
 
 
-@pytest.mark.parametrize(("highest", "divisor"), [(4095, 16), (65535, 256)])
+@pytest.mark.parametrize(("highest", "divisor"), [(255, 1), (1023, 4), (4095, 16), (16383, 64), (65535, 256)])
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_sixteen_bits(tmp_path, highest, divisor, suffix):
     image = np.linspace(0, highest, 600).reshape(20, 30).astype(np.uint16)
@@ -151,3 +153,24 @@ def test_what_no_decoder_takes(tmp_path):
     (tmp_path / "a.webp").write_bytes(b"RIFF\0\0\0\0WEBPVP8 " + bytes(40))
     with pytest.raises(ValueError, match="a.webp cannot be decoded as an image"):
         image_ops.read(tmp_path / "a.webp")
+
+
+def test_orientation_behind_a_long_chunk(voc_of):
+    root, _ = voc_of(".png")
+    contents = (root / "JPEGImages/a.png").read_bytes()
+    text = b"tEXt" + b"a" * 70_000
+    chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
+    turned = png_with_exif(contents, 6)
+    (root / "JPEGImages/a.png").write_bytes(turned[:33] + chunk + turned[33:])
+    dataset = data.load(f"voc:{root}@train")
+    assert dataset.image(0).shape == (dataset.records[0].height, dataset.records[0].width, 3) == (30, 20, 3)
+
+
+def test_threads_write_one_picture_of_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    Image.fromarray(RANDOM).save(tmp_path / "a.tif")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        files = list(
+            pool.map(lambda _: other_formats.as_png(tmp_path / "a.tif", image_ops.turned)[0], range(16))
+        )
+    assert len({*files}) == 1 and [*files[0].parent.iterdir()] == [files[0]]

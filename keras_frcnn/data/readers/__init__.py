@@ -25,7 +25,7 @@ READERS = {
     "shapes": Reader("shapes@train or shapes@val", shapes.parse),
     "voc": Reader("voc:ROOT@SPLIT", voc.parse),
     "coco": Reader("coco:INSTANCES.json@IMAGE_FOLDER", coco.parse),
-    "folder": Reader("folder:ROOT", folder.parse),
+    "folder": Reader("folder:ROOT[@SPLIT]", folder.parse),
     "yolo": Reader("yolo:DATA.yaml@SPLIT", yolo.parse),
     "csv": Reader("csv:FILE@IMAGE_FOLDER", csv_file.parse),
     "labelme": Reader("labelme:FOLDER", labelme.parse),

@@ -1,12 +1,11 @@
 """COCO instance annotations: one JSON file and a folder of images."""
 
 import math
-import pathlib
 
 from keras_frcnn.data.readers import scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
 from keras_frcnn.data.readers.json_file import read_json
-from keras_frcnn.data.readers.pictures import Pictures, is_dir, is_file, leaves
+from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, is_file, leaves
 from keras_frcnn.data.records import BoxCheck
 
 
@@ -36,7 +35,7 @@ def load(instances, folder, name=None, reading=STRICT):
         FileNotFoundError: the file, the folder or an image is missing.
         ValueError: the file is not COCO JSON, or what it says has two meanings.
     """
-    instances, folder = pathlib.Path(instances).expanduser(), pathlib.Path(folder).expanduser()
+    instances, folder = expanded(instances), expanded(folder)
     check = BoxCheck(name or f"coco:{instances}@{folder}")
     content = read_json(instances)
     if not is_dir(folder):
@@ -48,17 +47,24 @@ def load(instances, folder, name=None, reading=STRICT):
 
 def from_content(content, instances, folder, check, reading):
     """Make the data set of a JSON file that is read already; for the arguments see `load` and `assemble`."""
-    categories = _by_id(content, "categories", instances)
+    categories = _by_id(content, "categories", instances, check)
     names = {number: _name(category, number, instances) for number, category in categories.items()}
     class_names = tuple(dict.fromkeys(names[number] for number in sorted(names, key=_numbers_first)))
-    images = _by_id(content, "images", instances)
+    images = _by_id(content, "images", instances, check)
     files = Pictures(folder)
     pictures = {
         number: _picture(image, number, folder, files, instances, reading, check)
         for number, image in images.items()
     }
+    seen = {}
     for index, annotation in enumerate(_list(content, "annotations", instances)):
         place = f"Annotation {annotation.get('id', f'at place {index}')} in {instances}"
+        first = seen.setdefault(str(annotation.get("id", f"place {index}")), annotation)
+        if first is not annotation:
+            if first != annotation:
+                raise ValueError(f"{place} has the id of another annotation; give each an id of its own.")
+            check.note("annotation", "written twice left out", place)
+            continue
         picture = pictures[_reference(annotation, "image", pictures, "images", place)]
         picture.names.append(names[_reference(annotation, "category", names, "categories", place)])
         _add(picture, annotation, place, check)
@@ -76,7 +82,7 @@ def _list(content, group, instances):
     return entries
 
 
-def _by_id(content, group, instances):
+def _by_id(content, group, instances, check):
     """The entries of a group by their ids."""
     found = {}
     for index, entry in enumerate(_list(content, group, instances)):
@@ -86,7 +92,9 @@ def _by_id(content, group, instances):
             raise ValueError(
                 f'Entry {index} of "{group}" in {instances} has an `id` that is wrong: {error}.'
             ) from None
-        if number in found and found[number] != entry:
+        if number in found and found[number] == entry:
+            check.note("entry", f"of {group} written twice left out", f"id {number} in {instances}")
+        elif number in found:
             raise ValueError(
                 f'Two of "{group}" in {instances} have the id {number}; give each an id of its own.'
             )
@@ -170,9 +178,9 @@ def _add(picture, annotation, place, check):
         area = scalars.number(area)
     except ValueError:
         area = math.nan
-    if not (math.isfinite(area) and area > 0):
+    if not 0 < area < 1e30:
         if "area" in annotation:
-            check.note("area", "that is no number above 0 replaced with that of the box", place)
+            check.note("area", "other than a number above 0 replaced with that of the box", place)
         area = width * height
     picture.boxes.append([x, y, x + width, y + height])
     picture.ignore.append(crowd)
@@ -191,5 +199,5 @@ def _once(pictures, instances, check):
                 f"Images {first.image_id} and {picture.image_id} in {instances} are one file, "
                 f"{picture.path}, with different objects; make them one image."
             )
-        check.note("image", "that lists a picture again left out", f"image {picture.image_id} in {instances}")
+        check.note("image", "listing a picture again left out", f"image {picture.image_id} in {instances}")
     return list(found.values())

@@ -3,17 +3,16 @@
 import csv
 import io
 import json
-import pathlib
 
 from keras_frcnn.data.readers import scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
-from keras_frcnn.data.readers.pictures import Pictures, is_dir, is_file, leaves
+from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, is_file, leaves, normal
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.files import read_text
 
 # Names of columns by what they hold.
 COLUMNS = {
-    "file": ("path", "filename", "file_name", "file", "image", "image_path", "image_id", "imageid", "img"),
+    "file": ("filename", "file_name", "path", "image_path", "file", "image", "img", "image_id", "imageid"),
     "left": ("xmin", "x1", "x_min", "left"),
     "top": ("ymin", "y1", "y_min", "top"),
     "right": ("xmax", "x2", "x_max", "right"),
@@ -22,6 +21,7 @@ COLUMNS = {
     "box": ("bbox",),
     "width": ("width",),
     "height": ("height",),
+    "rest": ("source", "split", "set", "usage", "depth", "id"),
 }
 # The columns of a file without a header.
 PLAIN = ("file", "left", "top", "right", "bottom", "class")
@@ -53,23 +53,23 @@ def load(file, folder, name=None, reading=STRICT):
         FileNotFoundError: the file, the folder or a picture is missing.
         ValueError: a row cannot be read.
     """
-    file, folder = pathlib.Path(file).expanduser(), pathlib.Path(folder).expanduser()
+    file, folder = expanded(file), expanded(folder)
     check = BoxCheck(name or f"csv:{file}@{folder}")
     rows = _rows(file)
     if not is_dir(folder):
         raise FileNotFoundError(f"There is no image folder {folder}; give the one that {file} describes.")
     columns, first = _columns(rows[0][1], file)
     class_names = _class_names(file.with_name("classes.csv"))
-    files, pictures = Pictures(folder), {}
+    files, pictures, by_path = Pictures(folder), {}, {}
     for number, row in rows[first:]:
         place = f"Line {number} of {file}"
         if len(row) < len(rows[0][1]):
             raise ValueError(f"{place} has {len(row)} columns, not {len(rows[0][1])}; repair it.")
         values = {what: row[column].strip() for what, column in columns.items()}
-        picture = _picture(values, files, pictures, file, place, reading, check)
+        picture = _picture(values, files, pictures, by_path, file, place, reading, check)
         if any(values.get(corner) for corner in (*CORNERS, "box", "class")):
             _add(picture, values, class_names, file, place)
-    return assemble(list(pictures.values()), class_names, check, reading)
+    return assemble([pictures[name] for name in by_path.values()], class_names, check, reading)
 
 
 def _rows(file):
@@ -94,13 +94,18 @@ def _rows(file):
 
 def _columns(header, file):
     """The column of each value, and the number of rows above the first object."""
+    plain = [title.strip().lower().replace(" ", "_") for title in header]
     named = {}
-    for column, title in enumerate(header):
-        plain = title.strip().lower().replace(" ", "_")
-        for what, titles in COLUMNS.items():
-            if plain in titles:
-                named.setdefault(what, column)
+    for what, titles in COLUMNS.items():
+        # The first title of the table decides, not the first column.
+        found = [plain.index(title) for title in titles if title in plain]
+        named |= {what: found[0]} if found else {}
     if "file" in named and ("box" in named or all(corner in named for corner in CORNERS)):
+        unknown = [title for title in plain if not any(title in titles for titles in COLUMNS.values())]
+        if "class" not in named and unknown:
+            raise ValueError(
+                f"{file} has no column of classes; rename that of {unknown[0][:40]!r} to class, or remove it."
+            )
         return named, 1
     if len(header) == len(PLAIN) and len(named) < 3:
         return dict(zip(PLAIN, range(len(PLAIN)))), 0
@@ -126,7 +131,7 @@ def _class_names(file):
     return tuple(names[number] for number in range(len(names)))
 
 
-def _picture(values, files, pictures, file, place, reading, check):
+def _picture(values, files, pictures, by_path, file, place, reading, check):
     """The `Annotated` of a row, made at its first row."""
     name = values["file"]
     if not name:
@@ -144,11 +149,17 @@ def _picture(values, files, pictures, file, place, reading, check):
         raise FileNotFoundError(
             f"There is no image {files.folder / name[:200]}, which {place} names; add it."
         )
-    for other in pictures.values():
-        if other.path == path:
-            check.note("row", "that names its picture in another form joined with the others", place)
-            pictures[name] = other
-            return other
+    if path in by_path:
+        first = by_path[path]
+        if _folder(first) != _folder(name):
+            raise ValueError(
+                f"{place} names {name[:80]}, and another line {first[:80]}, but both are {path}; add the "
+                "missing picture."
+            )
+        check.note("row", "naming its picture in another form joined with the others", place)
+        pictures[name] = pictures[first]
+        return pictures[name]
+    by_path[path] = name
     try:
         size = scalars.side(values.get("height")), scalars.side(values.get("width"))
     except ValueError as error:
@@ -156,6 +167,10 @@ def _picture(values, files, pictures, file, place, reading, check):
     identity = path.relative_to(files.folder).as_posix() if path.is_relative_to(files.folder) else str(path)
     pictures[name] = Annotated(path, identity, f"{identity} in {file}", size=size if all(size) else None)
     return pictures[name]
+
+
+def _folder(name):
+    return normal(name).rpartition("/")[0]
 
 
 def _add(picture, values, class_names, file, place):

@@ -1,11 +1,9 @@
 """Pictures and annotations in one folder, as labelImg leaves them and Roboflow's exports unzip."""
 
-import pathlib
-
 from keras_frcnn.data.readers import coco, yolo
-from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
+from keras_frcnn.data.readers.assembly import STRICT, assemble
 from keras_frcnn.data.readers.json_file import read_json
-from keras_frcnn.data.readers.pictures import Pictures, is_dir, is_file
+from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, is_file
 from keras_frcnn.data.readers.voc import Annotations, annotated, read_labels
 from keras_frcnn.data.records import BoxCheck
 
@@ -19,7 +17,7 @@ def parse(text, spec, reading):
     """Read the set that TEXT of "folder:TEXT" names, or return None if it is empty."""
     if not text:
         return None
-    if is_dir(pathlib.Path(text).expanduser()) or "@" not in text:
+    if is_dir(expanded(text)) or "@" not in text:
         return load(text, None, spec, reading)
     root, _, split = text.rpartition("@")
     return load(root, split, spec, reading) if root and split else None
@@ -35,13 +33,13 @@ def load(root, split=None, name=None, reading=STRICT):
         reading: `Reading`.
 
     Returns:
-        DetectionDataset; its classes are those of all splits.
+        DetectionDataset; with VOC XML its classes are those of all splits.
 
     Raises:
         FileNotFoundError: a folder or picture is missing, or there is no annotation.
         ValueError: an annotation cannot be read.
     """
-    root = pathlib.Path(root).expanduser()
+    root = expanded(root)
     check = BoxCheck(name or f"folder:{root}" + (f"@{split}" if split else ""))
     splits = [place for place in SPLITS if is_dir(root / place)]
     folder = root / split if split else root
@@ -65,9 +63,7 @@ def load(root, split=None, name=None, reading=STRICT):
             "text files; add one of these."
         )
     class_names = read_labels(names)
-    pictures = [
-        yolo.picture(path, yolo.labels_of(path), class_names, check) for path in Pictures(folder).files
-    ]
+    pictures = yolo.pictures_of(Pictures(folder).files, class_names, check)
     return assemble(pictures, class_names, check, reading)
 
 
@@ -78,27 +74,20 @@ def _voc(root, folder, splits, annotations, check, reading):
         if root / place != folder:
             others = Annotations(root / place)
             names |= {name for file in others.files for name in others.read(file).names}
-    pictures, used = [], set()
     files = Pictures(folder)
-    for path in files.files:
-        identity = path.relative_to(folder).with_suffix("").as_posix()
-        file = annotations.file_of(identity)
-        used.add(file)
-        pictures.append(annotated(path, identity, file, annotations, reading, check))
-    for file in annotations.files:
-        if file in used:
-            continue
-        path = (
-            files.find(annotations.read(file).filename, str(file))[0]
-            if annotations.read(file).filename
-            else None
-        )
-        if path is None or any(picture.path == path for picture in pictures):
+    identities = {path: path.relative_to(folder).with_suffix("").as_posix() for path in files.files}
+    by_name = {identity: annotations.file_of(identity) for identity in identities.values()}
+    named, alone = {}, set(annotations.files) - set(by_name.values())
+    for file in sorted(alone):
+        name = annotations.read(file).filename
+        path = files.find(name, str(file))[0] if name else None
+        if path is None or is_file(by_name[identities[path]]):
             check.note("annotation", "without a picture left out", str(file))
-            continue
-        check.note("picture", "found by another form of its name", str(file))
-        xml = annotations.read(file)
-        pictures.append(
-            Annotated(path, file.stem, str(file), xml.names, xml.boxes, xml.difficult, size=xml.size)
-        )
+        else:
+            check.note("picture", "found by another form of its name", str(file))
+            named[path] = file
+    pictures = [
+        annotated(path, identity, named.get(path, by_name[identity]), annotations, reading, check)
+        for path, identity in identities.items()
+    ]
     return assemble(pictures, tuple(sorted(names)), check, reading)

@@ -1,12 +1,11 @@
 """Folders of LabelMe: a JSON file beside each picture."""
 
 import math
-import pathlib
 
 from keras_frcnn.data.readers import scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble, without_annotation
 from keras_frcnn.data.readers.json_file import read_json
-from keras_frcnn.data.readers.pictures import Pictures, is_dir, normal
+from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, normal
 from keras_frcnn.data.records import BoxCheck
 
 
@@ -30,7 +29,7 @@ def load(folder, name=None, reading=STRICT):
         FileNotFoundError: the folder or a picture is missing.
         ValueError: a file is not LabelMe's.
     """
-    folder = pathlib.Path(folder).expanduser()
+    folder = expanded(folder)
     check = BoxCheck(name or f"labelme:{folder}")
     if not is_dir(folder):
         raise FileNotFoundError(f"There is no folder {folder}; name the one that LabelMe wrote to.")
@@ -61,9 +60,11 @@ def _picture(file, files, check):
     if not isinstance(shapes, list):
         raise ValueError(f"{file} is no file of LabelMe (it has no list of `shapes`); move or remove it.")
     named = content.get("imagePath")
-    path = files.find(normal(named).rpartition("/")[2], str(file))[0] if isinstance(named, str) else None
-    if path is None:
-        path = files.find(file.relative_to(files.folder).with_suffix("").as_posix(), str(file))[0]
+    beside = file.relative_to(files.folder).parent
+    last = normal(named).rpartition("/")[2] if isinstance(named, str) else ""
+    places = [(beside / last).as_posix(), (beside / file.stem).as_posix(), last]
+    found = (files.find(place, str(file))[0] for place in places if place not in ("", "."))
+    path = next((path for path in found if path is not None), None)
     if path is None:
         raise FileNotFoundError(f"There is no picture of {file}; add it, or remove the file.")
     try:
@@ -80,7 +81,7 @@ def _picture(file, files, check):
         picture.boxes.append(_box(shape, place))
         picture.ignore.append(False)
         if shape.get("shape_type", "polygon") != "rectangle":
-            check.note("shape", "that is no rectangle replaced with the box around it", place)
+            check.note("shape", "other than a rectangle replaced with the box around it", place)
     return picture
 
 

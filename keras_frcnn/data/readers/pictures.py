@@ -1,5 +1,7 @@
 """Find pictures by the names that annotations give them."""
 
+import functools
+import os
 import pathlib
 import re
 import unicodedata
@@ -12,7 +14,7 @@ SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", *other_for
 class Pictures:
     """The pictures in a folder and its sub-folders.
 
-    Files that macOS and editors hide are left out.
+    Files that macOS and editors hide are left out. The folder is listed when a name asks for it.
 
     Args:
         folder: path.
@@ -21,17 +23,33 @@ class Pictures:
 
     def __init__(self, folder, suffixes=SUFFIXES):
         self.folder = pathlib.Path(folder)
-        self.files = sorted(
-            path
-            for path in self.folder.rglob("*")
-            if path.suffix.lower() in suffixes and not _hidden(path, folder)
-        )
-        self._named, self._stems = {}, {}
-        for path in self.files:
-            name = normal(path.relative_to(self.folder).as_posix())
-            self._named[name] = path
-            self._stems.setdefault(stem(name), []).append(path)
-        self._by_end = {}
+        self._suffixes = suffixes
+
+    @functools.cached_property
+    def files(self):
+        """The paths, in order. Links to folders are followed, each folder once."""
+        found, seen = [], set()
+        for root, folders, names in os.walk(self.folder, followlinks=True):
+            real = os.path.realpath(root)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            folders[:] = sorted(name for name in folders if not _hidden(name))
+            paths = (pathlib.Path(root, name) for name in names if not _hidden(name))
+            found += [path for path in paths if path.suffix.lower() in self._suffixes and is_file(path)]
+        return sorted(found)
+
+    @functools.cached_property
+    def _named(self):
+        return {normal(path.relative_to(self.folder).as_posix()): path for path in self.files}
+
+    @functools.cached_property
+    def _stems(self):
+        stems = {}
+        for name, path in self._named.items():
+            stems.setdefault(stem(name), []).append(path)
+        return stems
 
     def find(self, name, what):
         """Find a picture by its name, with or without the ending, in whichever form it is written.
@@ -47,6 +65,8 @@ class Pictures:
             ValueError: several pictures fit.
         """
         plain = normal(name)
+        if not leaves(plain) and is_file(self.folder / plain):
+            return self.folder / plain, plain != name
         parts = [part for part in plain.split("/") if part not in ("", ".")]
         for first in range(len(parts)):
             end = "/".join(parts[first:])
@@ -84,7 +104,7 @@ def leaves(name):
     name = str(name).replace("\\", "/")
     if "://" in name:
         return False  # only its last part is used
-    return name.startswith(("/", "~")) or bool(re.match(r"[A-Za-z]:", name)) or ".." in name.split("/")
+    return name.startswith("/") or bool(re.match(r"[A-Za-z]:", name)) or ".." in name.split("/")
 
 
 def is_file(path):
@@ -103,6 +123,17 @@ def is_dir(path):
         return False
 
 
-def _hidden(path, folder):
-    parts = path.relative_to(folder).parts
-    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+def expanded(text):
+    """A path whose `~` stands for a home folder.
+
+    Raises:
+        ValueError: the home folder is not known.
+    """
+    try:
+        return pathlib.Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError(f"The home folder in {text} is not known; write the whole path.") from None
+
+
+def _hidden(name):
+    return name.startswith(".") or name == "__MACOSX"

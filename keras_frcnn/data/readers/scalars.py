@@ -1,6 +1,7 @@
 """Numbers and flags as annotation tools write them."""
 
 import math
+import re
 
 TRUE = ("1", "true", "yes", "y", "t")
 FALSE = ("0", "false", "no", "n", "f", "", "unspecified", "none", "null")
@@ -13,6 +14,8 @@ def number(value) -> float:
         ValueError: the value is no number.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(f"{_shown(value)} is no number")
+    if isinstance(value, str) and "_" in value:
         raise ValueError(f"{_shown(value)} is no number")
     try:
         return float(value)
@@ -61,11 +64,11 @@ def identifier(value) -> int | str:
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError(f"{_shown(value)} is no id")
-    try:
-        whole = int(value)
-    except (ValueError, OverflowError):
-        return str(value)
-    return whole if isinstance(value, str) or whole == value else str(value)
+    if isinstance(value, int):
+        return value
+    # Not int() alone, which takes "1_23" for 123.
+    text = str(value).strip()
+    return int(float(text)) if re.fullmatch(r"-?(0|[1-9][0-9]{0,14})(\.0*)?", text) else text
 
 
 def side(value) -> int:

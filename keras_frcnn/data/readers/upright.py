@@ -1,5 +1,7 @@
 """Check annotated sizes and boxes against the image files; only the file headers are read."""
 
+from pathlib import Path
+
 from keras_frcnn import images as image_ops
 from keras_frcnn.images import headers, other_formats
 
@@ -17,8 +19,11 @@ def read_header(path):
         `(height, width, orientation)` as `headers.header` returns them.
 
     Raises:
+        FileNotFoundError: there is no such file.
         ValueError: the file is not an image.
     """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no image file {path}; check the path.")
     with open(path, "rb") as file:
         contents = file.read(_PREFIX)
         found = headers.header(contents)

@@ -1,10 +1,8 @@
 """Folders with the layout of VOCdevkit: JPEGImages, Annotations, ImageSets/Main."""
 
-import pathlib
-
 from keras_frcnn.data.readers import voc_xml
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble, without_annotation
-from keras_frcnn.data.readers.pictures import Pictures, is_dir, is_file, normal, stem
+from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, is_file, leaves, normal, stem
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.files import read_text
 
@@ -38,7 +36,7 @@ def load(root, split, name=None, reading=STRICT):
         FileNotFoundError: the folder, the split, an annotation or an image is missing.
         ValueError: an annotation cannot be read.
     """
-    root = pathlib.Path(root).expanduser()
+    root = expanded(root)
     check = BoxCheck(name or f"voc:{root}@{split}")
     for folder in (root, root / "JPEGImages", root / "Annotations", root / "ImageSets" / "Main"):
         if not is_dir(folder):
@@ -46,15 +44,15 @@ def load(root, split, name=None, reading=STRICT):
                 f"There is no folder {folder}; a VOC set needs JPEGImages, Annotations and ImageSets/Main. "
                 "Pictures and annotations in one folder are folder:ROOT."
             )
-    lines = _lines(root, split, check)
+    pictures = Pictures(root / "JPEGImages")
+    lines = _lines(root, split, pictures, check)
     annotations = Annotations(root / "Annotations")
     class_names = _class_names(root, annotations)
-    pictures = Pictures(root / "JPEGImages")
     found = {}
     for line in lines:
         picture = _picture(line, pictures, annotations, reading, check, root, split)
         if picture.path in found:
-            check.note("line", f"of the split {split} that names a picture again left out", line)
+            check.note("line", f"of the split {split} naming a picture again left out", line)
         found.setdefault(picture.path, picture)
     if (root / "labels.txt").is_file():
         for picture in found.values():
@@ -80,7 +78,19 @@ class Annotations:
         self._by_name = {}
         for file in self.files:
             self._by_name[normal(file.relative_to(folder).with_suffix("").as_posix())] = file
-        self._read = {}
+        self._read, self._pictures = {}, {}
+
+    def claim(self, file, picture):
+        """Note whose annotation a file is.
+
+        Raises:
+            ValueError: it is that of another picture.
+        """
+        other = self._pictures.setdefault(file, picture)
+        if other != picture:
+            raise ValueError(
+                f"{file} would be the annotation of {other} and of {picture}; give each picture its own."
+            )
 
     def read(self, file):
         """The `VocXml` of a file."""
@@ -111,17 +121,23 @@ def annotated(path, image_id, file, annotations, reading, check):
     Returns:
         `Annotated`.
     """
+    annotations.claim(file, path)
     if not is_file(file):
         return without_annotation(path, image_id, file, reading, check)
     xml = annotations.read(file)
     for index in xml.rotated:
-        check.note("polygon", "or rotated box replaced with the box around it", f"object {index} of {file}")
+        check.note("outline", "replaced with the box around it", f"object {index} of {file}")
     return Annotated(path, image_id, str(file), xml.names, xml.boxes, xml.difficult, size=xml.size)
 
 
 def _picture(line, pictures, annotations, reading, check, root, split):
     """The `Annotated` that a line of a split names."""
     where = f"{root / 'ImageSets' / 'Main' / split}.txt"
+    if leaves(normal(line)) and not reading.allow_outside:
+        raise ValueError(
+            f"{where} names the picture {line[:80]}, which leads out of {pictures.folder}; write it relative "
+            "to that folder, or allow it with --allow-outside."
+        )
     path, mended = pictures.find(line, where)
     file = annotations.file_of(line)
     if path is None and is_file(file) and annotations.read(file).filename:
@@ -136,7 +152,7 @@ def _picture(line, pictures, annotations, reading, check, root, split):
     return annotated(path, stem(normal(line)), file, annotations, reading, check)
 
 
-def _lines(root, split, check):
+def _lines(root, split, pictures, check):
     """The names of pictures in a split."""
     folder = root / "ImageSets" / "Main"
     file = folder / f"{split}.txt"
@@ -148,7 +164,8 @@ def _lines(root, split, check):
         raise ValueError(f"{file} lists no image; write one image id a line.")
     # A split of one class has a flag in every line; elsewhere a last word of 1 belongs to the name.
     words = [line.rsplit(maxsplit=1) for line in lines]
-    if all(len(pair) == 2 and pair[1] in FLAGS for pair in words):
+    flagged = all(len(pair) == 2 and pair[1] in FLAGS for pair in words)
+    if flagged and not all(pictures.find(line, file)[0] for line in lines):
         for name, flag in words:
             if flag == "-1":
                 check.note("picture", f"that {split} marks as without its class kept", name)

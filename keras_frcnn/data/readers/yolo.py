@@ -7,8 +7,7 @@ import yaml
 
 from keras_frcnn.data.readers import scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
-from keras_frcnn.data.readers.pictures import SUFFIXES, Pictures, is_dir, is_file
-from keras_frcnn.data.readers.upright import read_header
+from keras_frcnn.data.readers.pictures import SUFFIXES, Pictures, expanded, is_dir, is_file, leaves
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.files import read_text
 
@@ -40,7 +39,7 @@ def load(file, split, name=None, reading=STRICT):
         FileNotFoundError: a file or folder is missing.
         ValueError: the YAML or a line cannot be read.
     """
-    file = pathlib.Path(file).expanduser()
+    file = expanded(file)
     check = BoxCheck(name or f"yolo:{file}@{split}")
     content = _read_yaml(file)
     class_names = _names(content, file)
@@ -48,22 +47,42 @@ def load(file, split, name=None, reading=STRICT):
     if not places:
         splits = [key for key in ("train", "val", "test", "minival") if content.get(key)]
         raise FileNotFoundError(f"{file} has no split {split}; it has {', '.join(splits) or 'none'}.")
+    if "kpt_shape" in content:
+        raise ValueError(f"{file} has key points, not boxes (`kpt_shape`); give a set of detection.")
     root = file.parent / str(content.get("path") or ".")
     root = root if is_dir(root) else file.parent
     paths = []
     for place in places if isinstance(places, list) else [places]:
-        paths += _paths(root, str(place), file)
-    pictures = [picture(path, labels_of(path), class_names, check) for path in dict.fromkeys(paths)]
+        paths += _paths(root, str(place), file, reading, check)
+    pictures = pictures_of(list(dict.fromkeys(paths)), class_names, check)
     return assemble(pictures, class_names, check, reading)
 
 
 def labels_of(path):
-    """The text file of a picture: in `labels` beside the last folder `images`, or beside the picture."""
-    parts = list(path.parts)
+    """The text file of a picture: in `labels` beside the last folder `images`, or else beside the picture."""
+    beside, parts = path.with_suffix(".txt"), path.parts
     for index in range(len(parts) - 2, -1, -1):
         if parts[index] == "images":
-            return pathlib.Path(*parts[:index], "labels", *parts[index + 1 :]).with_suffix(".txt")
-    return path.with_suffix(".txt")
+            file = pathlib.Path(*parts[:index], "labels", *parts[index + 1 :]).with_suffix(".txt")
+            return file if is_file(file) or not is_file(beside) else beside
+    return beside
+
+
+def pictures_of(paths, class_names, check):
+    """Read the text files of pictures; a list of `Annotated`.
+
+    Raises:
+        ValueError: a line is wrong, or one file would be that of two pictures.
+    """
+    by_file = {}
+    for path in paths:
+        file = labels_of(path)
+        other = by_file.setdefault(file, path)
+        if other != path:
+            raise ValueError(
+                f"{file} would be the text file of {other} and of {path}; rename one of the pictures."
+            )
+    return [picture(path, file, class_names, check) for file, path in by_file.items()]
 
 
 def picture(path, file, class_names, check):
@@ -82,10 +101,7 @@ def picture(path, file, class_names, check):
     if not is_file(file):
         check.note("picture", "without a text file taken as one without objects", str(path))
         return found
-    height, width, orientation = read_header(path)
-    # Ultralytics trains on upright pictures.
-    if orientation >= 5:
-        height, width = width, height
+    found.relative = True
     seen = set()
     for number, line in enumerate(read_text(file).splitlines(), start=1):
         words = line.split()
@@ -93,14 +109,14 @@ def picture(path, file, class_names, check):
             continue
         place = f"Line {number} of {file}"
         if tuple(words) in seen:
-            check.note("line", "that repeats another of its file left out", place)
+            check.note("line", "repeating another of its file left out", place)
             continue
         seen.add(tuple(words))
         label, box = _object(words, class_names, place)
         if len(words) > 5:
             check.note("polygon", "replaced with the box around it", place)
         found.names.append(class_names[label])
-        found.boxes.append([box[0] * width, box[1] * height, box[2] * width, box[3] * height])
+        found.boxes.append(box)
         found.ignore.append(False)
     return found
 
@@ -123,9 +139,10 @@ def _object(words, class_names, place):
             f"{place} has {len(numbers)} coordinates; write the center, width and height of a box, or the "
             "points of a polygon."
         )
-    if max(numbers) > LARGEST:
+    largest = max(numbers, key=abs)
+    if abs(largest) > LARGEST:
         raise ValueError(
-            f"{place} has {max(numbers):g}, which is no fraction; divide x by the width, y by the height."
+            f"{place} has {largest:g}, which is no fraction; divide x by the width and y by the height."
         )
     if len(numbers) == 4:
         x, y, width, height = numbers
@@ -141,8 +158,8 @@ def _read_yaml(file):
         raise FileNotFoundError(
             f"There is no file {file} ({error.strerror}); name a YAML file of YOLO."
         ) from None
-    except (yaml.YAMLError, RecursionError) as error:
-        reason = (str(error).splitlines() or ["nested too deeply"])[0]
+    except Exception as error:  # PyYAML passes on any error of the types that a tag names
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{file} is not readable as YAML ({reason}); repair it.") from None
     if not isinstance(content, dict):
         raise ValueError(f"{file} is no YAML file of YOLO: it has no `names`; add them.")
@@ -160,8 +177,12 @@ def _names(content, file):
         if sorted(numbers) != list(range(len(numbers))):
             raise ValueError(f"{file} has `names` with gaps in their numbers; number them from 0.")
         names = [numbers[number] for number in range(len(numbers))]
-    if not isinstance(names, list) or not names or any(name is None for name in names):
+    if not isinstance(names, list) or not names:
         raise ValueError(f"{file} has no list of `names`; add the names of the classes.")
+    for name in names:
+        # Without quotes, YAML reads no as false.
+        if isinstance(name, bool) or not isinstance(name, (str, int, float)):
+            raise ValueError(f"{file} has {str(name)[:40]} in `names`, which is no name; put it into quotes.")
     names = [str(name).strip() for name in names]
     if len(set(names)) < len(names) or "" in names:
         raise ValueError(
@@ -170,7 +191,7 @@ def _names(content, file):
     return tuple(names)
 
 
-def _paths(root, place, file):
+def _paths(root, place, file, reading, check):
     """The pictures of a split: those in a folder, or those that a text file lists."""
     # Roboflow writes ../train/images for the folder train beside the file.
     candidates = [root / place, root / place.removeprefix("../")]
@@ -179,6 +200,15 @@ def _paths(root, place, file):
             return Pictures(candidate).files
         if is_file(candidate) and candidate.suffix == ".txt":
             lines = [line.strip() for line in read_text(candidate).splitlines() if line.strip()]
+            outside = [line for line in lines if leaves(line)]
+            if outside and not reading.allow_outside:
+                raise ValueError(
+                    f"{candidate} names {outside[0][:80]}, which leads out of its folder; write paths "
+                    "relative to it, or allow such with --allow-outside."
+                )
+            for line in lines:
+                if not line.lower().endswith(SUFFIXES):
+                    check.note("line", "naming no picture left out", f"{line[:80]} in {candidate}")
             paths = [candidate.parent / line for line in lines if line.lower().endswith(SUFFIXES)]
             missing = [path for path in paths if not is_file(path)]
             if missing:

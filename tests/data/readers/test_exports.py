@@ -155,7 +155,7 @@ def test_polygons_and_repeated_lines_of_yolo(pictures, tmp_path):
     (folder / "classes.txt").write_text("cat\ndog\n")
     with (
         pytest.warns(UserWarning, match="1 polygon replaced with the box around it"),
-        pytest.warns(UserWarning, match="1 line that repeats another of its file left out"),
+        pytest.warns(UserWarning, match="1 line repeating another of its file left out"),
     ):
         record = data.load(f"folder:{folder}").records[2]
     np.testing.assert_allclose(record.boxes, [[10, 5, 30, 25]], atol=1e-4)
@@ -263,7 +263,7 @@ def test_other_shapes_and_files_of_labelme(pictures, tmp_path):
         FileNotFoundError, match="There is no annotation .*b.json; .* --missing-annotation empty"
     ):
         data.load(f"labelme:{folder}")
-    with pytest.warns(UserWarning, match="2 shapes that is no rectangle replaced with the box around it"):
+    with pytest.warns(UserWarning, match="2 shapes other than a rectangle replaced with the box around it"):
         dataset = data.load(f"labelme:{folder}", missing_annotation="empty")
     np.testing.assert_allclose(dataset.records[0].boxes, [[3, 6, 9, 20], [15, 15, 25, 25]])
     for content, sentence in (
@@ -284,4 +284,91 @@ def test_an_xml_without_a_picture(pictures, tmp_path, write_annotation):
     write_xml(folder, write_annotation)
     shutil.copy(folder / "a.xml", folder / "z.xml")
     with pytest.warns(UserWarning, match="1 annotation without a picture left out .first: .*z.xml"):
+        check(data.load(f"folder:{folder}"))
+
+
+def test_yolo_beside_the_pictures_in_a_folder_named_images(pictures, tmp_path):
+    folder = pictures(tmp_path / "images")
+    write_yolo(folder, ["cat", "dog"])
+    (folder / "classes.txt").write_text("cat\ndog\n")
+    with pytest.warns(UserWarning, match="1 picture without a text file"):
+        check(data.load(f"folder:{folder}"))
+
+
+def test_lists_of_yolo(pictures, tmp_path):
+    pictures(tmp_path / "images")
+    write_yolo(tmp_path / "labels", ["cat", "dog"])
+    (tmp_path / "data.yaml").write_text("train: list.txt\nnames: [cat, dog]\n")
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/images/a.jpg\n")
+    with pytest.raises(ValueError, match="which leads out of its folder; write paths relative to it, or"):
+        data.load(f"yolo:{tmp_path}/data.yaml@train")
+    assert len(data.load(f"yolo:{tmp_path}/data.yaml@train", allow_outside=True)) == 1
+    (tmp_path / "list.txt").write_text("images/a.jpg\nimages/b.jpg # x\n")
+    with pytest.warns(UserWarning, match="1 line naming no picture left out .first: images/b.jpg # x"):
+        assert len(data.load(f"yolo:{tmp_path}/data.yaml@train")) == 1
+
+
+def test_a_broken_picture_of_yolo_is_skipped(pictures, tmp_path):
+    folder = pictures(tmp_path / "flat")
+    write_yolo(folder, ["cat", "dog"])
+    (folder / "classes.txt").write_text("cat\ndog\n")
+    (folder / "a.jpg").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match="1 picture that cannot be decoded skipped"):
+        assert len(data.load(f"folder:{folder}", on_broken="skip")) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("names: [no, yes]", "has False in `names`, which is no name; put it into quotes"),
+        ("names: [[a, b]]", "which is no name"),
+        ("names: [a]\nkpt_shape: [17, 3]", "has key points, not boxes"),
+        ("d: 2020-13-45", "is not readable as YAML"),
+        ("d: !!timestamp foo", "is not readable as YAML"),
+    ],
+)
+def test_yaml_of_other_kinds(tmp_path, text, sentence):
+    (tmp_path / "data.yaml").write_text(f"{text}\ntrain: x\n")
+    with pytest.raises(ValueError, match=sentence):
+        data.load(f"yolo:{tmp_path}/data.yaml@train")
+
+
+def test_names_of_one_picture_in_a_csv(pictures, tmp_path):
+    folder = pictures(tmp_path / "images")
+    (tmp_path / "train.csv").write_text("a.jpg,1,2,9,9,cat\n./a.jpg,3,4,9,9,dog\n")
+    with pytest.warns(UserWarning, match="1 row naming its picture in another form joined with the others"):
+        (record,) = data.load(f"csv:{tmp_path}/train.csv@{folder}").records
+    assert len(record.boxes) == 2
+    (tmp_path / "train.csv").write_text("train/a.jpg,1,2,9,9,cat\nval/a.jpg,3,4,9,9,dog\n")
+    with pytest.raises(ValueError, match="names val/a.jpg, and another line train/a.jpg, but both are "):
+        data.load(f"csv:{tmp_path}/train.csv@{folder}")
+
+
+def test_columns_of_a_csv(pictures, tmp_path):
+    folder = pictures(tmp_path / "images")
+    (tmp_path / "train.csv").write_text("filename,name,class,xmin,ymin,xmax,ymax\na.jpg,x,cat,1,2,9,9\n")
+    assert data.load(f"csv:{tmp_path}/train.csv@{folder}").class_names == ("cat",)
+    (tmp_path / "train.csv").write_text("filename,xmin,ymin,xmax,ymax,species\na.jpg,1,2,9,9,cat\n")
+    with pytest.raises(ValueError, match="has no column of classes; rename that of 'species' to class"):
+        data.load(f"csv:{tmp_path}/train.csv@{folder}")
+
+
+def test_labelme_in_sub_folders(pictures, tmp_path):
+    folder = pictures(tmp_path / "images")
+    pictures(folder / "day2")
+    for place, count in ((folder, 1), (folder / "day2", 2)):
+        for name in SIZES:
+            shapes = [shape("cat", [[2, 3], [9, 20]])] * count
+            (place / f"{name}.json").write_text(json.dumps({"imagePath": f"{name}.jpg", "shapes": shapes}))
+    counts = {record.image_id: len(record.boxes) for record in data.load(f"labelme:{folder}").records}
+    assert counts == {**dict.fromkeys("abc", 1), **{f"day2/{name}": 2 for name in "abc"}}
+
+
+def test_the_picture_that_an_xml_of_another_name_names(pictures, tmp_path, write_annotation):
+    folder = pictures(tmp_path / "flat")
+    write_xml(folder, write_annotation)
+    text = (folder / "a.xml").read_text().replace("other.jpg", "a.jpg")
+    (folder / "001.xml").write_text(text)
+    (folder / "a.xml").unlink()
+    with pytest.warns(UserWarning, match="1 picture found by another form of its name"):
         check(data.load(f"folder:{folder}"))

@@ -124,7 +124,7 @@ def test_a_split_of_one_class(voc_folder):
 
 def test_a_picture_that_is_listed_twice(voc_folder):
     (voc_folder / SPLIT).write_text("a\nb\na\n")
-    with pytest.warns(UserWarning, match="1 line of the split train that names a picture again left out"):
+    with pytest.warns(UserWarning, match="1 line of the split train naming a picture again left out"):
         assert len(train(voc_folder)) == 2
 
 
@@ -209,7 +209,7 @@ def test_coordinates_that_are_no_place(voc_folder, write_annotation, corner):
 def test_boxes_that_are_fractions(voc_folder, write_annotation):
     (voc_folder / XML).write_text(write_annotation((40, 60), [("dog", (0.1, 0.2, 0.5, 0.9))]))
     with pytest.raises(
-        ValueError, match="looks normalized: no box ends beyond pixel 1; multiply x by the width"
+        ValueError, match="looks normalized: its boxes end before pixel 1; multiply x by the width"
     ):
         train(voc_folder)
 
@@ -225,7 +225,7 @@ def test_polygons_and_rotated_boxes(voc_folder):
     ]
     objects = "".join(f"<object><name>cat</name>{part}</object>" for part in parts)
     (voc_folder / XML).write_text(f"<annotation>{objects}</annotation>")
-    with pytest.warns(UserWarning, match="3 polygons or rotated box replaced with the box around it"):
+    with pytest.warns(UserWarning, match="3 outlines replaced with the box around it"):
         boxes = train(voc_folder).records[0].boxes
     np.testing.assert_allclose(boxes, [[4, 9, 20, 30], [4, 9, 20, 30], [6, 9, 17, 30]], atol=1e-4)
 
@@ -284,7 +284,7 @@ def test_json_scalars_of_other_kinds(coco_files, where, values):
 @pytest.mark.parametrize("area", [None, float("nan"), -1, "", "large"])
 def test_an_area_that_is_none(coco_files, area):
     with pytest.warns(
-        UserWarning, match="1 area that is no number above 0 replaced with that of the box .first: Ann"
+        UserWarning, match="1 area other than a number above 0 replaced with that of the box .first: Ann"
     ):
         dataset = data.load(change(coco_files, ("annotations", 0), area=area))
     assert dataset.records[0].area[0] == 200
@@ -327,7 +327,7 @@ def test_category_names_that_are_numbers(coco_files):
 def test_json_that_has_two_meanings(coco_files, where, values, sentence):
     spec = change(coco_files, where, **values)
     if sentence is None:  # a second entry without objects means nothing else
-        with pytest.warns(UserWarning, match="1 image that lists a picture again left out .first: image 3"):
+        with pytest.warns(UserWarning, match="1 image listing a picture again left out .first: image 3"):
             assert len(data.load(spec)) == 1
         return
     with pytest.raises((ValueError, FileNotFoundError), match=sentence):
@@ -393,3 +393,89 @@ def test_names_that_no_file_can_have(voc_folder, line):
     (voc_folder / SPLIT).write_text(line)
     with pytest.raises(FileNotFoundError, match="JPEGImages has no image "):
         train(voc_folder)
+
+
+def test_links_and_files_without_an_ending(coco_files, tmp_path):
+    file, folder, _ = coco_files
+    (tmp_path / "real").mkdir()
+    shutil.copy(folder / "1.png", tmp_path / "real/1.png")
+    (folder / "linked").symlink_to(tmp_path / "real")
+    (folder / "1.png").rename(folder / "noending")
+    for name in ("linked/1.png", "noending"):
+        assert data.load(change(coco_files, ("images", 0), file_name=name)).records[0].file == str(
+            folder / name
+        )
+
+
+def test_an_annotation_of_two_pictures(voc_folder):
+    (voc_folder / "JPEGImages/day2").mkdir()
+    shutil.copy(voc_folder / "JPEGImages/a.jpg", voc_folder / "JPEGImages/day2/a.jpg")
+    (voc_folder / SPLIT).write_text("a\nday2/a\n")
+    with pytest.raises(ValueError, match="a.xml would be the annotation of .*a.jpg and of .*day2/a.jpg"):
+        train(voc_folder)
+
+
+@pytest.mark.parametrize("line", ["/outside/e", "../e", "C:\\x\\e"])
+def test_a_split_that_leads_outside(voc_folder, line):
+    (voc_folder / SPLIT).write_text(line)
+    with pytest.raises(ValueError, match="which leads out of .*; write it relative to that folder"):
+        train(voc_folder)
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_that_look_like_flags(voc_folder):
+    for number in (0, 1):
+        shutil.copy(voc_folder / "JPEGImages/a.jpg", voc_folder / f"JPEGImages/scene {number}.jpg")
+        shutil.copy(voc_folder / XML, voc_folder / f"Annotations/scene {number}.xml")
+    (voc_folder / SPLIT).write_text("scene 0\nscene 1\n")
+    assert [record.image_id for record in train(voc_folder).records] == ["scene 0", "scene 1"]
+
+
+def test_not_every_picture_can_be_broken(voc_folder):
+    for name in ("a.jpg", "b.PNG"):
+        (voc_folder / "JPEGImages" / name).write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="has 2 of 2 pictures that cannot be decoded"):
+        train(voc_folder, on_broken="skip")
+
+
+def test_ids_with_other_signs(coco_files):
+    file, folder, content = coco_files
+    content["images"][0]["id"], content["images"][1]["id"] = "1_23", "12_3"
+    for annotation in content["annotations"]:
+        annotation["image_id"] = "1_23"
+    file.write_text(json.dumps(content))
+    assert [record.image_id for record in data.load(f"coco:{file}@{folder}").records] == ["1_23", "12_3"]
+
+
+def test_entries_that_are_written_twice(coco_files):
+    file, folder, content = coco_files
+    content["images"].append(content["images"][0])
+    content["annotations"].append(content["annotations"][0])
+    file.write_text(json.dumps(content))
+    with (
+        pytest.warns(UserWarning, match="1 entry of images written twice left out"),
+        pytest.warns(UserWarning, match="1 annotation written twice left out"),
+    ):
+        assert [len(record.boxes) for record in data.load(f"coco:{file}@{folder}").records] == [2, 0]
+    content["annotations"][2] = {**content["annotations"][0], "bbox": [1, 1, 2, 2]}
+    file.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="Annotation 1 in .* has the id of another annotation; give each"):
+        data.load(f"coco:{file}@{folder}")
+
+
+def test_fractions_that_rounding_pushed_above_one(coco_files):
+    content = coco_files[2]
+    for annotation in content["annotations"]:
+        annotation["bbox"] = [0.7, 0.1, 0.300001, 0.5]
+    with pytest.raises(ValueError, match="looks normalized"):
+        data.load(change(coco_files, ("images", 0)))
+
+
+def test_classes_of_nearly_one_name(coco_files):
+    with pytest.warns(UserWarning, match="1 class with nearly the name of another kept apart .first: Cat"):
+        data.load(change(coco_files, ("categories", 1), name="Cat"))
+
+
+def test_a_home_that_is_not_known():
+    with pytest.raises(ValueError, match="The home folder in ~nobody_of_this_name/a is not known"):
+        data.load("voc:~nobody_of_this_name/a@train")

@@ -1,0 +1,23 @@
+"""The options of all commands that read data sets."""
+
+import dataclasses
+from typing import Literal
+
+from keras_frcnn import data
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """What to do with what cannot be mended."""
+
+    missing_annotation: Literal["refuse", "empty"] = "refuse"
+    """A picture without an annotation: refuse it, or take it as one without objects."""
+    on_broken: Literal["stop", "skip"] = "stop"
+    """A picture that cannot be decoded: stop, or leave it out, at most ten or a tenth of them."""
+    allow_outside: bool = False
+    """Let annotations name pictures outside the picture folder."""
+
+    def load(self, specs, **arguments):
+        """Load data sets as `data.load` does, with these options."""
+        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(Reading)}
+        return data.load(list(specs), **options, **arguments)
