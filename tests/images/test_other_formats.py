@@ -1,7 +1,6 @@
 """Pictures that OpenCV decodes, and EXIF orientation outside JPEG."""
 
 import concurrent.futures
-import functools
 import struct
 import zlib
 
