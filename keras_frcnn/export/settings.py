@@ -40,8 +40,11 @@ def with_settings(model: Detector, precision: str | None = None, **settings) -> 
     if precision is not None:
         if precision not in PRECISIONS:
             raise ValueError(f"precision is {precision!r}; use one of {', '.join(PRECISIONS)}.")
-        if own_backbone:
-            raise ValueError("A backbone given as a keras.Model has its own precision; leave precision out.")
+        own = model.dtype_policy.compute_dtype
+        if own_backbone and precision != own:
+            raise ValueError(
+                f"A backbone given as a keras.Model keeps its precision, {own}; leave precision out."
+            )
     if own_backbone:
         # Its config may not suffice to rebuild it, for example with a Lambda layer or an unregistered one.
         config["backbone"] = model.arguments["backbone"]

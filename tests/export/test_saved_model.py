@@ -13,6 +13,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 import keras_frcnn as kf
 from keras_frcnn import export
 from keras_frcnn import images as image_ops
+from keras_frcnn.export.settings import with_settings
 
 CLASS_NAMES = ["red cell", "weiß", "plate"]
 ROWS = 12
@@ -325,3 +326,10 @@ def test_load_names_what_is_wrong(exported, tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
     with pytest.raises(ValueError, match="other is a SavedModel, but not of keras_frcnn"):
         export.load(tmp_path / "other")
+
+
+def test_a_network_of_ones_own_keeps_its_precision(make_model):
+    model = make_model()
+    assert with_settings(model, precision="float32").dtype_policy.name == "float32"
+    with pytest.raises(ValueError, match="keeps its precision, float32; leave precision out"):
+        with_settings(model, precision="bfloat16")
