@@ -1,7 +1,9 @@
 """What is written in each layout is read again as it was."""
 
 import json
+import shutil
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,3 +94,42 @@ def test_a_turned_picture_is_written_upright(voc_folder, tmp_path):
     same(found, dataset, "coco")
     assert json.loads((tmp_path / "out/train.json").read_text())["images"][0]["file_name"] == "a.png"
     np.testing.assert_array_equal(found.image(0), dataset.image(0))
+
+
+def test_real_pictures_through_every_format(shared, tmp_path):
+    """The raccoons as other tools would leave them, and from a program."""
+    dataset = data.load(f"voc:{shared}/data/raccoon@test")
+    found = {layout: WRITERS[layout](dataset, tmp_path / layout, "test") for layout in WRITERS}
+    shutil.copytree(tmp_path / "voc/JPEGImages", tmp_path / "flat")
+    shutil.copytree(tmp_path / "voc/Annotations", tmp_path / "flat", dirs_exist_ok=True)
+    found["folder"] = f"folder:{tmp_path}/flat"
+    shutil.copytree(tmp_path / "voc/JPEGImages", tmp_path / "labelme")
+    rows, boxes, labels, files = [], [], [], []
+    for record in dataset.records:
+        file = tmp_path / "voc/JPEGImages" / f"{record.image_id}{Path(record.file).suffix}"
+        corners = record.boxes.tolist()
+        shapes = [
+            {"label": "raccoon", "points": [box[:2], box[2:]], "shape_type": "rectangle"} for box in corners
+        ]
+        content = {"imagePath": file.name, "shapes": shapes}
+        (tmp_path / "labelme" / f"{file.stem}.json").write_text(json.dumps(content))
+        rows += [",".join([file.name, *map(str, box), "raccoon"]) for box in corners]
+        files.append(file)
+        boxes.append(corners)
+        labels.append(["raccoon"] * len(corners))
+    (tmp_path / "train.csv").write_text("\n".join(rows))
+    found |= {
+        "csv": f"csv:{tmp_path}/train.csv@{tmp_path}/voc/JPEGImages",
+        "labelme": f"labelme:{tmp_path}/labelme",
+    }
+    sets = {name: data.load(spec) for name, spec in found.items()} | {
+        "arrays": data.from_arrays(files, boxes, labels)
+    }
+    for name, other in sets.items():
+        by_name = {Path(record.file).stem: record for record in other.records}
+        assert other.class_names == ("raccoon",) and len(by_name) == len(dataset)
+        for record in dataset.records:
+            mine = by_name[str(record.image_id)]
+            np.testing.assert_allclose(mine.boxes, record.boxes, atol=1e-3, err_msg=name)
+            assert (mine.height, mine.width) == (record.height, record.width)
+            assert mine.labels.tolist() == record.labels.tolist() and not mine.ignore.any()
