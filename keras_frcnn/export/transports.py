@@ -8,6 +8,7 @@ import base64
 import http.client
 import json
 import re
+import time
 import urllib.error
 import urllib.request
 
@@ -19,6 +20,10 @@ _URL = re.compile(
     r"(/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 )
 
+# Bytes of an answer; the detections of a thousand images take less.
+LARGEST_ANSWER = 256 * 2**20
+# Bytes of an error's explanation that are read.
+LARGEST_REASON = 2**16
 # TF-Serving's statuses over REST when a queue is full.
 OVERLOADED = (http.HTTPStatus.TOO_MANY_REQUESTS, http.HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -47,14 +52,28 @@ def connect(url, timeout):
     return _over_grpc(url, parts, timeout) if parts["way"] == "grpc" else _over_rest(url, timeout)
 
 
+class _TooLarge(Exception):
+    """An answer is larger than `LARGEST_ANSWER`."""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Take a redirect for an error: requests go to the server that was named and to no other."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        return None
+
+
 def _over_rest(url, timeout):
+    opener = urllib.request.build_opener(_NoRedirect)
+
     def predict(signature, inputs):
         columns = {name: _as_json(value) for name, value in inputs.items()}
         body = json.dumps({"signature_name": signature, "inputs": columns}).encode()
         request = urllib.request.Request(f"{url}:predict", body, {"Content-Type": "application/json"})
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as reply:
-                return {name: np.array(value) for name, value in json.load(reply)["outputs"].items()}
+            with opener.open(request, timeout=timeout) as reply:
+                answer = json.loads(_contents(reply, timeout))
+            return {name: np.array(value) for name, value in answer["outputs"].items()}
         except urllib.error.HTTPError as error:
             if error.code in OVERLOADED:
                 raise ConnectionError(_overloaded(url, _rest_reason(error))) from error
@@ -64,10 +83,26 @@ def _over_rest(url, timeout):
             if isinstance(reason, TimeoutError):
                 raise TimeoutError(_slow(url, timeout)) from error
             raise ConnectionError(_gone(url, getattr(reason, "strerror", None) or reason)) from error
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except _TooLarge as error:
+            raise ValueError(
+                f"{url} answers with more than {LARGEST_ANSWER >> 20} MiB; send fewer images at once."
+            ) from error
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{url} does not answer as TF-Serving does; check the URL.") from error
 
     return predict, lambda: None
+
+
+def _contents(reply, timeout):
+    """Read an answer, within its largest size and a time."""
+    deadline, contents = time.monotonic() + timeout, b""
+    while chunk := reply.read1(2**20):
+        contents += chunk
+        if len(contents) > LARGEST_ANSWER:
+            raise _TooLarge
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return contents
 
 
 def _over_grpc(url, parts, timeout):
@@ -78,8 +113,8 @@ def _over_grpc(url, parts, timeout):
         raise ValueError(
             f'gRPC needs a package ({error}); pip install "keras_frcnn[serving]", or use an http:// URL.'
         ) from None
-    any_size = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-    channel = grpc.insecure_channel(parts["target"], options=any_size)
+    sizes = [("grpc.max_receive_message_length", LARGEST_ANSWER), ("grpc.max_send_message_length", -1)]
+    channel = grpc.insecure_channel(parts["target"], options=sizes)
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
     def predict(signature, inputs):
@@ -119,8 +154,8 @@ def _as_json(array):
 
 def _rest_reason(error):
     try:
-        return json.load(error)["error"]
-    except (ValueError, KeyError, TypeError, OSError):
+        return json.loads(error.read(LARGEST_REASON))["error"]
+    except (ValueError, KeyError, TypeError, OSError, RecursionError):
         return f"{error.code} {error.reason}"
 
 

@@ -1,12 +1,17 @@
 """The client against the stand-in: what it finds, and the sentence for everything that may go wrong."""
 
+import contextlib
+import http.server
 import json
 import socket
+import threading
+import time
 
 import numpy as np
 import pytest
 
 from keras_frcnn.commands import serve_client
+from keras_frcnn.export import transports
 from keras_frcnn.export.client import ServingClient
 
 WAYS = pytest.mark.parametrize("way", ["rest", "grpc"])
@@ -212,3 +217,52 @@ def test_refuses_labels(folder, capsys, name, part):
 def test_nothing_to_ask_and_a_path_before_the_api():
     with ServingClient("https://localhost:1/below/it/v1/models/cells/versions/3") as client:
         assert client.detect([]) == []
+
+
+def answering(body, status=200, headers=(), pause=0.0):
+    """A server that answers every request with these bytes, a few at a time."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            for name, value in headers:
+                self.send_header(name, value)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for start in range(0, len(body), 100 if pause else len(body)):
+                    self.wfile.write(body[start : start + (100 if pause else len(body))])
+                    self.wfile.flush()
+                    time.sleep(pause)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("localhost", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "sentence"),
+    [
+        ({"body": b" " * 3000}, ValueError, "answers with more than 0 MiB; send fewer images at once"),
+        ({"body": b"[" * 900}, ValueError, "does not answer as TF-Serving does"),
+        (
+            {"body": b"", "status": 307, "headers": [("Location", "http://localhost:1/")]},
+            ValueError,
+            "refused .*307",
+        ),
+        ({"body": b" " * 900, "pause": 0.2}, TimeoutError, "0.5"),
+    ],
+)
+def test_answers_that_would_keep_a_client_busy(monkeypatch, answer, error, sentence):
+    monkeypatch.setattr(transports, "LARGEST_ANSWER", 1000)
+    server = answering(**answer)
+    with (
+        contextlib.closing(server.socket),
+        ServingClient(f"http://localhost:{server.server_port}/v1/models/cells", 0.5) as client,
+        pytest.raises(error, match=sentence),
+    ):
+        client.predict("serving_bytes", IMAGE)
+    server.shutdown()
