@@ -20,7 +20,7 @@ def checked_class_names(names):
             )
     twice = sorted({name for name in names if names.count(name) > 1 and name != "N/A"})
     if not names:
-        raise ValueError("class_names is empty; give one name or more.")
+        raise ValueError("class_names has no name; give one or more.")
     if twice:
         raise ValueError(f"class_names has {', '.join(twice)} more than once; give each name once.")
     return names

@@ -24,8 +24,11 @@ def snippets(server, image_of, tmp_path, monkeypatch):
     return lambda language: re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-def test_python(snippets, capsys):
-    over_rest, over_grpc = snippets("python")
+def test_python(snippets, exported_cells, capsys):
+    alone, over_rest, over_grpc = snippets("python")
+    names = {}
+    exec(compile(alone.replace("saved_models/cells/1", str(exported_cells.path)), "alone", "exec"), names)
+    assert names["answer"]["image_ok"].numpy().tolist() == [1.0]
     exec(compile(over_rest, "over REST", "exec"), {})
     assert len(capsys.readouterr().out.splitlines()) == 2
     exec(compile(over_grpc, "over gRPC", "exec"), {})
