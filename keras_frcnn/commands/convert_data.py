@@ -8,12 +8,12 @@ from typing import Literal
 import tyro
 
 from keras_frcnn.commands.failures import in_one_sentence
-from keras_frcnn.commands.reading import Reading
+from keras_frcnn.commands.reading import ReadingOptions
 from keras_frcnn.data.writers import WRITERS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Conversion(Reading):
+class Conversion(ReadingOptions):
     """Write data sets in another layout; the pictures are copied."""
 
     specs: tyro.conf.Positional[tuple[str, ...]]

@@ -11,12 +11,12 @@ from keras_frcnn.callbacks.progress import ImageLines
 from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.outputs import check_json
-from keras_frcnn.commands.reading import Reading
+from keras_frcnn.commands.reading import ReadingOptions
 from keras_frcnn.files import write_json
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Evaluation(Reading):
+class Evaluation(ReadingOptions):
     """Measure a detector on a data set by the rules of PASCAL VOC and COCO."""
 
     model: Path

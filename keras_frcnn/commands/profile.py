@@ -12,13 +12,13 @@ from keras_frcnn import data, profiling
 from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.outputs import check_json
-from keras_frcnn.commands.reading import Reading
+from keras_frcnn.commands.reading import ReadingOptions
 from keras_frcnn.files import write_json
 from keras_frcnn.models import Detector, FasterRCNN
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Profile(Reading):
+class Profile(ReadingOptions):
     """Print where the time of a training step and of an inference goes, and keep a trace for TensorBoard.
 
     The table is for CPUs: with a GPU it covers only the host, and the trace alone shows the device.

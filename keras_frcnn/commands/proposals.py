@@ -13,7 +13,7 @@ import tyro
 from keras_frcnn.callbacks.progress import ImageLines
 from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.failures import in_one_sentence
-from keras_frcnn.commands.reading import Reading
+from keras_frcnn.commands.reading import ReadingOptions
 from keras_frcnn.data import proposals
 from keras_frcnn.data.selective_search import selective_search
 from keras_frcnn.evaluation import proposal_recall
@@ -22,7 +22,7 @@ from keras_frcnn.models.proposing_detector import ProposingDetector
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Proposals(Reading):
+class Proposals(ReadingOptions):
     """Write the proposals of selective search, or of a trained RPN, for all images of a data set."""
 
     data: tyro.conf.UseAppendAction[tuple[str, ...]]

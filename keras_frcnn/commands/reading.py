@@ -7,7 +7,7 @@ from keras_frcnn import data
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading:
+class ReadingOptions:
     """What to do with what cannot be mended."""
 
     missing_annotation: Literal["refuse", "empty"] = "refuse"
@@ -19,5 +19,5 @@ class Reading:
 
     def load(self, specs, **arguments):
         """Load data sets as `data.load` does, with these options."""
-        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(Reading)}
+        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(ReadingOptions)}
         return data.load(list(specs), **options, **arguments)

@@ -23,7 +23,7 @@ from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.outputs import check_model_folder
 from keras_frcnn.commands.provenance import provenance
-from keras_frcnn.commands.reading import Reading
+from keras_frcnn.commands.reading import ReadingOptions
 from keras_frcnn.commands.train_sets import train_sets
 from keras_frcnn.drawing import draw_grid
 from keras_frcnn.files import write_text
@@ -49,7 +49,7 @@ class _Base:
 
 
 @dataclasses.dataclass(frozen=True)
-class Run(Reading, recipes.Recipe):
+class Run(ReadingOptions, recipes.Recipe):
     """Train a detector; without arguments, on the built-in shapes, which takes minutes on two CPU cores.
 
     The defaults below are those for the data sets named beside --help; without --train, for the shapes.

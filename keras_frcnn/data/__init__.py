@@ -53,10 +53,6 @@ def load(
     specs = [spec] if isinstance(spec, (str, Path)) else list(spec)
     if not specs:
         raise ValueError(f"No data set is named; write {readers.forms()}.")
-    choices = {"missing_annotation": ("refuse", "empty"), "on_broken": ("stop", "skip")}
-    for name, value in (("missing_annotation", missing_annotation), ("on_broken", on_broken)):
-        if value not in choices[name]:
-            raise ValueError(f"{name} is {value!r}; use {' or '.join(map(repr, choices[name]))}.")
     reading = Reading(missing_annotation, on_broken, allow_outside)
     dataset = join([readers.read(str(text), default_split, reading) for text in specs])
     return dataset if class_names is None else dataset.with_class_names(class_names)

@@ -13,7 +13,6 @@ import tensorflow as tf
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
 from keras_frcnn.data.readers.pictures import expanded, is_file
-from keras_frcnn.data.readers.upright import read_header
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.data.sources import Drawn
 
@@ -91,8 +90,7 @@ def from_arrays(
         if files and not is_file(expanded(images[index])):
             raise FileNotFoundError(f"There is no image file {place}; check the path.")
         path = expanded(images[index]) if files else Path(place)
-        height, width = _upright_size(path) if files else pixels[index].shape[:2]
-        corners = _corners(boxes[index], box_format, height, width, place)
+        corners = _corners(boxes[index], box_format, place)
         objects = [_name(label, names, place) for label in np.asarray(labels[index]).reshape(-1).tolist()]
         ignored = (
             [False] * len(corners) if ignore is None else np.asarray(ignore[index], bool).reshape(-1).tolist()
@@ -103,18 +101,13 @@ def from_arrays(
                 "ignore; give one of each for each object."
             )
         identity = str(images[index]) if files else index
-        pictures.append(
-            Annotated(path, identity, place, objects, corners.tolist(), ignored, size=(height, width))
-        )
+        picture = Annotated(path, identity, place, objects, corners.tolist(), ignored)
+        picture.size = None if files else pixels[index].shape[:2]
+        picture.relative = FORMATS[box_format][1]
+        pictures.append(picture)
     if files:
         return assemble(pictures, names, check, STRICT)
     return assemble(pictures, names, check, STRICT, source=Drawn(pixels.__getitem__, len(pixels), keeps=True))
-
-
-def _upright_size(path):
-    """Height and width of the upright image in a file."""
-    height, width, orientation = read_header(path)
-    return (width, height) if orientation >= 5 else (height, width)
 
 
 def _read(data):
@@ -162,8 +155,8 @@ def _pixels(image, index):
     return np.round(image).astype(np.uint8)
 
 
-def _corners(boxes, box_format, height, width, place):
-    """Boxes as float64 `[M, 4]` xyxy, pixels."""
+def _corners(boxes, box_format, place):
+    """Boxes as float64 `[M, 4]` xyxy, in pixels or fractions."""
     try:
         boxes = np.asarray(boxes, np.float64)
     except (TypeError, ValueError):
@@ -176,13 +169,12 @@ def _corners(boxes, box_format, height, width, place):
         raise ValueError(f"{place} has boxes of the shape {boxes.shape}; give [M, 4], {box_format}.")
     to_xyxy, fractions = FORMATS[box_format]
     corners = np.stack(to_xyxy(*boxes.T), axis=-1)
-    if not fractions:
-        return corners
-    if np.nanmax(corners) > 2:
+    beyond = corners[corners > 2.0]
+    if fractions and len(beyond):
         raise ValueError(
-            f"{place} has a box at {np.nanmax(corners):g}, which is no fraction; use another box_format."
+            f"{place} has a box at {beyond.max():g}, which is no fraction; use another box_format."
         )
-    return corners * [width, height, width, height]
+    return corners
 
 
 def _class_names(labels, class_names):

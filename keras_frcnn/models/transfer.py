@@ -24,13 +24,14 @@ def transfer(source: Detector, target: Detector, origin: str) -> list[str]:
     """
     known, places = {place: weight for weight, place in _places(source)}, _places(target)
     known_rows, rows = _rows(source), _rows(target)
+    of_networks = [head.name for head in target.detection_heads() if head.network is not None]
     taken, new = [], []
     for weight, place in places:
         match = known.get(place)
         if match is None and "/" in place:
             # Each head of a cascade begins with the conv5 of the one head of another method.
             head, inside = place.split("/", 1)
-            match = known.get(f"head/{inside}") if head in _with_network(target) else None
+            match = known.get(f"head/{inside}") if head in of_networks else None
         value = None
         if match is not None:
             value = _fitting(match, weight, known_rows.get(id(match)), rows.get(id(weight)))
@@ -87,11 +88,6 @@ def _places(model):
     for path, layer in layers_by_path(model.backbone):
         paths |= {id(weight): f"{path}/{weight.name}" for weight in layer.weights}
     return [(weight, paths[id(weight)]) for weight in model.weights]
-
-
-def _with_network(model):
-    """The names of the heads that consist of a network, such as the conv5 of a ResNet, and two predictors."""
-    return [head.name for head in model.detection_heads() if head.network is not None]
 
 
 def _rows(model):

@@ -6,7 +6,6 @@ Letter: M objects of a picture.
 import concurrent.futures
 import dataclasses
 import pathlib
-import typing
 
 import numpy as np
 
@@ -19,7 +18,8 @@ from keras_frcnn.data.sources import Files
 BROKEN_SHARE, BROKEN = 0.1, 10
 
 
-class Reading(typing.NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Reading:
     """How a reader treats what it cannot mend.
 
     Args:
@@ -27,11 +27,19 @@ class Reading(typing.NamedTuple):
             "empty".
         on_broken: "stop" at a picture that cannot be decoded, or "skip" it.
         allow_outside: whether annotations may name pictures outside the picture folder.
+
+    Raises:
+        ValueError: there is no such choice.
     """
 
     missing_annotation: str = "refuse"
     on_broken: str = "stop"
     allow_outside: bool = False
+
+    def __post_init__(self):
+        for name, choices in (("missing_annotation", ("refuse", "empty")), ("on_broken", ("stop", "skip"))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; use {' or '.join(map(repr, choices))}.")
 
 
 STRICT = Reading()
@@ -88,7 +96,7 @@ def without_annotation(path, image_id, file, reading, check):
     return Annotated(path, image_id, str(file))
 
 
-def assemble(pictures, class_names, check, reading, category_ids=None, source=None):
+def assemble(pictures, class_names, check, reading, category_ids=None, source=None, listed=None):
     """Make a data set.
 
     Args:
@@ -99,6 +107,7 @@ def assemble(pictures, class_names, check, reading, category_ids=None, source=No
         category_ids: dict from class name to COCO category id.
         source: source of the pixels (see `sources.py`) if these are in no files; then every picture has a
             size.
+        listed: path of the file that lists the classes, for messages.
 
     Returns:
         DetectionDataset.
@@ -126,7 +135,8 @@ def assemble(pictures, class_names, check, reading, category_ids=None, source=No
         unknown = [name for name in picture.names if name not in labels]
         if unknown:
             raise ValueError(
-                f"{picture.source} has the class {unknown[0]}, which the list of classes lacks; add it there."
+                f"{picture.source} has the class {unknown[0]}, which {listed or 'the list of classes'} "
+                "lacks; add it there."
             )
         objects = [labels[name] for name in picture.names]
         records.append(

@@ -59,7 +59,8 @@ def load(file, folder, name=None, reading=STRICT):
     if not is_dir(folder):
         raise FileNotFoundError(f"There is no image folder {folder}; give the one that {file} describes.")
     columns, first = _columns(rows[0][1], file)
-    class_names = _class_names(file.with_name("classes.csv"))
+    listed = file.with_name("classes.csv")
+    class_names = _class_names(listed)
     files, pictures, by_path = Pictures(folder), {}, {}
     for number, row in rows[first:]:
         place = f"Line {number} of {file}"
@@ -68,8 +69,9 @@ def load(file, folder, name=None, reading=STRICT):
         values = {what: row[column].strip() for what, column in columns.items()}
         picture = _picture(values, files, pictures, by_path, file, place, reading, check)
         if any(values.get(corner) for corner in (*CORNERS, "box", "class")):
-            _add(picture, values, class_names, file, place)
-    return assemble([pictures[name] for name in by_path.values()], class_names, check, reading)
+            _add(picture, values, place)
+    found = [pictures[name] for name in by_path.values()]
+    return assemble(found, class_names, check, reading, listed=listed)
 
 
 def _rows(file):
@@ -173,7 +175,7 @@ def _folder(name):
     return normal(name).rpartition("/")[0]
 
 
-def _add(picture, values, class_names, file, place):
+def _add(picture, values, place):
     """Add the object of a row to its picture."""
     try:
         if values.get("box"):
@@ -181,17 +183,13 @@ def _add(picture, values, class_names, file, place):
             box = [x, y, x + width, y + height]
         else:
             box = [scalars.number(values.get(corner)) for corner in CORNERS]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{place} has a box that is not four numbers ({error}); repair or remove it."
         ) from None
     name = values.get("class", "object")
     if not name:
         raise ValueError(f"{place} has an empty class name; name its class.")
-    if class_names is not None and name not in class_names:
-        raise ValueError(
-            f"{place} has the class {name}, which {file.with_name('classes.csv')} lacks; add it there."
-        )
     picture.names.append(name)
     picture.boxes.append(box)
     picture.ignore.append(False)

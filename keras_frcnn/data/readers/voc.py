@@ -54,15 +54,7 @@ def load(root, split, name=None, reading=STRICT):
         if picture.path in found:
             check.note("line", f"of the split {split} naming a picture again left out", line)
         found.setdefault(picture.path, picture)
-    if (root / "labels.txt").is_file():
-        for picture in found.values():
-            unknown = [name for name in picture.names if name not in class_names]
-            if unknown:
-                raise ValueError(
-                    f"{picture.source} has the class {unknown[0]}, which {root / 'labels.txt'} lacks; add it "
-                    "there."
-                )
-    return assemble(list(found.values()), class_names, check, reading)
+    return assemble(list(found.values()), class_names, check, reading, listed=root / "labels.txt")
 
 
 class Annotations:

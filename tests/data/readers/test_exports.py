@@ -217,6 +217,7 @@ def test_tensorflow_and_kaggle(pictures, tmp_path):
         ("", "has no row; write one for each object"),
         ("a.jpg,1,2,x,4,cat", "Line 1 of .* has a box that is not four numbers .'x' is no number"),
         ("a.jpg,1,2,3,4,", "Line 1 of .* has an empty class name"),
+        (f"image,bbox\na.jpg,{'[' * 100_000}", "Line 2 of .* has a box that is not four numbers"),
         ("z.jpg,1,2,3,4,cat", "There is no image .*z.jpg, which Line 1 of .* names"),
         ("../a.jpg,1,2,3,4,cat", "which leads out of .*; write it relative to that folder"),
         ('a,"b\n1,2\n', "has the columns a, b 1,2; write"),
@@ -372,3 +373,10 @@ def test_the_picture_that_an_xml_of_another_name_names(pictures, tmp_path, write
     (folder / "a.xml").unlink()
     with pytest.warns(UserWarning, match="1 picture found by another form of its name"):
         check(data.load(f"folder:{folder}"))
+
+
+def test_a_class_that_the_list_of_a_csv_lacks(pictures, tmp_path):
+    (tmp_path / "train.csv").write_text("a.jpg,1,2,9,9,owl\n")
+    (tmp_path / "classes.csv").write_text("cat,0\n")
+    with pytest.raises(ValueError, match="a.jpg in .* has the class owl, which .*classes.csv lacks"):
+        data.load(f"csv:{tmp_path}/train.csv@{pictures(tmp_path / 'images')}")
