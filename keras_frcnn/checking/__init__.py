@@ -1,0 +1,1 @@
+"""What is wrong in a data set, before a detector is trained on it."""
