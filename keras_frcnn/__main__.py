@@ -8,6 +8,7 @@ COMMANDS = {
     "evaluate": "measure a detector by the rules of PASCAL VOC and COCO",
     "predict": "draw and list what a detector finds in image files",
     "convert": "make a detector of another library's weights, such as torchvision's",
+    "check-data": "list what is wrong in data sets, and write a clean copy",
     "convert-data": "write data sets in the layout of COCO, VOC or YOLO",
     "proposals": "write the proposals of selective search or an RPN, and their recall",
     "export": "write a model as the next version of a folder that TF-Serving watches",

@@ -18,6 +18,7 @@ from keras_frcnn.callbacks.on_nonfinite import Diverged
 from keras_frcnn.callbacks.progress import ImageLines, clock
 from keras_frcnn.callbacks.run_folder import save
 from keras_frcnn.callbacks.training_state import OtherModel
+from keras_frcnn.checking.quick import quick_report
 from keras_frcnn.commands import resume
 from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.failures import in_one_sentence
@@ -132,7 +133,7 @@ def _train(words, recorded, resumed=None, before=""):
         print(f"Kept {len(model.weights) - len(new)} tensors of {run.init}; new: {', '.join(new) or 'none'}")
         print(f"New classes: {', '.join(classes) or 'none'}")
         del initial  # otherwise its weights stay in memory for the whole run
-    print(model.loading_report())
+    print("\n".join([model.loading_report(), *quick_report(train, val, model)]))
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "config.yaml", resume.first_lines(recorded, Path.cwd()) + config)
     started = time.monotonic()

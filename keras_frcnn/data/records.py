@@ -129,7 +129,12 @@ class BoxCheck:
         if self.collected is not None:
             return
         for (noun, what), places in self.notes.items():
-            plural = "" if len(places) == 1 else "es" if noun.endswith(("x", "s")) else "s"
             warnings.warn(
-                f"{self.name}: {len(places)} {noun}{plural} {what} (first: {places[0]}).", stacklevel=2
+                f"{self.name}: {counted(len(places), noun)} {what} (first: {places[0]}).", stacklevel=2
             )
+
+
+def counted(number, noun):
+    """A number of things in words, such as "2 boxes"."""
+    plural = "" if number == 1 else "es" if noun.endswith(("x", "s", "ch")) else "s"
+    return f"{number} {noun}{plural}"

@@ -45,7 +45,8 @@ def split_off(dataset: DetectionDataset, share: float) -> tuple[DetectionDataset
             f"{dataset.name} has {len(dataset)} images, too few to split off a share of {share}; give "
             "another share, or a validation set of its own."
         )
-    return _part(dataset, sides[0], "without"), _part(dataset, sides[1], "only")
+    names = [f"{dataset.name} ({which} the validation split)" for which in ("without", "only")]
+    return part(dataset, sides[0], names[0]), part(dataset, sides[1], names[1])
 
 
 def _digest(dataset, index):
@@ -56,15 +57,21 @@ def _digest(dataset, index):
     return hashlib.sha256(dataset.image(index).tobytes()).hexdigest()
 
 
-def _part(dataset, indices: Sequence[int], which):
-    """The records of some indices, with their pixels and proposals."""
+def part(dataset: DetectionDataset, indices: Sequence[int], name: str) -> DetectionDataset:
+    """Make a set of some records, with their pixels and proposals.
+
+    Args:
+        dataset: the whole set.
+        indices: places of the records.
+        name: name of the new set.
+    """
     proposals = dataset.proposals and [dataset.proposals[index] for index in indices]
     if isinstance(dataset.source, Files):
         source = Files([dataset.source.paths[index] for index in indices])
     else:
         source = Subset(dataset.source, indices)
     return DetectionDataset(
-        f"{dataset.name} ({which} the validation split)",
+        name,
         dataset.class_names,
         [dataset.records[index] for index in indices],
         source,

@@ -17,6 +17,7 @@ from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.readers.upright import read_header
 from keras_frcnn.data.sources import Files
 from keras_frcnn.files import replacing, write_json, write_text
+from keras_frcnn.images import headers
 
 
 def write_coco(dataset: DetectionDataset, folder: Path, split: str) -> str:
@@ -107,7 +108,7 @@ def _copy_pictures(dataset, folder):
         source = Path(dataset.source.paths[index]) if isinstance(dataset.source, Files) else None
         if source is not None and read_header(source)[2] != 1:
             source = None
-        suffix = source.suffix if source is not None else ".png"
+        suffix = _ending(source) if source is not None else ".png"
         stem = re.sub(r"[^\w.-]+", "_", str(record.image_id)).strip(".") or "picture"
         name, number = f"{stem}{suffix}", 1
         while Path(name).stem.casefold() in taken:
@@ -122,6 +123,13 @@ def _copy_pictures(dataset, folder):
                 partial.write_bytes(encoded.tobytes())
         names.append(name)
     return names
+
+
+def _ending(file):
+    """The ending of a file's name if it fits the contents, or else the right one."""
+    with open(file, "rb") as opened:
+        fitting = headers.endings(opened.read(8))
+    return file.suffix if not fitting or file.suffix.lower() in fitting else fitting[0]
 
 
 def _text(value):

@@ -9,6 +9,8 @@ import struct
 import tensorflow as tf
 
 JPEG, PNG, GIF, BMP = b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM"
+# The endings of each format, the usual one first.
+ENDINGS = {JPEG: (".jpg", ".jpeg", ".jpe", ".jfif"), PNG: (".png",), GIF: (".gif",), BMP: (".bmp",)}
 _ORIENTATION_TAG = 0x0112
 # GIF: offset of the color table, and the bytes that start an extension, a frame and the end.
 _GIF_TABLE, _EXTENSION, _FRAME, _TRAILER = 13, 0x21, 0x2C, b";"
@@ -20,6 +22,11 @@ _MOST_SEGMENTS = 1000
 def starts_with(contents, prefix):
     """Whether a scalar string tensor begins with some bytes; it may be shorter than they are."""
     return tf.strings.substr(contents, 0, len(prefix)) == prefix
+
+
+def endings(contents):
+    """The endings that a file of these first bytes may have; empty for a format of `other_formats.py`."""
+    return next((names for prefix, names in ENDINGS.items() if contents.startswith(prefix)), ())
 
 
 def jpeg_pixels(contents):

@@ -1,0 +1,67 @@
+"""What a check of a data set found."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from keras_frcnn.data.records import counted
+
+SEVERITIES = {
+    "error": "Training stops at these",
+    "warning": "Training goes on, but look at these",
+    "note": "Good to know",
+}
+# Exit status of the command by the worst finding.
+STATUS = {"note": 0, "warning": 1, "error": 2}
+# Places of a finding that the report names; the JSON has all.
+SHOWN = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One kind of defect or peculiarity.
+
+    Attributes:
+        severity: "error", "warning" or "note".
+        text: str, what it is, with its number.
+        places: sequence of str, the objects and files.
+        remedy: str, what to do; "" for nothing.
+    """
+
+    severity: str
+    text: str
+    places: Sequence[str] = ()
+    remedy: str = ""
+
+    @classmethod
+    def count(
+        cls, severity: str, noun: str, what: str, places: Sequence[str], remedy: str = ""
+    ) -> list["Finding"]:
+        """A list of one finding whose text begins with the number of places; an empty one for none."""
+        return [cls(severity, f"{counted(len(places), noun)} {what}", places, remedy)] if places else []
+
+    def line(self) -> str:
+        """The finding in one line, with the first places."""
+        first = ", ".join(self.places[:SHOWN])
+        more = f" and {len(self.places) - SHOWN} more" if len(self.places) > SHOWN else ""
+        return self.text + (f": {first}{more}" if first else "") + (f". {self.remedy}" if self.remedy else "")
+
+
+def status(findings: Sequence[Finding]) -> int:
+    """Exit status: 2 where training stops, 1 where something is doubtful, 0 otherwise."""
+    return max((STATUS[finding.severity] for finding in findings), default=0)
+
+
+def report(findings: Sequence[Finding]) -> str:
+    """The findings in lines, the worst first."""
+    lines = []
+    for severity, title in SEVERITIES.items():
+        found = [finding for finding in findings if finding.severity == severity]
+        if found:
+            lines += [f"{title}:", *(f"  {finding.line()}" for finding in found), ""]
+    return "\n".join(lines) if lines else "Nothing is wrong.\n"
+
+
+def as_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """The findings as JSON-serializable dicts with all places."""
+    return [{**dataclasses.asdict(finding), "places": list(finding.places)} for finding in findings]

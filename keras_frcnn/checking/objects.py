@@ -1,0 +1,139 @@
+"""Look at the annotations of a set that can be read: classes, boxes, and anchors for them.
+
+Letter: N objects.
+"""
+
+import difflib
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_frcnn.checking.anchor_coverage import best_anchor_iou, better_factor, resized_objects
+from keras_frcnn.checking.findings import Finding
+from keras_frcnn.data import DetectionDataset, Record
+from keras_frcnn.layers import AnchorGenerator
+
+# Names at least so long and so like each other are likely one class in two spellings.
+LONG, LIKE = 5, 0.9
+# A class with fewer objects can hardly be learned.
+FEW = 10
+# Objects of the commonest class for each of the rarest, from which on balancing helps.
+IMBALANCE = 20
+# Pixels after the resize: a shorter side below is less than two cells of the finest map.
+TINY = 8
+# Share of the picture.
+HUGE = 0.95
+# Share of objects with an anchor of IoU 0.5 or more; with the usual anchors COCO has 0.8, blood cells 1.0.
+COVERED = 0.7
+
+
+def class_findings(dataset: DetectionDataset) -> list[Finding]:
+    """Classes: oddly spelt, without objects, rare, out of balance; and images without objects."""
+    names, found = dataset.class_names, []
+    labels = [record.labels[~record.ignore] for record in dataset.records]
+    counts = np.bincount(np.concatenate([np.zeros(0, np.int32), *labels]), minlength=len(names))
+    twins = [f"{first} and {second}" for first, second in _twins(names)]
+    what = "of classes of nearly the same name"
+    found += Finding.count("warning", "pair", what, twins, "If they are one, give both one name")
+    if not counts.sum():
+        text = f"No object counts ({sum(len(record.ignore) for record in dataset.records)} are ignored)"
+        found.append(Finding("error", text, [], "Check the split and its annotations"))
+        return found
+    missing = [name for name, count in zip(names, counts) if not count]
+    rare = [f"{name} ({count})" for name, count in zip(names, counts) if 0 < count < FEW]
+    found += Finding.count("note", "class", "without objects", missing)
+    remedy = "They will hardly be found; add pictures of them"
+    found += Finding.count("note", "class", f"with fewer than {FEW} objects", rare, remedy)
+    present = counts[counts > 0]
+    ratio = present.max() / present.min()
+    if ratio >= IMBALANCE:
+        most, least = names[int(counts.argmax())], names[int(np.where(counts, counts, np.inf).argmin())]
+        text = f"{most} has {ratio:.0f} times the objects of {least}"
+        found.append(Finding("note", text, [], "train.py --balance shows rare classes more often"))
+    ignored = [
+        f"object {index} of {record.file}"
+        for record in dataset.records
+        for index in np.flatnonzero(record.ignore)
+    ]
+    found += Finding.count("note", "object", "marked as crowd or difficult, which count neither way", ignored)
+    empty = [record.file for record in dataset.records if not len(record.labels)]
+    return found + Finding.count("note", "image", "without objects", empty)
+
+
+def box_findings(dataset: DetectionDataset, image_size: Sequence[int]) -> list[Finding]:
+    """Boxes: twice the same, of nearly the whole picture, tiny after the resize.
+
+    Args:
+        dataset: the set.
+        image_size: `(short side, limit of the long side)` that images are resized to, pixels.
+
+    Returns:
+        list of `Finding`.
+    """
+    twice, huge = [], []
+    for record in dataset.records:
+        twice += [f"object {index} of {record.file}" for index in repeated_objects(record)]
+        share = np.prod(record.boxes[:, 2:] - record.boxes[:, :2], axis=1) / (record.width * record.height)
+        huge += [f"object {index} of {record.file}" for index in np.flatnonzero(share >= HUGE)]
+    boxes, _ = resized_objects(dataset, image_size)
+    small = (boxes[:, 2:] - boxes[:, :2]).min(1) < TINY
+    owners = [record.file for record in dataset.records for _ in range(int((~record.ignore).sum()))]
+    tiny = [f"one in {owners[index]}" for index in np.flatnonzero(small)]
+    narrow = f"less than {TINY} pixels wide or high at {image_size[0]}x{image_size[1]}"
+    return [
+        *Finding.count("warning", "object", "annotated twice", twice, "Remove the second"),
+        *Finding.count("note", "object", "with nearly the whole picture for a box", huge),
+        *Finding.count("note", "object", narrow, tiny, "A larger --image-size makes them easier to find"),
+    ]
+
+
+def repeated_objects(record: Record) -> np.ndarray:
+    """Places of the objects of a record that have the box and the label of an earlier one."""
+    rows = np.column_stack([record.boxes, record.labels])
+    _, first, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    return np.flatnonzero(first[which.reshape(-1)] != np.arange(len(rows)))
+
+
+def anchor_findings(
+    dataset: DetectionDataset, image_size: Sequence[int], anchors: AnchorGenerator, cross_border: bool
+) -> tuple[list[Finding], dict]:
+    """Whether the anchors of a detector fit the objects.
+
+    Args:
+        dataset: the set.
+        image_size: `(short side, limit of the long side)` of the detector, pixels.
+        anchors: its anchors.
+        cross_border: whether it uses anchors that cross the border of the image.
+
+    Returns:
+        list of `Finding`; and a dict for the statistics: "best_iou", one number for each object, "covered",
+        the share of objects at IoU 0.5 or more, and "factor", by which the anchors should grow.
+    """
+    boxes, shapes = resized_objects(dataset, image_size)
+    best = best_anchor_iou(anchors, boxes, shapes, cross_border)
+    covered = float((best >= 0.5).mean()) if len(best) else 1.0
+    factor = better_factor(anchors, boxes, shapes, cross_border) if covered < COVERED else 1.0
+    figures = {"best_iou": best, "covered": covered, "factor": factor}
+    if covered >= COVERED:
+        return [], figures
+    text = f"Only {covered:.0%} of the objects have an anchor of IoU 0.5 at {image_size[0]}x{image_size[1]}"
+    remedy = "The objects have other shapes than the anchors; set other anchor_ratios"
+    if factor != 1.0:
+        sizes = [[round(side * factor, 1) for side in level] for level in anchors.sizes]
+        larger = [round(side / factor) for side in image_size]
+        size = f", or --image-size {larger[0]} {larger[1]}" if factor < 1 else ""
+        remedy = f"Set anchor_sizes to {sizes} (`detector:` in a --config file){size}"
+    return [Finding("warning", text, [], remedy)], figures
+
+
+def _twins(names):
+    """Pairs of names that are likely one."""
+    for place, second in enumerate(names):
+        for first in names[:place]:
+            one, other = ("".join(filter(str.isalnum, name.casefold())) for name in (first, second))
+            alike = difflib.SequenceMatcher(None, one, other).ratio() >= LIKE
+            # "lane1" and "lane2" are two on purpose.
+            if one == other or (
+                alike and min(len(one), len(other)) >= LONG and not any(map(str.isdigit, one + other))
+            ):
+                yield first, second

@@ -1,0 +1,35 @@
+"""The part of the check that costs next to nothing, for the beginning of a training."""
+
+from keras_frcnn.checking.copies import TWICE, same_files
+from keras_frcnn.checking.findings import Finding
+from keras_frcnn.checking.objects import anchor_findings, box_findings, class_findings
+from keras_frcnn.data import DetectionDataset
+from keras_frcnn.models import Detector
+from keras_frcnn.models.proposing_detector import ProposingDetector
+
+# Lines of the report, with the one that names the whole check.
+MOST_LINES = 10
+
+
+def quick_report(train: DetectionDataset, val: DetectionDataset | None, model: Detector) -> list[str]:
+    """What should be looked at before a training; no picture is decoded.
+
+    Args:
+        train, val: the sets; `val` may be None.
+        model: the detector, for its image size and anchors.
+
+    Returns:
+        list of at most ten lines, each with a remedy; empty if there is nothing to tell.
+    """
+    findings = [*class_findings(train), *box_findings(train, model.image_size)]
+    if isinstance(model, ProposingDetector):
+        cross_border = model.arguments["rpn_cross_border"]
+        findings += anchor_findings(train, model.image_size, model.rpn.anchors, cross_border)[0]
+    if val:
+        what = "of the validation set also in the training set"
+        findings += Finding.count("warning", "picture", what, same_files(train, val), TWICE)
+    lines = [f"Note: {finding.line()}." for finding in findings if finding.remedy]
+    if lines:
+        lines = lines[: MOST_LINES - 1]
+        lines.append("`python -m keras_frcnn check-data` with the same sets tells more.")
+    return lines
