@@ -27,14 +27,15 @@ def resized_objects(dataset: DetectionDataset, image_size: Sequence[int]) -> tup
     Returns:
         Boxes float64 `[N, 4]` xyxy, and height and width of the image of each, `[N, 2]`, pixels.
     """
-    boxes, shapes = [np.zeros([0, 4])], [np.zeros([0, 2])]
+    boxes, shapes, sizes = [np.zeros([0, 4])], [np.zeros([0, 2])], {}
     for record in dataset.records:
+        size = record.height, record.width
+        if size not in sizes:
+            sizes[size] = [int(side) for side in image_ops.resized_shape(*size, image_size)]
+        height, width = sizes[size]
         counts = record.boxes[~record.ignore].astype(np.float64)
-        height, width = (
-            int(side) for side in image_ops.resized_shape(record.height, record.width, image_size)
-        )
-        boxes.append(counts * np.tile([width / record.width, height / record.height], 2))
-        shapes.append(np.tile([height, width], [len(counts), 1]))
+        boxes.append(counts * ([width / record.width, height / record.height] * 2))
+        shapes.append(np.full([len(counts), 2], sizes[size]))
     return np.concatenate(boxes), np.concatenate(shapes)
 
 

@@ -19,7 +19,7 @@ from keras_frcnn.checking.findings import Finding
 from keras_frcnn.images import headers, other_formats
 
 # Side of a thumbnail, and the side that a JPEG is decoded to at least for it.
-THUMBNAIL, DECODED = 16, 64
+THUMBNAIL, DECODED = 16, 32
 
 
 @dataclasses.dataclass(frozen=True)
