@@ -103,6 +103,10 @@ class Recipe:
     """Only use operations that give the same bits in every run; slower on a GPU."""
     checkpoint_minutes: float = 5.0
     """Minutes between two checkpoints, from which --resume goes on."""
+    early_stopping: int = 0
+    """Epochs without a better validation score after which training stops; 0 for none."""
+    tensorboard: bool = False
+    """Write a log for TensorBoard into the run folder: losses, scores, rate, pictures of detections."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
     """What to do where the loss or a gradient is not finite: stop, or skip the batch, at most 20 times."""
     detector: Annotated[dict[str, Any], tyro.conf.Suppress] = dataclasses.field(default_factory=dict)
@@ -124,7 +128,7 @@ class Recipe:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}; give one number for each of the four steps."
                 )
-        for name in ("steps", "warmup_steps", "momentum", "weight_decay", "clip_norm"):
+        for name in ("steps", "early_stopping", "warmup_steps", "momentum", "weight_decay", "clip_norm"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be finite and not below 0.")
 
