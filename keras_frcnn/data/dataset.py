@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from keras_frcnn.data import pipeline
 from keras_frcnn.data.records import Record
-from keras_frcnn.data.sources import Files, Joined
 
 
 class DetectionDataset:
@@ -104,6 +103,7 @@ class DetectionDataset:
         repeat: bool = False,
         first_epoch: int = 0,
         first_batch: int = 0,
+        balance: float = 0.0,
     ) -> tf.data.Dataset:
         """Batches for `fit` and `evaluate`.
 
@@ -144,6 +144,9 @@ class DetectionDataset:
                 augmentation depend on the seed and its number alone.
             first_batch: int from 0, the batch that the first iteration begins with; the ones before it are
                 not decoded. Numbers beyond the end of an epoch go on in the next one.
+            balance: in training, the share of images below which a class counts as rare, 0 (off) to 1. An
+                epoch shows the images of a class that a share f of the images have `sqrt(balance / f)` times
+                (see `balance.py`), and so has more batches; ignored objects do not count.
 
         Returns:
             tf.data.Dataset, of known length unless `repeat` or `first_batch`, with elements `(x, y)`:
@@ -173,6 +176,7 @@ class DetectionDataset:
             repeat,
             first_epoch,
             first_batch,
+            balance,
         )
 
     def with_proposals(self, proposals: Mapping[str, np.ndarray], top: int = 2000) -> "DetectionDataset":
@@ -244,38 +248,6 @@ class DetectionDataset:
             )
         records = [dataclasses.replace(record, labels=new[record.labels]) for record in self.records]
         return DetectionDataset(self.name, names, records, self.source, self.category_ids, self.proposals)
-
-
-def join(datasets: list[DetectionDataset]) -> DetectionDataset:
-    """Join several sets by class name: the names of the first, then those that the others add.
-
-    Args:
-        datasets: non-empty list of DetectionDataset.
-
-    Returns:
-        DetectionDataset.
-
-    Raises:
-        ValueError: some of the sets have proposals and others have none.
-    """
-    if len(datasets) == 1:
-        return datasets[0]
-    without = [dataset for dataset in datasets if dataset.proposals is None]
-    if 0 < len(without) < len(datasets):
-        raise ValueError(
-            f"{without[0].name} has no proposals, but another set that it is joined with has; use "
-            "`with_proposals` on all of them or on none."
-        )
-    proposals = None if without else [boxes for dataset in datasets for boxes in dataset.proposals or []]
-    names = tuple(dict.fromkeys(name for dataset in datasets for name in dataset.class_names))
-    records = [record for dataset in datasets for record in dataset.with_class_names(names).records]
-    sources = [dataset.source for dataset in datasets]
-    if all(isinstance(source, Files) for source in sources):
-        source: Any = Files([path for source in sources for path in source.paths])
-    else:
-        source = Joined(sources)
-    name = " + ".join(dataset.name for dataset in datasets)
-    return DetectionDataset(name, names, records, source, proposals=proposals)
 
 
 def _proposals_of(record, proposals, name):
