@@ -70,7 +70,7 @@ class Repeats:
             own, more = np.flatnonzero(self.kinds == kind), self._more(kind)
             if not more:
                 continue
-            # Systematic sampling: the images stand in a random order on a ruler, each as long as its fraction,
+            # Systematic sampling: the images lie in a random order on a ruler, each as long as its fraction,
             # and are taken where marks at equal distances fall on them.
             all_of_it = int(self.fractions[own].sum())
             line = tf.random.experimental.stateless_shuffle(tf.constant(own), draw_seed)
