@@ -8,6 +8,7 @@ import numpy as np
 import tyro
 
 from keras_frcnn import images as image_ops
+from keras_frcnn.class_names import fault
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.pictures import Pictures
 from keras_frcnn.export.client import ServingClient
@@ -85,9 +86,13 @@ def _read_labels(file):
     if file.suffix == ".pbtxt":
         raise ValueError(f"--labels {file} is a label map, not a class a line; {advice}.")
     try:
-        return read_text(file).splitlines()
+        names = read_text(file).rstrip("\n").split("\n")
     except ValueError:
         raise ValueError(f"--labels {file} is no text in UTF-8; {advice}.") from None
+    for number, name in enumerate(names, start=1):
+        if fault(name):
+            raise ValueError(f"Line {number} of --labels {file} {fault(name)}; {advice}.")
+    return names
 
 
 def _read(pictures, files):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_frcnn.class_names import fault
 from keras_frcnn.data import pipeline
 from keras_frcnn.data.records import Record
 
@@ -21,6 +22,9 @@ class DetectionDataset:
         source: source of the pixels, in the same order (see `sources.py`).
         category_ids: dict from class name to COCO category id, or None if the set has no ids.
         proposals: list of float32 `[P, 4]`, one per record, or None; `with_proposals` fills it.
+
+    Raises:
+        ValueError: a class name is empty, too long, or no single line of visible characters.
 
     Example:
         >>> dataset = keras_frcnn.data.load("shapes@val")
@@ -39,7 +43,10 @@ class DetectionDataset:
         proposals: Sequence[np.ndarray] | None = None,
     ):
         self.name = name
-        self.class_names = tuple(class_names)
+        self.class_names = tuple(str(one) for one in class_names)
+        for one in self.class_names:
+            if fault(one):
+                raise ValueError(f"{name} has the class {one[:40]!r}, which {fault(one)}; rename it.")
         self.records = list(records)
         self.source = source
         self.category_ids = category_ids

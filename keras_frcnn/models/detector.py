@@ -10,10 +10,10 @@ import keras
 import tensorflow as tf
 
 from keras_frcnn import backbones
+from keras_frcnn.class_names import checked_class_names
 from keras_frcnn.layers import DetectionHead, PixelNormalization
 from keras_frcnn.layers.roi_layer import RoILayer
 from keras_frcnn.models import batches
-from keras_frcnn.models.class_names import checked_class_names
 from keras_frcnn.models.consumed import Consumed
 from keras_frcnn.models.defaults import entries, resolve
 from keras_frcnn.models.finite_update import FiniteUpdate

@@ -10,6 +10,7 @@ import pathlib
 import numpy as np
 
 from keras_frcnn import images as image_ops
+from keras_frcnn.class_names import fault
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.readers.upright import decodable, read_header, upright_boxes
 from keras_frcnn.data.sources import Files
@@ -161,6 +162,11 @@ def _check_objects(picture):
     for index, (name, box) in enumerate(zip(picture.names, picture.boxes, strict=True)):
         if not name:
             raise ValueError(f"Object {index} of {picture.source} has an empty class name; name its class.")
+        if fault(name):
+            raise ValueError(
+                f"Object {index} of {picture.source} has the class {name[:40]!r}, which {fault(name)}; rename "
+                "it."
+            )
         left, top, right, bottom = box
         if right < left or bottom < top:
             raise ValueError(

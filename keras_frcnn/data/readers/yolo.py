@@ -183,7 +183,7 @@ def _names(content, file):
         # Without quotes, YAML reads no as false.
         if isinstance(name, bool) or not isinstance(name, (str, int, float)):
             raise ValueError(f"{file} has {str(name)[:40]} in `names`, which is no name; put it into quotes.")
-    names = [str(name).strip() for name in names]
+    names = [" ".join(str(name).split()) for name in names]
     if len(set(names)) < len(names) or "" in names:
         raise ValueError(
             f"{file} has an empty name or one twice in `names`; give each class a name of its own."
