@@ -11,6 +11,7 @@ from keras_frcnn.class_names import LONGEST, checked_class_names, fault
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.export import companions
 from keras_frcnn.export.markdown import block, escaped
+from keras_frcnn.export.model_card import model_card
 
 # Each with the words that its refusal holds.
 REFUSED = {
@@ -112,6 +113,18 @@ def test_readers_mend_blanks_and_refuse_what_cannot_be_shown(kind, tmp_path):
 def test_a_block_holds_every_text(text):
     fence, *lines, end = block(text).split("\n")
     assert fence == end and fence not in text and "\n".join(lines) == text
+
+
+def test_a_model_card_shows_names_as_they_are(tmp_path):
+    settings = ("model", "backbone", "score_threshold", "nms_iou", "max_detections", "precision")
+    description = {
+        **dict.fromkeys((*settings, "keras_frcnn_version"), "x"),
+        **{"class_names": ODD, "image_size": [60, 80], "canvas": False, "preprocessing": "tf"},
+        **{"max_bytes": 1, "max_pixels": 1, "needs_proposals": False, "weights_source": "<img src=a>.keras"},
+    }
+    card = model_card(tmp_path / "<b>" / "1", description, {}, metrics="```\n<i>")
+    assert "<" not in card.replace("\n````\n```\n<i>\n````\n", "")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;, a \\| b, \\`x\\`" in card
 
 
 def test_markdown_and_html_are_escaped():

@@ -164,8 +164,8 @@ def _check_objects(picture):
             raise ValueError(f"Object {index} of {picture.source} has an empty class name; name its class.")
         if fault(name):
             raise ValueError(
-                f"Object {index} of {picture.source} has the class {name[:40]!r}, which {fault(name)}; rename "
-                "it."
+                f"Object {index} of {picture.source} has the class {name[:40]!r}, which {fault(name)}; "
+                "rename it."
             )
         left, top, right, bottom = box
         if right < left or bottom < top:
