@@ -154,10 +154,14 @@ def work(connection, kind, clean):
     connection.send("ready")
     while True:
         folder = connection.recv()
-        keras.backend.clear_session()
-        started = time.monotonic()
-        outcome = once(load, folder, expected)
-        seconds = time.monotonic() - started
+        outcome, seconds = "", 0.0
+        for _ in range(2):  # once more where it took long: other processes may have held it up
+            keras.backend.clear_session()
+            started = time.monotonic()
+            outcome = once(load, folder, expected)
+            seconds = time.monotonic() - started
+            if seconds < usual + SLOW:
+                break
         connection.send(outcome if seconds < usual + SLOW else ("slow", f"{seconds:.1f} s, {outcome}"))
 
 

@@ -3,6 +3,7 @@
 Shape letter: M objects of the image.
 """
 
+import contextlib
 import dataclasses
 import warnings
 
@@ -33,6 +34,19 @@ class Record:
     area: np.ndarray
 
 
+@dataclasses.dataclass
+class Collected:
+    """What is wrong in a set, all of it; see `BoxCheck.part`.
+
+    Attributes:
+        refusals: list of sentences, each about what was left out.
+        notes: dict from a defect that was mended, as in `BoxCheck.note`, to its places.
+    """
+
+    refusals: list = dataclasses.field(default_factory=list)
+    notes: dict = dataclasses.field(default_factory=dict)
+
+
 class BoxCheck:
     """Makes records from valid boxes, and counts what it and the readers had to mend.
 
@@ -41,11 +55,27 @@ class BoxCheck:
 
     Args:
         name: str, name of the data set in the warnings.
+        collected: `Collected` to fill instead of refusing and warning, or None.
     """
 
-    def __init__(self, name):
+    def __init__(self, name, collected=None):
         self.name = name
-        self.notes = {}
+        self.collected = collected
+        self.notes = {} if collected is None else collected.notes
+
+    @contextlib.contextmanager
+    def part(self):
+        """Context manager in which one part of a set is read, such as a picture or an object.
+
+        A part that is refused ends the reading, or is left out if everything wrong is to be collected.
+        """
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            if self.collected is None:
+                raise
+            if str(error) not in self.collected.refusals:
+                self.collected.refusals.append(str(error))
 
     def note(self, noun, what, place):
         """Count a defect.
@@ -95,7 +125,9 @@ class BoxCheck:
         )
 
     def report(self):
-        """Warn about each kind of defect in one line."""
+        """Warn about each kind of defect in one line, unless they are collected."""
+        if self.collected is not None:
+            return
         for (noun, what), places in self.notes.items():
             plural = "" if len(places) == 1 else "es" if noun.endswith(("x", "s")) else "s"
             warnings.warn(

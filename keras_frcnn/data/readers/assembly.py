@@ -13,8 +13,11 @@ from keras_frcnn import images as image_ops
 from keras_frcnn.class_names import fault
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.readers.upright import decodable, read_header, upright_boxes
+from keras_frcnn.data.records import Collected
 from keras_frcnn.data.sources import Files
 
+# Objects of a picture. Training compares each of them with each anchor.
+MOST_OBJECTS = 5000
 # Of the pictures, this share may be broken with `on_broken="skip"`, and at least this many.
 BROKEN_SHARE, BROKEN = 0.1, 10
 
@@ -28,6 +31,8 @@ class Reading:
             "empty".
         on_broken: "stop" at a picture that cannot be decoded, or "skip" it.
         allow_outside: whether annotations may name pictures outside the picture folder.
+        collected: `Collected` to fill with everything that is wrong, instead of stopping at the first; or
+            None.
 
     Raises:
         ValueError: there is no such choice.
@@ -36,6 +41,7 @@ class Reading:
     missing_annotation: str = "refuse"
     on_broken: str = "stop"
     allow_outside: bool = False
+    collected: Collected | None = None
 
     def __post_init__(self):
         for name, choices in (("missing_annotation", ("refuse", "empty")), ("on_broken", ("stop", "skip"))):
@@ -117,62 +123,70 @@ def assemble(pictures, class_names, check, reading, category_ids=None, source=No
         FileNotFoundError: a picture is missing.
         ValueError: an annotation is ambiguous, or a picture cannot be decoded.
     """
-    for picture in pictures:
-        _check_objects(picture)
-    _check_scale(pictures, check.name)
     if class_names is None:
-        class_names = sorted({name for picture in pictures for name in picture.names})
+        class_names = sorted({name for picture in pictures for name in picture.names if not fault(name)})
     _note_likely_twins(class_names, check)
     labels = {name: label for label, name in enumerate(class_names)}
+    for picture in pictures:
+        _check_objects(picture, labels, listed, check)
+    with check.part():
+        _check_scale(pictures, check.name)
     records = []
     for picture in _whole(pictures, reading, check):
-        boxes = np.array(picture.boxes, np.float64).reshape(-1, 4)
-        if source is None:
-            height, width, boxes = upright_boxes(picture.path, picture.size, boxes, picture.source)
-        else:
-            height, width = picture.size
-        if picture.relative:
-            boxes = boxes * [width, height, width, height]
-        unknown = [name for name in picture.names if name not in labels]
-        if unknown:
-            raise ValueError(
-                f"{picture.source} has the class {unknown[0]}, which {listed or 'the list of classes'} "
-                "lacks; add it there."
-            )
-        objects = [labels[name] for name in picture.names]
-        records.append(
-            check.record(
-                picture.image_id,
-                picture.path,
-                height,
-                width,
-                boxes,
-                objects,
-                picture.ignore,
-                picture.area,
-                source=picture.source,
-            )
-        )
+        with check.part():
+            records.append(_record(picture, labels, check, source))
     check.report()
     source = source or Files([decodable(record.file) for record in records])
     return DetectionDataset(check.name, tuple(class_names), records, source, category_ids)
 
 
-def _check_objects(picture):
+def _record(picture, labels, check, source):
+    """The `Record` of a picture."""
+    if len(picture.boxes) > MOST_OBJECTS:
+        raise ValueError(
+            f"{picture.source} has {len(picture.boxes)} objects in one picture, and at most {MOST_OBJECTS} can "
+            "be trained on; cut the picture into tiles."
+        )
+    boxes = np.array(picture.boxes, np.float64).reshape(-1, 4)
+    if source is None:
+        height, width, boxes = upright_boxes(picture.path, picture.size, boxes, picture.source)
+    else:
+        height, width = picture.size
+    if picture.relative:
+        boxes = boxes * [width, height, width, height]
+    objects = [labels[name] for name in picture.names]
+    known = (picture.image_id, picture.path, height, width)
+    return check.record(*known, boxes, objects, picture.ignore, picture.area, source=picture.source)
+
+
+def _check_objects(picture, labels, listed, check):
+    """Refuse objects that cannot be meant so; those that are left out leave their picture."""
+    kept = []
     for index, (name, box) in enumerate(zip(picture.names, picture.boxes, strict=True)):
-        if not name:
-            raise ValueError(f"Object {index} of {picture.source} has an empty class name; name its class.")
-        if fault(name):
-            raise ValueError(
-                f"Object {index} of {picture.source} has the class {name[:40]!r}, which {fault(name)}; "
-                "rename it."
-            )
-        left, top, right, bottom = box
-        if right < left or bottom < top:
-            raise ValueError(
-                f"Object {index} of {picture.source} ends before it begins (x from {left:g} to {right:g}, y "
-                f"from {top:g} to {bottom:g}); swap its corners, or remove it."
-            )
+        with check.part():
+            _check_object(f"Object {index} of {picture.source}", name, box)
+            if name not in labels:
+                raise ValueError(
+                    f"{picture.source} has the class {name}, which {listed or 'the list of classes'} lacks; "
+                    "add it there."
+                )
+            kept.append(index)
+    if len(kept) < len(picture.names):
+        for values in (picture.names, picture.boxes, picture.ignore, picture.area or []):
+            values[:] = [values[index] for index in kept if values]
+
+
+def _check_object(place, name, box):
+    if not name:
+        raise ValueError(f"{place} has an empty class name; name its class.")
+    if fault(name):
+        raise ValueError(f"{place} has the class {name[:40]!r}, which {fault(name)}; rename it.")
+    left, top, right, bottom = box
+    if right < left or bottom < top:
+        raise ValueError(
+            f"{place} ends before it begins (x from {left:g} to {right:g}, y from {top:g} to {bottom:g}); "
+            "swap its corners, or remove it."
+        )
 
 
 def _note_likely_twins(class_names, check):

@@ -36,7 +36,7 @@ def load(instances, folder, name=None, reading=STRICT):
         ValueError: the file is not COCO JSON, or what it says has two meanings.
     """
     instances, folder = expanded(instances), expanded(folder)
-    check = BoxCheck(name or f"coco:{instances}@{folder}")
+    check = BoxCheck(name or f"coco:{instances}@{folder}", reading.collected)
     content = read_json(instances)
     if not is_dir(folder):
         raise FileNotFoundError(
@@ -48,26 +48,31 @@ def load(instances, folder, name=None, reading=STRICT):
 def from_content(content, instances, folder, check, reading):
     """Make the data set of a JSON file that is read already; for the arguments see `load` and `assemble`."""
     categories = _by_id(content, "categories", instances, check)
-    names = {number: _name(category, number, instances) for number, category in categories.items()}
+    names = {}
+    for number, category in categories.items():
+        with check.part():
+            names[number] = _name(category, number, instances)
     class_names = tuple(dict.fromkeys(names[number] for number in sorted(names, key=_numbers_first)))
     images = _by_id(content, "images", instances, check)
     files = Pictures(folder)
-    pictures = {
-        number: _picture(image, number, folder, files, instances, reading, check)
-        for number, image in images.items()
-    }
+    pictures = {}
+    for number, image in images.items():
+        with check.part():
+            pictures[number] = _picture(image, number, folder, files, instances, reading, check)
     seen = {}
     for index, annotation in enumerate(_list(content, "annotations", instances)):
         place = f"Annotation {annotation.get('id', f'at place {index}')} in {instances}"
         first = seen.setdefault(str(annotation.get("id", f"place {index}")), annotation)
-        if first is not annotation:
-            if first != annotation:
-                raise ValueError(f"{place} has the id of another annotation; give each an id of its own.")
-            check.note("annotation", "written twice left out", place)
-            continue
-        picture = pictures[_reference(annotation, "image", pictures, "images", place)]
-        picture.names.append(names[_reference(annotation, "category", names, "categories", place)])
-        _add(picture, annotation, place, check)
+        with check.part():
+            if first is not annotation:
+                if first != annotation:
+                    raise ValueError(f"{place} has the id of another annotation; give each an id of its own.")
+                check.note("annotation", "written twice left out", place)
+                continue
+            image = _reference(annotation, "image", images, "images", place)
+            category = _reference(annotation, "category", categories, "categories", place)
+            if image in pictures and category in names:  # otherwise these are refused already
+                _add(pictures[image], names[category], annotation, place, check)
     ids = {names[number]: number for number in sorted(names, key=_numbers_first, reverse=True)}
     whole = {name: number for name, number in ids.items() if isinstance(number, int)}
     found = _once(pictures.values(), instances, check)
@@ -86,19 +91,20 @@ def _by_id(content, group, instances, check):
     """The entries of a group by their ids."""
     found = {}
     for index, entry in enumerate(_list(content, group, instances)):
-        try:
-            number = scalars.identifier(entry.get("id"))
-        except ValueError as error:
-            raise ValueError(
-                f'Entry {index} of "{group}" in {instances} has an `id` that is wrong: {error}.'
-            ) from None
-        if number in found and found[number] == entry:
-            check.note("entry", f"of {group} written twice left out", f"id {number} in {instances}")
-        elif number in found:
-            raise ValueError(
-                f'Two of "{group}" in {instances} have the id {number}; give each an id of its own.'
-            )
-        found[number] = entry
+        with check.part():
+            try:
+                number = scalars.identifier(entry.get("id"))
+            except ValueError as error:
+                raise ValueError(
+                    f'Entry {index} of "{group}" in {instances} has an `id` that is wrong: {error}.'
+                ) from None
+            if number in found and found[number] == entry:
+                check.note("entry", f"of {group} written twice left out", f"id {number} in {instances}")
+            elif number in found:
+                raise ValueError(
+                    f'Two of "{group}" in {instances} have the id {number}; give each an id of its own.'
+                )
+            found[number] = entry
     return found
 
 
@@ -160,7 +166,7 @@ def _picture(image, number, folder, files, instances, reading, check):
     return Annotated(path, number, place, area=[], size=size if all(size) else None)
 
 
-def _add(picture, annotation, place, check):
+def _add(picture, name, annotation, place, check):
     """Add an object to its picture."""
     try:
         x, y, width, height = scalars.numbers(annotation.get("bbox"), 4)
@@ -182,6 +188,7 @@ def _add(picture, annotation, place, check):
         if "area" in annotation:
             check.note("area", "other than a number above 0 replaced with that of the box", place)
         area = width * height
+    picture.names.append(name)
     picture.boxes.append([x, y, x + width, y + height])
     picture.ignore.append(crowd)
     picture.area.append(area)
@@ -194,10 +201,12 @@ def _once(pictures, instances, check):
         first = found.setdefault(picture.path, picture)
         if first is picture:
             continue
-        if picture.names and (picture.names, picture.boxes) != (first.names, first.boxes):
-            raise ValueError(
-                f"Images {first.image_id} and {picture.image_id} in {instances} are one file, "
-                f"{picture.path}, with different objects; make them one image."
-            )
-        check.note("image", "listing a picture again left out", f"image {picture.image_id} in {instances}")
+        with check.part():
+            if picture.names and (picture.names, picture.boxes) != (first.names, first.boxes):
+                raise ValueError(
+                    f"Images {first.image_id} and {picture.image_id} in {instances} are one file, "
+                    f"{picture.path}, with different objects; make them one image."
+                )
+            again = f"image {picture.image_id} in {instances}"
+            check.note("image", "listing a picture again left out", again)
     return list(found.values())

@@ -54,7 +54,7 @@ def load(file, folder, name=None, reading=STRICT):
         ValueError: a row cannot be read.
     """
     file, folder = expanded(file), expanded(folder)
-    check = BoxCheck(name or f"csv:{file}@{folder}")
+    check = BoxCheck(name or f"csv:{file}@{folder}", reading.collected)
     rows = _rows(file)
     if not is_dir(folder):
         raise FileNotFoundError(f"There is no image folder {folder}; give the one that {file} describes.")
@@ -64,12 +64,13 @@ def load(file, folder, name=None, reading=STRICT):
     files, pictures, by_path = Pictures(folder), {}, {}
     for number, row in rows[first:]:
         place = f"Line {number} of {file}"
-        if len(row) < len(rows[0][1]):
-            raise ValueError(f"{place} has {len(row)} columns, not {len(rows[0][1])}; repair it.")
-        values = {what: row[column].strip() for what, column in columns.items()}
-        picture = _picture(values, files, pictures, by_path, file, place, reading, check)
-        if any(values.get(corner) for corner in (*CORNERS, "box", "class")):
-            _add(picture, values, place)
+        with check.part():
+            if len(row) < len(rows[0][1]):
+                raise ValueError(f"{place} has {len(row)} columns, not {len(rows[0][1])}; repair it.")
+            values = {what: row[column].strip() for what, column in columns.items()}
+            picture = _picture(values, files, pictures, by_path, file, place, reading, check)
+            if any(values.get(corner) for corner in (*CORNERS, "box", "class")):
+                _add(picture, values, place)
     found = [pictures[name] for name in by_path.values()]
     return assemble(found, class_names, check, reading, listed=listed)
 

@@ -40,7 +40,7 @@ def load(root, split=None, name=None, reading=STRICT):
         ValueError: an annotation cannot be read.
     """
     root = expanded(root)
-    check = BoxCheck(name or f"folder:{root}" + (f"@{split}" if split else ""))
+    check = BoxCheck(name or f"folder:{root}" + (f"@{split}" if split else ""), reading.collected)
     splits = [place for place in SPLITS if is_dir(root / place)]
     folder = root / split if split else root
     if not is_dir(folder):
@@ -52,7 +52,7 @@ def load(root, split=None, name=None, reading=STRICT):
         )
     if is_file(folder / COCO):
         return coco.from_content(read_json(folder / COCO), folder / COCO, folder, check, reading)
-    annotations = Annotations(folder)
+    annotations = Annotations(folder, check)
     if annotations.files:
         return _voc(root, folder, splits if split else [], annotations, check, reading)
     names = next((root / place for place in CLASSES if is_file(root / place)), None)
@@ -69,25 +69,26 @@ def load(root, split=None, name=None, reading=STRICT):
 
 def _voc(root, folder, splits, annotations, check, reading):
     """The set of a folder with an XML file for each picture."""
-    names = {name for file in annotations.files for name in annotations.read(file).names}
+    names = annotations.class_names()
     for place in splits:
         if root / place != folder:
-            others = Annotations(root / place)
-            names |= {name for file in others.files for name in others.read(file).names}
+            names |= Annotations(root / place, check).class_names()
     files = Pictures(folder)
     identities = {path: path.relative_to(folder).with_suffix("").as_posix() for path in files.files}
     by_name = {identity: annotations.file_of(identity) for identity in identities.values()}
     named, alone = {}, set(annotations.files) - set(by_name.values())
     for file in sorted(alone):
-        name = annotations.read(file).filename
-        path = files.find(name, str(file))[0] if name else None
-        if path is None or is_file(by_name[identities[path]]):
-            check.note("annotation", "without a picture left out", str(file))
-        else:
-            check.note("picture", "found by another form of its name", str(file))
-            named[path] = file
-    pictures = [
-        annotated(path, identity, named.get(path, by_name[identity]), annotations, reading, check)
-        for path, identity in identities.items()
-    ]
+        with check.part():
+            name = annotations.read(file).filename
+            path = files.find(name, str(file))[0] if name else None
+            if path is None or is_file(by_name[identities[path]]):
+                check.note("annotation", "without a picture left out", str(file))
+            else:
+                check.note("picture", "found by another form of its name", str(file))
+                named[path] = file
+    pictures = []
+    for path, identity in identities.items():
+        with check.part():
+            file = named.get(path, by_name[identity])
+            pictures.append(annotated(path, identity, file, annotations, reading, check))
     return assemble(pictures, tuple(sorted(names)), check, reading)

@@ -30,28 +30,29 @@ def load(folder, name=None, reading=STRICT):
         ValueError: a file is not LabelMe's.
     """
     folder = expanded(folder)
-    check = BoxCheck(name or f"labelme:{folder}")
+    check = BoxCheck(name or f"labelme:{folder}", reading.collected)
     if not is_dir(folder):
         raise FileNotFoundError(f"There is no folder {folder}; name the one that LabelMe wrote to.")
     files = Pictures(folder)
     annotations = Pictures(folder, (".json",)).files
     if not annotations:
         raise FileNotFoundError(f"{folder} has no JSON file of LabelMe; name the folder that it wrote to.")
-    found = [_picture(file, files, check) for file in annotations]
-    twice = {picture.path: picture for picture in found}
-    if len(twice) < len(found):
-        for picture in found:
-            if twice[picture.path] is not picture:
+    found = {}
+    for file in annotations:
+        with check.part():
+            picture = _picture(file, files, check)
+            other = found.setdefault(picture.path, picture)
+            if other is not picture:
                 raise ValueError(
-                    f"{picture.source} and {twice[picture.path].source} are both of the picture "
-                    f"{picture.path}; remove one."
+                    f"{other.source} and {picture.source} are both of the picture {picture.path}; remove one."
                 )
     for path in files.files:
-        if path not in twice:
-            found.append(
-                without_annotation(path, _id(path, folder), path.with_suffix(".json"), reading, check)
-            )
-    return assemble(found, None, check, reading)
+        beside = path.with_suffix(".json")
+        refused = reading.collected is not None and beside in annotations
+        if path not in found and not refused:
+            with check.part():
+                found[path] = without_annotation(path, _id(path, folder), beside, reading, check)
+    return assemble(list(found.values()), None, check, reading)
 
 
 def _picture(file, files, check):
@@ -74,15 +75,21 @@ def _picture(file, files, check):
     picture = Annotated(path, _id(path, files.folder), str(file), size=size if all(size) else None)
     for index, shape in enumerate(shapes):
         place = f"Shape {index} of {file}"
-        label = shape.get("label") if isinstance(shape, dict) else None
-        if label is None or not str(label).strip():
-            raise ValueError(f"{place} has no `label`; name its class, or remove it.")
-        picture.names.append(" ".join(str(label).split()))
-        picture.boxes.append(_box(shape, place))
-        picture.ignore.append(False)
-        if shape.get("shape_type", "polygon") != "rectangle":
-            check.note("shape", "other than a rectangle replaced with the box around it", place)
+        with check.part():
+            label, box = _label(shape, place), _box(shape, place)
+            picture.names.append(label)
+            picture.boxes.append(box)
+            picture.ignore.append(False)
+            if shape.get("shape_type", "polygon") != "rectangle":
+                check.note("shape", "other than a rectangle replaced with the box around it", place)
     return picture
+
+
+def _label(shape, place):
+    label = shape.get("label") if isinstance(shape, dict) else None
+    if label is None or not str(label).strip():
+        raise ValueError(f"{place} has no `label`; name its class, or remove it.")
+    return " ".join(str(label).split())
 
 
 def _box(shape, place):

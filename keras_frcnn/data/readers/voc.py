@@ -37,7 +37,7 @@ def load(root, split, name=None, reading=STRICT):
         ValueError: an annotation cannot be read.
     """
     root = expanded(root)
-    check = BoxCheck(name or f"voc:{root}@{split}")
+    check = BoxCheck(name or f"voc:{root}@{split}", reading.collected)
     for folder in (root, root / "JPEGImages", root / "Annotations", root / "ImageSets" / "Main"):
         if not is_dir(folder):
             raise FileNotFoundError(
@@ -46,14 +46,17 @@ def load(root, split, name=None, reading=STRICT):
             )
     pictures = Pictures(root / "JPEGImages")
     lines = _lines(root, split, pictures, check)
-    annotations = Annotations(root / "Annotations")
+    annotations = Annotations(root / "Annotations", check)
     class_names = _class_names(root, annotations)
     found = {}
     for line in lines:
-        picture = _picture(line, pictures, annotations, reading, check, root, split)
-        if picture.path in found:
-            check.note("line", f"of the split {split} naming a picture again left out", line)
-        found.setdefault(picture.path, picture)
+        with check.part():
+            picture = _picture(line, pictures, annotations, reading, check, root, split)
+            if picture.path in found:
+                check.note("line", f"of the split {split} naming a picture again left out", line)
+            found.setdefault(picture.path, picture)
+    if reading.collected is not None:
+        annotations.note_strays(pictures)
     return assemble(list(found.values()), class_names, check, reading, listed=root / "labels.txt")
 
 
@@ -62,10 +65,12 @@ class Annotations:
 
     Args:
         folder: path.
+        check: `BoxCheck`, which notes what is wrong in them.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, check):
         self.folder = folder
+        self.check = check
         self.files = Pictures(folder, (".xml",)).files
         self._by_name = {}
         for file in self.files:
@@ -87,8 +92,23 @@ class Annotations:
     def read(self, file):
         """The `VocXml` of a file."""
         if file not in self._read:
-            self._read[file] = voc_xml.read(file)
+            self._read[file] = voc_xml.read(file, self.check)
         return self._read[file]
+
+    def class_names(self):
+        """The names of all objects."""
+        names = set()
+        for file in self.files:
+            with self.check.part():
+                names |= {*self.read(file).names}
+        return names
+
+    def note_strays(self, pictures):
+        """Note the files that belong to no picture of a `Pictures`."""
+        for file in self.files:
+            name = file.relative_to(self.folder).with_suffix("").as_posix()
+            if pictures.find(name, str(file))[0] is None:
+                self.check.note("annotation", "without a picture not used", str(file))
 
     def file_of(self, name):
         """The file of a picture's name; the one that it should have if there is none."""
@@ -119,6 +139,8 @@ def annotated(path, image_id, file, annotations, reading, check):
     xml = annotations.read(file)
     for index in xml.rotated:
         check.note("outline", "replaced with the box around it", f"object {index} of {file}")
+    if reading.collected is not None and xml.filename and stem(normal(xml.filename)) != path.stem:
+        check.note("annotation", "of another <filename> than that of its picture kept", str(file))
     return Annotated(path, image_id, str(file), xml.names, xml.boxes, xml.difficult, size=xml.size)
 
 
@@ -169,7 +191,7 @@ def _class_names(root, annotations):
     """The classes of the whole folder."""
     if (root / "labels.txt").is_file():
         return read_labels(root / "labels.txt")
-    return tuple(sorted({name for file in annotations.files for name in annotations.read(file).names}))
+    return tuple(sorted(annotations.class_names()))
 
 
 def read_labels(file):

@@ -38,11 +38,12 @@ class VocXml(typing.NamedTuple):
     rotated: list
 
 
-def read(file) -> VocXml:
+def read(file, check) -> VocXml:
     """Read an annotation.
 
     Args:
         file: path.
+        check: `BoxCheck`, whose `part` decides about an object that is wrong.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -62,30 +63,34 @@ def read(file) -> VocXml:
     names, boxes, difficult, rotated = [], [], [], []
     # Read direct children only: the parts of a VOC person are nested objects outside the classes.
     for index, item in enumerate(root.findall("object")):
-        name = item.findtext("name")
-        if name is None or not name.strip():
-            raise ValueError(f"Object {index} of {file} lacks a name; name its class, or remove it.")
-        try:
-            box, is_hull = _box(item)
-        except ValueError as error:
-            raise ValueError(
-                f"Object {index} of {file} lacks a bndbox of four numbers ({error}); repair or remove it."
-            ) from None
-        try:
-            difficult.append(scalars.flag(item.findtext("difficult")))
-        except ValueError as error:
-            raise ValueError(
-                f"Object {index} of {file} has a `difficult` that is wrong: {error}; write 0 or 1."
-            ) from None
-        names.append(" ".join(name.split()))
-        boxes.append(box)
-        rotated += [index] * is_hull
+        with check.part():
+            name, box, is_hull, hard = _object(item, f"Object {index} of {file}")
+            rotated += [len(names)] * is_hull
+            names.append(name)
+            boxes.append(box)
+            difficult.append(hard)
     try:
         size = scalars.side(root.findtext("size/height")), scalars.side(root.findtext("size/width"))
     except ValueError:
         raise ValueError(f"The size in {file} is not a pair of whole numbers; repair it.") from None
     filename = (root.findtext("filename") or "").strip()
     return VocXml(size if all(size) else None, names, boxes, difficult, filename, rotated)
+
+
+def _object(item, place):
+    """The name, the box, whether it is a hull, and whether the object is difficult."""
+    name = item.findtext("name")
+    if name is None or not name.strip():
+        raise ValueError(f"{place} lacks a name; name its class, or remove it.")
+    try:
+        box, is_hull = _box(item)
+    except ValueError as error:
+        raise ValueError(f"{place} lacks a bndbox of four numbers ({error}); repair or remove it.") from None
+    try:
+        difficult = scalars.flag(item.findtext("difficult"))
+    except ValueError as error:
+        raise ValueError(f"{place} has a `difficult` that is wrong: {error}; write 0 or 1.") from None
+    return " ".join(name.split()), box, is_hull, difficult
 
 
 def _parsed(contents, file):

@@ -40,7 +40,7 @@ def load(file, split, name=None, reading=STRICT):
         ValueError: the YAML or a line cannot be read.
     """
     file = expanded(file)
-    check = BoxCheck(name or f"yolo:{file}@{split}")
+    check = BoxCheck(name or f"yolo:{file}@{split}", reading.collected)
     content = _read_yaml(file)
     class_names = _names(content, file)
     places = content.get(split)
@@ -74,15 +74,17 @@ def pictures_of(paths, class_names, check):
     Raises:
         ValueError: a line is wrong, or one file would be that of two pictures.
     """
-    by_file = {}
+    by_file, found = {}, []
     for path in paths:
         file = labels_of(path)
         other = by_file.setdefault(file, path)
-        if other != path:
-            raise ValueError(
-                f"{file} would be the text file of {other} and of {path}; rename one of the pictures."
-            )
-    return [picture(path, file, class_names, check) for file, path in by_file.items()]
+        with check.part():
+            if other != path:
+                raise ValueError(
+                    f"{file} would be the text file of {other} and of {path}; rename one of the pictures."
+                )
+            found.append(picture(path, file, class_names, check))
+    return found
 
 
 def picture(path, file, class_names, check):
@@ -112,12 +114,13 @@ def picture(path, file, class_names, check):
             check.note("line", "repeating another of its file left out", place)
             continue
         seen.add(tuple(words))
-        label, box = _object(words, class_names, place)
-        if len(words) > 5:
-            check.note("polygon", "replaced with the box around it", place)
-        found.names.append(class_names[label])
-        found.boxes.append(box)
-        found.ignore.append(False)
+        with check.part():
+            label, box = _object(words, class_names, place)
+            if len(words) > 5:
+                check.note("polygon", "replaced with the box around it", place)
+            found.names.append(class_names[label])
+            found.boxes.append(box)
+            found.ignore.append(False)
     return found
 
 
