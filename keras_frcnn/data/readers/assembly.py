@@ -144,8 +144,8 @@ def _record(picture, labels, check, source):
     """The `Record` of a picture."""
     if len(picture.boxes) > MOST_OBJECTS:
         raise ValueError(
-            f"{picture.source} has {len(picture.boxes)} objects in one picture, and at most {MOST_OBJECTS} can "
-            "be trained on; cut the picture into tiles."
+            f"{picture.source} has {len(picture.boxes)} objects, more than {MOST_OBJECTS} for one picture; "
+            "cut the picture into tiles."
         )
     boxes = np.array(picture.boxes, np.float64).reshape(-1, 4)
     if source is None:

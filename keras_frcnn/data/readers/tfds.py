@@ -108,6 +108,7 @@ def _record(example, index, file, check):
     if found is None:
         raise ValueError(image_ops.undecodable(file))
     height, width, orientation = found
+    headers.check_size(height, width, file)
     objects = example["objects"]
     y1, x1, y2, x2 = np.reshape(objects["bbox"], [-1, 4]).astype(np.float64).T
     boxes = np.stack([x1 * width, y1 * height, x2 * width, y2 * height], axis=-1)

@@ -3,13 +3,11 @@
 import math
 import pathlib
 
-import yaml
-
 from keras_frcnn.data.readers import scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
 from keras_frcnn.data.readers.pictures import SUFFIXES, Pictures, expanded, is_dir, is_file, leaves
 from keras_frcnn.data.records import BoxCheck
-from keras_frcnn.files import read_text
+from keras_frcnn.files import parse_yaml, read_text
 
 # A coordinate beyond is in pixels, not a fraction of the picture.
 LARGEST = 2.0
@@ -41,7 +39,7 @@ def load(file, split, name=None, reading=STRICT):
     """
     file = expanded(file)
     check = BoxCheck(name or f"yolo:{file}@{split}", reading.collected)
-    content = _read_yaml(file)
+    content = read_yaml(file)
     class_names = _names(content, file)
     places = content.get(split)
     if not places:
@@ -154,16 +152,23 @@ def _object(words, class_names, place):
     return int(label), [min(x), min(y), max(x), max(y)]
 
 
-def _read_yaml(file):
+def read_yaml(file):
+    """Read the YAML file of a set: a dict.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not such a file.
+    """
     try:
-        content = yaml.safe_load(read_text(file))
+        text = read_text(file)
     except OSError as error:
         raise FileNotFoundError(
             f"There is no file {file} ({error.strerror}); name a YAML file of YOLO."
         ) from None
-    except Exception as error:  # PyYAML passes on any error of the types that a tag names
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"{file} is not readable as YAML ({reason}); repair it.") from None
+    try:
+        content = parse_yaml(text)
+    except ValueError as error:
+        raise ValueError(f"{file} is not readable as YAML ({error}); repair it.") from None
     if not isinstance(content, dict):
         raise ValueError(f"{file} is no YAML file of YOLO: it has no `names`; add them.")
     return content
