@@ -218,16 +218,29 @@ def _whole(pictures, reading, check):
         return pictures
     with concurrent.futures.ThreadPoolExecutor() as pool:
         whole = list(pool.map(lambda picture: _decodes(picture.path), pictures))
-    for picture, fine in zip(pictures, whole):
-        if not fine:
-            check.note("picture", "that cannot be decoded skipped", str(picture.path))
-    broken = whole.count(False)
-    if broken > max(BROKEN, BROKEN_SHARE * len(pictures)) or broken == len(pictures) > 0:
-        raise ValueError(
-            f"{check.name} has {broken} of {len(pictures)} pictures that cannot be decoded, the first of "
-            f"them {pictures[whole.index(False)].path}; that is more than can be skipped, so repair them."
-        )
+    broken = [str(picture.path) for picture, fine in zip(pictures, whole) if not fine]
+    note_broken(broken, len(pictures), check)
     return [picture for picture, fine in zip(pictures, whole) if fine]
+
+
+def note_broken(broken, count, check):
+    """Note pictures that cannot be decoded and are skipped.
+
+    Args:
+        broken: list of their names.
+        count: number of all pictures.
+        check: see `assemble`.
+
+    Raises:
+        ValueError: they are too many.
+    """
+    for name in broken:
+        check.note("picture", "that cannot be decoded skipped", name)
+    if len(broken) > max(BROKEN, BROKEN_SHARE * count) or len(broken) == count > 0:
+        raise ValueError(
+            f"{check.name} has {len(broken)} of {count} pictures that cannot be decoded, the first of them "
+            f"{broken[0]}; that is more than can be skipped, so repair them."
+        )
 
 
 def _decodes(path):
