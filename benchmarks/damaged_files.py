@@ -42,6 +42,8 @@ from keras_frcnn.training import recipe_files
 from keras_frcnn.weights import to_torchvision
 
 SLOW, HANGS = 5.0, 120.0
+# Loads of one process: TensorFlow keeps the functions of every SavedModel, and the next one takes longer.
+LOADS = 10
 OUTCOMES = ("same", "other", "refused", "raw", "wrong", "slow", "crash")
 TORCHVISION = "fasterrcnn_mobilenet_v3_large_320_fpn"
 SETS = ["--train", "shapes@train", "--image-size", "64", "80"]
@@ -104,25 +106,24 @@ def damage(folder, pattern, chance):
 
 
 class Loader:
-    """A process that loads folders of one kind; a new one takes its place when it dies.
-
-    Args:
-        kind: one of `KINDS`.
-        clean: folder of the files as they were.
-    """
+    """A process that loads folders of one kind, the clean one first; a new one takes its place when it dies."""
 
     def __init__(self, kind, clean):
-        self.kind, self.clean, self.process = kind, clean, None
+        self.kind, self.clean, self.process, self.loads = kind, clean, None, 0
 
     def load(self, folder):
         """Load a folder; return the outcome and a text about it."""
+        if self.loads == LOADS:
+            self.close()
         if self.process is None:
+            self.loads = 0
             context = multiprocessing.get_context("spawn")
             self.connection, other = context.Pipe()
             self.process = context.Process(target=work, args=(other, self.kind, self.clean), daemon=True)
             self.process.start()
             other.close()
             self.connection.recv()  # the clean files are loaded
+        self.loads += 1
         self.connection.send(folder)
         try:
             if self.connection.poll(HANGS):
@@ -135,7 +136,6 @@ class Loader:
         return outcome
 
     def close(self):
-        """End the process."""
         if self.process is not None:
             self.process.kill()
             self.process.join()
