@@ -106,7 +106,7 @@ def damage(folder, pattern, chance):
 
 
 class Loader:
-    """A process that loads folders of one kind, the clean one first; a new one takes its place when it dies."""
+    """A process that loads folders of one kind; when it dies, a new one takes its place."""
 
     def __init__(self, kind, clean):
         self.kind, self.clean, self.process, self.loads = kind, clean, None, 0

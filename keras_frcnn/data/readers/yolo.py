@@ -149,7 +149,7 @@ def _object(words, class_names, place):
         x, y, width, height = numbers
         return int(label), [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
     x, y = numbers[::2], numbers[1::2]
-    return int(label), [min(x), min(y), max(x), max(y)]
+    return int(label), scalars.hull(x, y)
 
 
 def read_yaml(file):
@@ -217,9 +217,17 @@ def _paths(root, place, file, reading, check):
             for line in lines:
                 if not line.lower().endswith(SUFFIXES):
                     check.note("line", "naming no picture left out", f"{line[:80]} in {candidate}")
-            paths = [candidate.parent / line for line in lines if line.lower().endswith(SUFFIXES)]
-            missing = [path for path in paths if not is_file(path)]
-            if missing:
-                raise FileNotFoundError(f"There is no picture {missing[0]}, which {candidate} lists; add it.")
+            files, paths = Pictures(candidate.parent), []
+            for line in (line for line in lines if line.lower().endswith(SUFFIXES)):
+                path = candidate.parent / line
+                if not is_file(path):
+                    path = None if leaves(line) else files.find(line, str(candidate))[0]
+                    check.note("picture", "found by another form of its name", f"{line[:80]} in {candidate}")
+                if path is None:
+                    raise FileNotFoundError(
+                        f"There is no picture {str(candidate.parent / line)[:200]}, which {candidate} lists; "
+                        "add it."
+                    )
+                paths.append(path)
             return paths
     raise FileNotFoundError(f"There is no folder {candidates[0]}, which {file} names; check its `path`.")
