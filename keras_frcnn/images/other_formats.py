@@ -45,7 +45,8 @@ def decode(contents, turn, name) -> np.ndarray | None:
     Raises:
         ValueError: its header claims too many pixels.
     """
-    headers.check_size(*_size(contents), name)
+    height, width = _size(contents)
+    headers.check_size(height, width, name)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(np.frombuffer(contents, np.uint8), flags)
@@ -76,7 +77,7 @@ def orientation(contents) -> int:
     return 1
 
 
-def _size(contents):
+def _size(contents) -> tuple[int, int]:
     """Height and width that a header claims; 0, 0 if it does not say."""
     try:
         if contents.startswith(headers.BMP):
@@ -94,9 +95,11 @@ def _size(contents):
             sides = contents[24:30]
             return 1 + int.from_bytes(sides[3:], "little"), 1 + int.from_bytes(sides[:3], "little")
         if (box := contents.find(b"ihdr", 0, _BOXES)) >= 0:  # JPEG 2000
-            return struct.unpack_from(">II", contents, box + 4)
+            height, width = struct.unpack_from(">II", contents, box + 4)
+            return height, width
         if (box := contents.find(b"ispe", 0, _BOXES)) >= 0:  # AVIF
-            return struct.unpack_from(">II", contents, box + 8)[::-1]
+            width, height = struct.unpack_from(">II", contents, box + 8)
+            return height, width
     except struct.error:
         pass
     return 0, 0

@@ -51,7 +51,7 @@ def checked(model, x, args, kwargs):
         x = _watched(model, x, args[0] if args else kwargs.get("y"), check)
     validation = kwargs.get("validation_data")
     if isinstance(validation, tuple):
-        _watched(model, *validation[:2], check)
+        _watched(model, validation[0], validation[1], check)
     elif validation is not None:
         kwargs = {**kwargs, "validation_data": _watched(model, validation, None, check)}
     try:
