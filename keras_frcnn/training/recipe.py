@@ -93,6 +93,9 @@ class Recipe:
     """Probability of cropping a training image to a window that keeps an object."""
     scale_jitter: tuple[float, ...] = ()
     """Range of a random scale factor for training images, such as 0.1 2.0; by default none."""
+    balance: float = 0.0
+    """Show the images of classes that fewer than this share of the images have more often, such as 0.1; 0 for
+    all alike."""
     cache: Literal["auto", "always", "never"] = "auto"
     """Keep decoded images in memory; auto: if they fit into a quarter of the free memory."""
     mixed_precision: Literal["none", "float16", "bfloat16"] = "none"
@@ -128,6 +131,10 @@ class Recipe:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}; give one number for each of the four steps."
                 )
+        if not 0 <= self.balance <= 1:
+            raise ValueError(
+                f"balance is {self.balance}; it must be a share of the images from 0 (off) to 1."
+            )
         for name in ("steps", "early_stopping", "warmup_steps", "momentum", "weight_decay", "clip_norm"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be finite and not below 0.")
@@ -192,6 +199,7 @@ class Recipe:
             crop=self.crop,
             scale_jitter=self.scale_jitter or None,
             cache=CACHE[self.cache],
+            balance=self.balance,
         )
 
     def epochs_for(self, batches):
