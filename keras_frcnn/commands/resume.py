@@ -52,15 +52,21 @@ def original_words(folder, config):
     Raises:
         ValueError: the text does not begin with the command of a run.
     """
-    first = config.partition("\n")[0]
-    if not first.startswith(PREFIX):
+    words = recorded_words(config)
+    if words is None:
         raise ValueError(
             f"{folder / 'config.yaml'} does not begin with the command of a run; name a run folder with "
             "--resume."
         )
     if not any(folder.glob(f"**/{CHECKPOINTS}/{checkpoint_files.PREFIX}*")):
         print(f"{folder} has no checkpoint yet; the run begins anew.")
-    return shlex.split(first.removeprefix(PREFIX))
+    return words
+
+
+def recorded_words(config):
+    """The words of the command that a config.yaml begins with, a list of str; None if it does not."""
+    first = config.partition("\n")[0]
+    return shlex.split(first.removeprefix(PREFIX)) if first.startswith(PREFIX) else None
 
 
 def settings(folder):

@@ -33,6 +33,21 @@ class Record:
     area: np.ndarray
 
 
+class Mended(UserWarning):
+    """Warning about one kind of defect that was mended while a set was read.
+
+    Args:
+        message: str.
+        name: str, name of the set.
+        noun, what: see `BoxCheck.note`.
+        count: int, how often it was mended.
+    """
+
+    def __init__(self, message, name="", noun="", what="", count=0):
+        super().__init__(message)
+        self.name, self.noun, self.what, self.count = name, noun, what, count
+
+
 class BoxCheck:
     """Makes records from valid boxes, and counts what it and the readers had to mend.
 
@@ -98,6 +113,5 @@ class BoxCheck:
         """Warn about each kind of defect in one line."""
         for (noun, what), places in self.notes.items():
             plural = "" if len(places) == 1 else "es" if noun.endswith(("x", "s")) else "s"
-            warnings.warn(
-                f"{self.name}: {len(places)} {noun}{plural} {what} (first: {places[0]}).", stacklevel=2
-            )
+            message = f"{self.name}: {len(places)} {noun}{plural} {what} (first: {places[0]})."
+            warnings.warn(Mended(message, self.name, noun, what, len(places)), stacklevel=2)

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_frcnn import images as image_ops
 from keras_frcnn.data.dataset import DetectionDataset
+from keras_frcnn.data.readers import box_formats
 from keras_frcnn.data.readers.upright import decodable, read_header, upright_boxes
 from keras_frcnn.data.sources import Files
 
@@ -59,6 +60,7 @@ class Annotated:
         area: list of M numbers, or None for the areas of the boxes.
         size: stated (height, width), or None.
         relative: whether the boxes are fractions of the upright picture instead.
+        written: format of the boxes in the annotation, one of `box_formats.FORMATS`.
     """
 
     path: pathlib.Path
@@ -70,6 +72,7 @@ class Annotated:
     area: list | None = None
     size: tuple[int, int] | None = None
     relative: bool = False
+    written: str = "xyxy"
 
 
 def without_annotation(path, image_id, file, reading, check):
@@ -117,19 +120,20 @@ def assemble(pictures, class_names, check, reading, category_ids=None, source=No
         ValueError: an annotation is ambiguous, or a picture cannot be decoded.
     """
     for picture in pictures:
-        _check_objects(picture)
+        _check_objects(picture, pictures, check.name)
     _check_scale(pictures, check.name)
     if class_names is None:
         class_names = sorted({name for picture in pictures for name in picture.names})
     _note_likely_twins(class_names, check)
     labels = {name: label for label, name in enumerate(class_names)}
-    records = []
+    records, sizes = [], {}
     for picture in _whole(pictures, reading, check):
         boxes = np.array(picture.boxes, np.float64).reshape(-1, 4)
         if source is None:
             height, width, boxes = upright_boxes(picture.path, picture.size, boxes, picture.source)
         else:
             height, width = picture.size
+        sizes[picture.path] = picture.size or (height, width)
         if picture.relative:
             boxes = boxes * [width, height, width, height]
         unknown = [name for name in picture.names if name not in labels]
@@ -152,21 +156,33 @@ def assemble(pictures, class_names, check, reading, category_ids=None, source=No
                 source=picture.source,
             )
         )
+    _check_format([picture for picture in pictures if picture.path in sizes], sizes, check.name)
     check.report()
     source = source or Files([decodable(record.file) for record in records])
     return DetectionDataset(check.name, tuple(class_names), records, source, category_ids)
 
 
-def _check_objects(picture):
+def _check_objects(picture, pictures, set_name):
     for index, (name, box) in enumerate(zip(picture.names, picture.boxes, strict=True)):
         if not name:
             raise ValueError(f"Object {index} of {picture.source} has an empty class name; name its class.")
         left, top, right, bottom = box
         if right < left or bottom < top:
+            sizes = {one.path: one.size or read_header(one.path)[:2] for one in pictures}
+            _check_format(pictures, sizes, set_name)
             raise ValueError(
                 f"Object {index} of {picture.source} ends before it begins (x from {left:g} to {right:g}, y "
                 f"from {top:g} to {bottom:g}); swap its corners, or remove it."
             )
+
+
+def _check_format(pictures, sizes, name):
+    """Refuse boxes in another format; `sizes` maps the path of each picture to its height and width."""
+    for kind in {(picture.written, picture.relative) for picture in pictures}:
+        alike = [picture for picture in pictures if (picture.written, picture.relative) == kind]
+        sides = [(1, 1) if kind[1] else sizes[picture.path][::-1] for picture in alike]
+        boxes, sides = box_formats.joined([picture.boxes for picture in alike], sides)
+        box_formats.refuse_other_format(boxes, sides, kind[0], name)
 
 
 def _note_likely_twins(class_names, check):

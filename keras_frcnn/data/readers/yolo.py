@@ -113,6 +113,7 @@ def picture(path, file, class_names, check):
             continue
         seen.add(tuple(words))
         label, box = _object(words, class_names, place)
+        found.written = "cxcywh" if len(words) == 5 else "xyxy"
         if len(words) > 5:
             check.note("polygon", "replaced with the box around it", place)
         found.names.append(class_names[label])
