@@ -27,8 +27,10 @@ def check_rate(case: Case) -> Result:
     probe = case.probe
     rates, losses = sweep(probe)
     fall, limit = bounds(rates, losses)
-    figure = f"the loss falls from a rate of {fall:.1g} on and explodes at {limit:.1g}; the recipe has "
+    figure = (
+        f"the loss falls from a rate of {fall:.1g} on and explodes at {limit:.1g}; the recipe has "
         f"{probe.rate:g}"
+    )
     middle = _rounded(math.sqrt(fall * limit)) if limit > fall else _rounded(limit / 10)
     if probe.rate > TOO_HIGH * limit:
         what = "high: the first updates destroy the weights"
