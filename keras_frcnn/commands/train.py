@@ -188,9 +188,6 @@ def parse(words, initial=None):
     Args:
         words: list of str, the command line.
         initial: `Detector` of --init, or None.
-
-    Returns:
-        `Run`.
     """
     first = _first(words)
     shapes = all(spec.partition("@")[0] == "shapes" for spec in first.train)  # also if no set is named

@@ -20,7 +20,7 @@ from keras_frcnn.training.recipe import Recipe
 
 # Images that the trained model is tried on, and the time after which a part of them must do.
 TRIED, FEWEST_TRIED = 40, 12
-SECONDS_TRIED = 40.0
+SECONDS_TRIED = 30.0
 # Detections are asked for down to this score, whatever the model's own threshold.
 LOWEST_SCORE = 0.01
 
