@@ -16,7 +16,7 @@ LIKELY_SIZES = 0.98
 FEWEST = 20
 # On healthy sets (BCCD, raccoon, VOC, COCO, shapes) 1 % of the boxes reach their picture's far end within
 # 0.97.
-NEAR_EDGE = 0.6
+NEAR_EDGE, FAR_EDGE = 0.6, 0.85
 # Share of the boxes that reading had to clip or drop; 0.003 at most on healthy sets.
 MOST_MENDED = 0.1
 # Sides, pixels, and the share of smaller objects: 0.01 on the smallest of COCO.
@@ -34,8 +34,9 @@ def check_box_format(case: Case) -> Result:
         sizes = box_formats.inside(boxes, sides, "xyxy", "xywh").mean()
         figures.append(f"{role} set: {sizes:.0%} of the corners could be corner and size")
         far = float(np.quantile((boxes[:, 2:] / sides).max(axis=1), 0.99))
+        far_sizes = float(np.quantile(((boxes[:, :2] + boxes[:, 2:]) / sides).max(axis=1), 0.99))
         tiny = float((np.min(boxes[:, 2:] - boxes[:, :2], axis=1) < TINY).mean())
-        if sizes >= LIKELY_SIZES:
+        if sizes >= LIKELY_SIZES and far_sizes >= FAR_EDGE:
             findings.append(
                 _finding(
                     dataset,
