@@ -20,7 +20,7 @@ from keras_frcnn.data.records import Mended
 from keras_frcnn.files import read_text, write_json
 
 # Options of a run that a run beside it does not take over.
-OWN = ("--output", "--export", "--resume", "--epochs")
+OWN = ("--output", "--export", "--resume")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -125,7 +125,7 @@ def _add_training(case, run, stack):
     kept = [*resume.without(before, OWN), *given] if recorded is not None else [*words, *given]
     case.training_command = shlex.join(["python", "train.py", *kept])
     if run.run:
-        case.run = run.run.absolute() if run.run.is_absolute() else file.parent
+        case.run = file.parent
         _add_trained(case)
     if training.init:
         with _refusals(case, "model", "python train.py"):

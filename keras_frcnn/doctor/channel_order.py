@@ -8,6 +8,9 @@ from keras_frcnn.doctor.case import Case
 from keras_frcnn.doctor.findings import Finding, Result
 from keras_frcnn.doctor.matching import best_scores
 
+# Swapping must raise the scores by this part, in so many more images than it lowers them (in deviations of a
+# coin). BCCD loses 9 % by it, in all of 40 images, and gains 10 % if its files are BGR; the shapes, where
+# color says nothing, stay within 0.3 %.
 GAIN = 0.03
 SIGNS = 2.5
 

@@ -13,6 +13,7 @@ from keras_frcnn.doctor.class_map import check_class_map
 from keras_frcnn.doctor.fed_batch import draw_fed_batch
 from keras_frcnn.doctor.findings import DECISIVE, Finding, Result, Skipped
 from keras_frcnn.doctor.frozen import check_frozen
+from keras_frcnn.doctor.generalization import check_generalization
 from keras_frcnn.doctor.head_confusion import check_head
 from keras_frcnn.doctor.input_time import check_input_time
 from keras_frcnn.doctor.objects import check_class_names, check_objects
@@ -56,6 +57,7 @@ CHECKS = (
     Check("channel order", check_channel_order, TRYING),
     Check("proposals", check_proposals, TRYING),
     Check("head", check_head, TRYING),
+    Check("generalization", check_generalization, TRYING),
     Check("learning by heart", check_by_heart, TRAINING, slow=True),
     Check("learning rate", check_rate, TRAINING, slow=True),
     Check("input time", check_input_time, TRAINING, slow=True),

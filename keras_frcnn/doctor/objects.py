@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_frcnn.doctor.case import Case
-from keras_frcnn.doctor.findings import Finding, Result
+from keras_frcnn.doctor.findings import Finding, Result, Skipped
 
 # In VOC 2007, 10 % of the objects are difficult; in COCO, 1 % are crowds.
 MOST_IGNORED = 0.5
@@ -51,6 +51,8 @@ def check_objects(case: Case) -> Result:
 def check_class_names(case: Case) -> Result:
     """Compare the classes of the set that the model is tried on with those of the model."""
     assert case.model is not None and case.tried is not None
+    if getattr(case.model, "only_proposals", False):
+        raise Skipped("an RPN knows no classes")
     names = case.tried.class_names
     labels = np.concatenate([np.zeros(0, int), *(record.labels for record in case.tried.records)])
     unknown = [name for name in names if name not in case.model.class_names]

@@ -32,6 +32,16 @@ def check_run(case: Case) -> Result:
                     case.retrain("--learning-rate RATE"),
                 )
             )
+        if case.model is None and not case.refusals:
+            findings.append(
+                Finding(
+                    "no model",
+                    0.3,
+                    f"The run {case.run} has saved no model: it stopped before the end of the first epoch.",
+                    "there is no last.keras",
+                    case.retrain(""),
+                )
+            )
     if case.recipe is not None and case.train is not None:
         batches = -(-len(case.train) // case.recipe.batch_size)
         updates = case.recipe.steps or case.recipe.epochs * batches // case.recipe.accumulate

@@ -58,7 +58,7 @@ def check_splits(case: Case) -> Result:
         findings.append(
             Finding(
                 "wrong split",
-                0.75 + 0.1 * shared,
+                0.6,
                 f"The validation set {val.name} has the same pictures as the training set {train.name}, so "
                 "its scores say nothing about new pictures; validate on others.",
                 f"{shared:.0%} of the {len(val)} validation images are training images too",
@@ -66,7 +66,7 @@ def check_splits(case: Case) -> Result:
             )
         )
     elif all(names) or (smaller and any(names)) or smaller:
-        sure = 0.92 if all(names) else 0.88 if any(names) else 0.78
+        sure = 0.92 if all(names) else 0.85 if any(names) else 0.65
         findings.append(
             Finding(
                 "wrong split",
@@ -96,7 +96,7 @@ def _few(case, train):
     return [
         Finding(
             "wrong split",
-            0.72,
+            0.6,
             f"The training set {train.name} has hardly any image; check its split.",
             f"{len(train)} training images",
             case.retrain("--train SPEC"),

@@ -1,4 +1,4 @@
-"""The command doctor: planted faults name their cause first, healthy runs none. What trains is marked slow."""
+"""The command doctor: planted faults name their cause first, healthy runs none."""
 
 import json
 import pathlib
@@ -17,6 +17,7 @@ from keras_frcnn.data.writers import write_voc
 from keras_frcnn.export.settings import with_settings
 
 WEIGHTS = "mobilenet_v2_1.0_coco_ssd_notop.weights.h5"
+SHAPES = ("--train", "shapes@train", "--val", "shapes@val")
 STORED = pathlib.Path(__file__).parents[1] / "stored" / "trained" / "pyramid.keras"
 
 
@@ -114,12 +115,12 @@ def test_swapped_splits(examined, config, voc):
 
 def test_anchors_too_large(examined, config):
     sizes = [[500.0 * 2**level] for level in range(5)]
-    _, findings = examined("--config", config(detector={"anchor_sizes": sizes}), "--train", "shapes@val")
+    _, findings = examined("--config", config(detector={"anchor_sizes": sizes}), *SHAPES)
     assert findings[0]["cause"] == "anchors"
 
 
 def test_a_score_threshold_in_the_recipe(examined, config):
-    _, findings = examined("--config", config(detector={"score_threshold": 0.99}), "--train", "shapes@val")
+    _, findings = examined("--config", config(detector={"score_threshold": 0.99}), *SHAPES)
     assert findings[0]["cause"] == "score threshold"
 
 
@@ -127,7 +128,7 @@ def test_a_corrupt_backbone_file(examined, config, shared, tmp_path):
     file = tmp_path / "short.weights.h5"
     file.write_bytes((shared / "weights" / WEIGHTS).read_bytes()[:100_000])
     recipe = config(backbone="mobilenet_v2_fpn", backbone_weights=str(file))
-    _, findings = examined("--config", recipe, "--train", "shapes@val")
+    _, findings = examined("--config", recipe, *SHAPES)
     assert findings[0]["cause"] == "backbone weights" and "short.weights.h5" in findings[0]["sentence"]
 
 

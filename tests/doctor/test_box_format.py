@@ -38,9 +38,9 @@ def test_percent_and_other_small_scales(case, changed, scale):
     assert "upper left part" in finding.sentence
 
 
-def test_many_boxes_had_to_be_clipped(case):
-    mended = Mended("said", "mine", "box", "reaching outside the image clipped", 200)
+def test_many_boxes_had_to_be_dropped(case):
+    mended = Mended("said", "mine", "box", "without area inside the image dropped", 200)
     (finding,) = check_box_format(case(mended=[mended])).findings
     assert "mine" in finding.sentence
-    few = Mended("said", "mine", "box", "reaching outside the image clipped", 2)
+    few = Mended("said", "mine", "box", "without area inside the image dropped", 2)
     assert not check_box_format(case(mended=[few])).findings
