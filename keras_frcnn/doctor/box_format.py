@@ -17,7 +17,8 @@ FEWEST = 20
 # On healthy sets (BCCD, raccoon, VOC, COCO, shapes) 1 % of the boxes reach their picture's far end within
 # 0.97.
 NEAR_EDGE, FAR_EDGE = 0.6, 0.85
-# Share of the boxes that reading had to drop; 0.0005 at most on healthy sets. Boxes clipped by a pixel are common.
+# Share of the boxes that reading had to drop; 0.0005 at most on healthy sets. Boxes clipped by a pixel are
+# common.
 MOST_MENDED = 0.1
 # Sides, pixels, and the share of smaller objects: 0.01 on the smallest of COCO.
 TINY, MOST_TINY = 3.0, 0.3

@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_frcnn import drawing
 from keras_frcnn.doctor.case import Case
-from keras_frcnn.doctor.findings import Result
+from keras_frcnn.doctor.findings import Result, Skipped
 
 MARGIN = 8
 COLUMNS = 2
@@ -14,6 +14,8 @@ FILE = "fed.png"
 def draw_fed_batch(case: Case) -> Result:
     """Write the first training batch, with its boxes and class names, to `fed.png` in the output folder."""
     assert case.recipe and case.train
+    if not any((~record.ignore).any() for record in case.train.records):
+        raise Skipped("no object of the training set counts")
     x, y = next(iter(case.recipe.batches(case.train, case.fresh, training=True)))
     images = np.clip(x["images"].numpy(), 0, 255).astype(np.uint8)
     pictures = []

@@ -65,6 +65,17 @@ def test_damaged_weights(case, damaged, change, what):
     assert finding.cause == "backbone weights" and what in finding.sentence
 
 
+def test_a_network_without_normalization(case, shared, tmp_path):
+    file = shared / "weights" / "vgg16_hed_bsds500_notop.weights.h5"
+    vgg16 = dataclasses.replace(case().recipe, backbone="vgg16", backbone_weights=str(file))
+    assert not check_backbone_weights(case(recipe=vgg16)).findings
+    random = tmp_path / "random.weights.h5"
+    keras.applications.VGG16(include_top=False, weights=None).save_weights(random)
+    vgg16 = dataclasses.replace(vgg16, backbone_weights=str(random))
+    (finding,) = check_backbone_weights(case(recipe=vgg16)).findings
+    assert "as noise does" in finding.figure
+
+
 def test_pixels_normalized_in_another_way(case, shared):
     (finding,) = findings(case, shared / "weights" / FILE, preprocessing="caffe")
     assert finding.cause == "preprocessing" and "'tf'" in finding.sentence
