@@ -31,7 +31,7 @@ def check_score_threshold(case: Case) -> Result:
         if found.any():
             lost = float((scores[found] <= threshold).mean())
             figure += f"; it loses {lost:.0%} of the {found.sum()} objects that score above {USUAL}"
-    if (lost is None and threshold < HIGH) or (lost is not None and lost < MOST_LOST and threshold < HIGH):
+    if threshold < HIGH and (lost is None or lost < MOST_LOST):
         return Result(figure)
     return Result(
         figure,
