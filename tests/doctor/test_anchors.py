@@ -9,7 +9,7 @@ def test_anchors_that_fit(case):
     assert not check_anchors(case()).findings
 
 
-@pytest.mark.parametrize("factor, word", [(16, "large"), (1 / 16, "small")])
+@pytest.mark.parametrize("factor, word", [(16, "large"), (60, "large"), (1 / 16, "small")])
 def test_anchors_that_do_not(case, factor, word):
     sizes = [
         [side * factor for side in pair] for pair in ((16, 24), (32, 48), (64, 96), (128, 192), (256, 384))
