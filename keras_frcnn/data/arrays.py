@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn.data.dataset import DetectionDataset
+from keras_frcnn.data.readers import box_formats
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
 from keras_frcnn.data.readers.pictures import expanded, is_file
 from keras_frcnn.data.records import BoxCheck
@@ -104,6 +105,7 @@ def from_arrays(
         picture = Annotated(path, identity, place, objects, corners.tolist(), ignored)
         picture.size = None if files else pixels[index].shape[:2]
         picture.relative = FORMATS[box_format][1]
+        picture.written = box_format if box_format in box_formats.FORMATS else "xyxy"
         pictures.append(picture)
     if files:
         return assemble(pictures, names, check, STRICT)

@@ -47,6 +47,21 @@ class Collected:
     notes: dict = dataclasses.field(default_factory=dict)
 
 
+class Mended(UserWarning):
+    """Warning about one kind of defect that was mended while a set was read.
+
+    Args:
+        message: str.
+        name: str, name of the set.
+        noun, what: see `BoxCheck.note`.
+        count: int, how often it was mended.
+    """
+
+    def __init__(self, message, name="", noun="", what="", count=0):
+        super().__init__(message)
+        self.name, self.noun, self.what, self.count = name, noun, what, count
+
+
 class BoxCheck:
     """Makes records from valid boxes, and counts what it and the readers had to mend.
 
@@ -129,9 +144,8 @@ class BoxCheck:
         if self.collected is not None:
             return
         for (noun, what), places in self.notes.items():
-            warnings.warn(
-                f"{self.name}: {counted(len(places), noun)} {what} (first: {places[0]}).", stacklevel=2
-            )
+            message = f"{self.name}: {counted(len(places), noun)} {what} (first: {places[0]})."
+            warnings.warn(Mended(message, self.name, noun, what, len(places)), stacklevel=2)
 
 
 def counted(number, noun):

@@ -163,7 +163,7 @@ def _picture(image, number, folder, files, instances, reading, check):
         raise ValueError(
             f"Image {number} in {instances} has a `width` or `height` that is wrong: {error}."
         ) from None
-    return Annotated(path, number, place, area=[], size=size if all(size) else None)
+    return Annotated(path, number, place, area=[], size=size if all(size) else None, written="xywh")
 
 
 def _add(picture, name, annotation, place, check):

@@ -182,6 +182,7 @@ def _add(picture, values, place):
         if values.get("box"):
             x, y, width, height = scalars.numbers(json.loads(values["box"]), 4)
             box = [x, y, x + width, y + height]
+            picture.written = "xywh"
         else:
             box = [scalars.number(values.get(corner)) for corner in CORNERS]
     except (ValueError, RecursionError) as error:

@@ -114,6 +114,7 @@ def picture(path, file, class_names, check):
         seen.add(tuple(words))
         with check.part():
             label, box = _object(words, class_names, place)
+            found.written = "cxcywh" if len(words) == 5 else "xyxy"
             if len(words) > 5:
                 check.note("polygon", "replaced with the box around it", place)
             found.names.append(class_names[label])
