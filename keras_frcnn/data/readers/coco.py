@@ -141,9 +141,9 @@ def _picture(image, number, folder, files, instances, reading, check):
     name = image.get("file_name")
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"Image {number} in {instances} has no `file_name`; add it.")
-    if reading.allow_outside and leaves(name):
+    if reading.allow_outside and leaves(name) and is_file(folder / name):
         path, mended = folder / name, False
-    elif leaves(name):
+    elif leaves(name) and not reading.allow_outside:
         raise ValueError(
             f"Image {number} in {instances} has the `file_name` {name[:80]!r}, which leads out of {folder}; "
             "write it relative to that folder, or allow it with --allow-outside."
