@@ -85,7 +85,8 @@ def write_yolo(dataset: DetectionDataset, folder: Path, split: str) -> str:
                 lines.append(" ".join([str(label), *map(_text, numbers)]) + "\n")
         write_text(folder / "labels" / split / f"{Path(name).stem}.txt", "".join(lines))
     file = folder / "data.yaml"
-    content = {"path": ".", "names": dict(enumerate(dataset.class_names))}
+    # Without `path`, which Ultralytics counts from the current folder, splits count from the file.
+    content = {"names": dict(enumerate(dataset.class_names))}
     if file.is_file():
         content = {**yaml.safe_load(file.read_text(encoding="utf-8")), **content}
     content[split] = f"images/{split}"
