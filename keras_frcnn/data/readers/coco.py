@@ -48,6 +48,10 @@ def load(instances, folder, name=None, reading=STRICT):
 def from_content(content, instances, folder, check, reading):
     """Make the data set of a JSON file that is read already; for the arguments see `load` and `assemble`."""
     categories = _by_id(content, "categories", instances, check)
+    if _only_groups(categories, content, instances):
+        check.note(
+            "category", "that only groups the others left out", f"{categories.pop(0)['name']} in {instances}"
+        )
     names = {}
     for number, category in categories.items():
         with check.part():
@@ -106,6 +110,20 @@ def _by_id(content, group, instances, check):
                 )
             found[number] = entry
     return found
+
+
+def _only_groups(categories, content, instances):
+    """Whether category 0 is the project, as Roboflow lists it: above the others, without an object."""
+    first = categories.get(0, {})
+    others = [entry for number, entry in categories.items() if number != 0]
+    return (
+        bool(others)
+        and str(first.get("supercategory")) == "none"
+        and all(entry.get("supercategory") == first.get("name") for entry in others)
+        and not any(
+            str(entry.get("category_id")) == "0" for entry in _list(content, "annotations", instances)
+        )
+    )
 
 
 def _numbers_first(number):
