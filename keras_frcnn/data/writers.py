@@ -86,7 +86,7 @@ def write_yolo(dataset: DetectionDataset, folder: Path, split: str) -> str:
         write_text(folder / "labels" / split / f"{Path(name).stem}.txt", "".join(lines))
     file = folder / "data.yaml"
     # Without `path`, which Ultralytics counts from the current folder, splits count from the file.
-    content = {"names": dict(enumerate(dataset.class_names))}
+    content: dict[str, object] = {"names": dict(enumerate(dataset.class_names))}
     if file.is_file():
         content = {**yaml.safe_load(file.read_text(encoding="utf-8")), **content}
     content[split] = f"images/{split}"
