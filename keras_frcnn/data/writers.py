@@ -74,7 +74,8 @@ def write_yolo(dataset: DetectionDataset, folder: Path, split: str) -> str:
         ]
         write_text(folder / "labels" / split / f"{Path(name).stem}.txt", "".join(lines))
     file = folder / "data.yaml"
-    content = {"path": ".", "names": dict(enumerate(dataset.class_names))}
+    # Without `path`, which Ultralytics counts from the current folder, splits count from the file.
+    content: dict[str, object] = {"names": dict(enumerate(dataset.class_names))}
     if file.is_file():
         content = {**read_yaml(file), **content}
     content[split] = f"images/{split}"
