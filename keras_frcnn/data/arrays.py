@@ -86,6 +86,8 @@ def from_arrays(
     pixels = [] if files else [_pixels(image, index) for index, image in enumerate(images)]
     check = BoxCheck("from_arrays")
     pictures = []
+    stems = [Path(image).stem for image in images] if files else []
+    alone = len({*stems}) == len(stems)
     for index in range(len(images)):
         place = str(images[index]) if files else f"image {index}"
         if files and not is_file(expanded(images[index])):
@@ -101,7 +103,7 @@ def from_arrays(
                 f"{place} has {len(corners)} boxes, {len(objects)} labels and {len(ignored)} entries of "
                 "ignore; give one of each for each object."
             )
-        identity = str(images[index]) if files else index
+        identity = (stems[index] if alone else str(images[index])) if files else index
         picture = Annotated(path, identity, place, objects, corners.tolist(), ignored)
         picture.size = None if files else pixels[index].shape[:2]
         picture.relative = FORMATS[box_format][1]

@@ -18,8 +18,7 @@ LEARNED = 0.75
 
 
 def check_by_heart(case: Case) -> Result:
-    """Train on eight images for at most 120 steps or 80 seconds at the recipe's rate, and compare the "
-    "losses."""
+    """Train on eight images, 120 steps or 80 seconds at most, at the recipe's rate; compare the losses."""
     probe = case.probe
     probe.begin_again()
     begin, losses = time.monotonic(), []
