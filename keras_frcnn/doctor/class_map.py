@@ -61,7 +61,7 @@ def check_class_map(case: Case) -> Result:
 
 
 def confusion(case: Case) -> np.ndarray:
-    """Numbers of objects by their class and the class that the model sees, int `[K, L]`; missed ones left out."""
+    """Numbers of objects by class and by the class that the model sees, int `[K, L]`, without missed ones."""
     assert case.tried is not None and case.model is not None
     counts = np.zeros([len(case.tried.class_names), len(case.model.class_names)], np.int64)
     for answer in case.answers:
