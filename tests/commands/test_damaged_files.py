@@ -16,7 +16,9 @@ def test_a_model_whose_weights_are_not_finite(tmp_path, make_model):
     value.flat[0] = np.nan
     variable.assign(value)
     model.save(tmp_path / "model.keras")
-    with pytest.raises(ValueError, match="in .*model.keras is not finite: the file is damaged, or of a training"):
+    with pytest.raises(
+        ValueError, match="in .*model.keras is not finite: the file is damaged, or of a training"
+    ):
         load_detector(tmp_path / "model.keras")
 
 
