@@ -1,6 +1,6 @@
 """What tiles gain in large images with small objects.
 
-    python benchmarks/tiling.py --model cells.keras --data voc:DATA@test [--columns 6] [--rows 6] [--tiles 640]
+    python benchmarks/tiling.py --model cells.keras --data voc:DATA@test [--columns N] [--rows N] [--tiles N]
 
 It composes large images of those of a set, side by side, and scores the detector on them as they are and in
 tiles. The whole image is resized to the detector's size, so each object has a fraction of its pixels.
