@@ -15,6 +15,7 @@ from keras_frcnn.evaluation.matches import Matches
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 SEED = 0
+COUNTS = ("true_positives", "false_positives", "missed")
 # Numbers that one array of a block of resamples may have.
 BLOCK = 250_000
 # Past the last recall there is none to reach.
@@ -195,4 +196,39 @@ def by_image(matches: Matches, threshold: float) -> dict[str, np.ndarray]:
     hits = np.bincount(sure.images[sure.hits], minlength=images)
     objects = np.bincount(matches.truth["images"][matches.counting], minlength=images)
     wrong = np.bincount(sure.images[sure.wrong], minlength=images)
-    return {"true_positives": hits, "false_positives": wrong, "missed": objects - hits}
+    return dict(zip(COUNTS, (hits, wrong, objects - hits)))
+
+
+def resampled_numbers(matches: Matches, threshold: float, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """The headline numbers of each resample.
+
+    Args:
+        matches: `Matches`.
+        threshold: score threshold of precision, recall and F1, 0–1.
+        weights: int32 `[R, I]`, how often each image counts; a row of ones gives the numbers of the set.
+
+    Returns:
+        dict of float64 `[R]`, NaN where a number is not defined: "coco_ap", "coco_ap50", "coco_ap75",
+        "precision", "recall", "f1"; and "per_class" `[R, K]`, the average precision of each class at IoU 0.5.
+
+    Example:
+        >>> numbers = resampled_numbers(matches, 0.5, resamples(len(matches.shapes)))
+        >>> interval(numbers["coco_ap50"])
+    """
+    precision = WeightedAP(matches)(weights)
+    counts = by_image(matches, threshold)
+    right, wrong, missed = (weights @ counts[name] for name in COUNTS)
+    means = [class_mean(precision[:, :, index]) for index in range(precision.shape[-1])]
+    return {
+        "coco_ap": np.mean(means, axis=0),
+        "coco_ap50": means[0],
+        "coco_ap75": means[5],
+        "precision": _ratio(right, right + wrong),
+        "recall": _ratio(right, right + missed),
+        "f1": _ratio(2 * right, 2 * right + wrong + missed),
+        "per_class": precision[:, :, 0],
+    }
+
+
+def _ratio(parts, wholes):
+    return np.divide(parts, wholes, out=np.full(len(parts), np.nan), where=wholes > 0)
