@@ -123,7 +123,7 @@ class _Threshold:
         # Among the ignored: how many come before each hit, and before its class.
         self._ignored_before = np.searchsorted(ignored, self._places)
         self._ignored_begins = np.searchsorted(ignored, self._begins)
-        self._bounds = np.searchsorted(self._places, bounds)
+        self._bounds = np.asarray(np.searchsorted(self._places, bounds))
         self._labels, self._class_begins = labels, self._bounds[labels]
         # Reversed, each class lies above the one before, so that one running maximum serves all.
         self._lift = 2.0 * (len(bounds) - labels)

@@ -31,16 +31,19 @@ def confusion_matrix(matches: Matches, threshold: float) -> np.ndarray:
     """
     sure = matches.above(threshold)
     background = len(matches.class_names)
-    matrix = np.zeros([background + 1, background + 1], np.int64)
-    truth = matches.truth
+    labels = matches.truth["labels"]
     hits, wrong = np.flatnonzero(sure.hits), np.flatnonzero(sure.wrong)
-    np.add.at(matrix, (sure.labels[hits], sure.labels[hits]), 1)
     left = np.flatnonzero(matches.counting & (sure.finders < 0))
     detections, objects = _pair(sure, wrong, left)
-    np.add.at(matrix, (truth["labels"][objects], sure.labels[detections]), 1)
-    np.add.at(matrix, (background, sure.labels[np.setdiff1d(wrong, detections)]), 1)
-    np.add.at(matrix, (truth["labels"][np.setdiff1d(left, objects)], background), 1)
-    return matrix
+    strays, missed = np.setdiff1d(wrong, detections), np.setdiff1d(left, objects)
+    rows = labels[sure.objects[hits]], labels[objects], np.full(len(strays), background), labels[missed]
+    columns = (
+        *(sure.labels[hits], sure.labels[detections], sure.labels[strays]),
+        np.full(len(missed), background),
+    )
+    side = background + 1
+    cells = np.concatenate(rows) * side + np.concatenate(columns)
+    return np.bincount(cells, minlength=side * side).reshape(side, side)
 
 
 def _pair(sure, wrong, left):

@@ -60,13 +60,16 @@ def from_json(
         raise ValueError("it has no results of single images; write it with evaluate.py --report")
     names = list(results["per_class"])
     if set(names) != set(class_names):
-        raise ValueError(f"it is about other classes ({', '.join(names)})")
+        raise ValueError(f"it is about other classes, {', '.join(names)}")
     renumber = np.array([list(class_names).index(name) for name in names])
+    wanted = [str(record.image_id) for record in records]
+    # Sets that were joined may share ids; then only the order tells their images apart.
+    if wanted == [one["image"] for one in results["per_image"]]:
+        return [_arrays(one, renumber) for one in results["per_image"]]
     known = {one["image"]: one for one in results["per_image"]}
-    missing = [str(record.image_id) for record in records if str(record.image_id) not in known]
-    if missing or len(known) != len(records):
+    if len(known) != len(results["per_image"]) or sorted(known) != sorted(wanted):
         raise ValueError("it is about other images; compare two models on the same set")
-    return [_arrays(known[str(record.image_id)], renumber) for record in records]
+    return [_arrays(known[image], renumber) for image in wanted]
 
 
 def _arrays(one, renumber):

@@ -12,8 +12,8 @@ from keras_frcnn.drawing import outline
 
 # Colors of objects and of detections, RGB; they differ also for who cannot tell red from green.
 OBJECT, DETECTION = (0, 220, 120), (255, 60, 160)
-# Longest side of a picture, pixels, and how much of the surroundings it shows.
-LONGEST, SURROUNDINGS = 280, 2.0
+# Longest sides of a crop and of a whole image, pixels, and how many times its boxes a crop shows.
+CROP_SIDE, IMAGE_SIDE, SURROUNDINGS = 280, 400, 2.0
 # A crop shows at least so many pixels of the image.
 LEAST = 48
 QUALITY = 80
@@ -40,7 +40,7 @@ def crop(image: np.ndarray, box: Sequence[float] | None, object_box: Sequence[fl
     objects, detections = (
         [np.asarray(one, np.float64) - shift] if one is not None else [] for one in (object_box, box)
     )
-    return _picture(image[y1:y2, x1:x2], objects, detections)
+    return _picture(image[y1:y2, x1:x2], objects, detections, CROP_SIDE)
 
 
 def overview(image: np.ndarray, objects: np.ndarray, detections: np.ndarray) -> bytes:
@@ -53,12 +53,12 @@ def overview(image: np.ndarray, objects: np.ndarray, detections: np.ndarray) -> 
     Returns:
         A JPEG file.
     """
-    return _picture(image, list(objects), list(detections))
+    return _picture(image, list(objects), list(detections), IMAGE_SIDE)
 
 
-def _picture(image, objects, detections):
+def _picture(image, objects, detections, longest):
     height, width = image.shape[:2]
-    scale = LONGEST / max(height, width)
+    scale = longest / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     canvas = np.ascontiguousarray(cv2.resize(np.asarray(image, np.uint8), size, interpolation=method))

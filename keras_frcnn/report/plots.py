@@ -11,7 +11,6 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from keras_frcnn.evaluation.coco import RECALLS
@@ -50,7 +49,7 @@ def plots(report: Mapping[str, Any]) -> dict[str, bytes]:
         for name, (draw, needs) in functions.items():
             if needs is None or report.get(needs):
                 figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-                draw(figure.add_subplot(), report)
+                draw(figure, report)
                 drawn[name] = _png(figure)
         drawn["confusion"] = confusion(report)
     return drawn
@@ -70,8 +69,9 @@ def _png(figure):
     return file.getvalue()
 
 
-def precision_recall(axes: Axes, report: Mapping[str, Any]) -> None:
+def precision_recall(figure: Figure, report: Mapping[str, Any]) -> None:
     """Interpolated precision against recall, each class and their mean."""
+    axes = figure.add_subplot()
     curves = {name: curve for name, curve in report["precision_at_recall"].items() if curve}
     for color, (name, curve) in enumerate(curves.items()):
         if len(curves) <= NAMED:
@@ -85,8 +85,9 @@ def precision_recall(axes: Axes, report: Mapping[str, Any]) -> None:
         axes.legend(fontsize=8, loc="lower left")
 
 
-def scores(axes: Axes, report: Mapping[str, Any]) -> None:
+def scores(figure: Figure, report: Mapping[str, Any]) -> None:
     """Precision, recall and F1 of all classes together against the score threshold."""
+    axes = figure.add_subplot()
     curves = report["score_curves"]
     for name, color in (("precision", BLUE), ("recall", ORANGE), ("f1", GREEN)):
         values = np.array(curves["all"][name], np.float64)
@@ -97,8 +98,9 @@ def scores(axes: Axes, report: Mapping[str, Any]) -> None:
     axes.legend(fontsize=8, loc="best")
 
 
-def f1_per_class(axes: Axes, report: Mapping[str, Any]) -> None:
+def f1_per_class(figure: Figure, report: Mapping[str, Any]) -> None:
     """F1 of each class against the score threshold, with its best point."""
+    axes = figure.add_subplot()
     curves = report["score_curves"]
     for color, (name, curve) in enumerate(curves["per_class"].items()):
         few = len(curves["per_class"]) <= NAMED
@@ -112,8 +114,9 @@ def f1_per_class(axes: Axes, report: Mapping[str, Any]) -> None:
         axes.legend(fontsize=8, loc="best")
 
 
-def errors(axes: Axes, report: Mapping[str, Any]) -> None:
+def errors(figure: Figure, report: Mapping[str, Any]) -> None:
     """What mending each kind of error would gain."""
+    axes = figure.add_subplot()
     gains = {**report["errors"]["gains"], **report["errors"]["special"]}
     names = [name.replace("_", " ") for name in gains]
     values = np.array([100 * (value or 0.0) for value in gains.values()])
@@ -121,8 +124,9 @@ def errors(axes: Axes, report: Mapping[str, Any]) -> None:
     _bars(axes, names, values, colors, "AP at IoU 0.5 gained, points")
 
 
-def groups(axes: Axes, report: Mapping[str, Any]) -> None:
+def groups(figure: Figure, report: Mapping[str, Any]) -> None:
     """Average precision of the groups of each attribute that have objects."""
+    axes = figure.add_subplot()
     names, values, colors = [], [], []
     for color, (attribute, rows) in enumerate(report["groups"].items()):
         for row in rows:
@@ -130,12 +134,13 @@ def groups(axes: Axes, report: Mapping[str, Any]) -> None:
                 names.append(f"{attribute.replace('_', ' ')}: {row['group']}")
                 values.append(100 * row["ap50"])
                 colors.append(f"C{color}")
-    axes.figure.set_size_inches(WIDTH, max(HEIGHT, 0.3 * len(names) + 0.8))
+    figure.set_size_inches(WIDTH, max(HEIGHT, 0.3 * len(names) + 0.8))
     _bars(axes, names, np.array(values), colors, "AP at IoU 0.5, percent")
 
 
-def calibration(axes: Axes, report: Mapping[str, Any]) -> None:
+def calibration(figure: Figure, report: Mapping[str, Any]) -> None:
     """The share of right detections in each bin of scores."""
+    axes = figure.add_subplot()
     bins = [one for one in report["calibration"]["bins"] if one["detections"]]
     axes.plot([0, 1], [0, 1], color=GRAY, linestyle="--", label="calibrated")
     lows = [one["from"] for one in bins]
@@ -148,8 +153,9 @@ def calibration(axes: Axes, report: Mapping[str, Any]) -> None:
     axes.legend(fontsize=8, loc="upper left")
 
 
-def proposals(axes: Axes, report: Mapping[str, Any]) -> None:
+def proposals(figure: Figure, report: Mapping[str, Any]) -> None:
     """Recall against the number of proposals."""
+    axes = figure.add_subplot()
     curve = report["proposals"]
     for color, (iou, recall) in zip((BLUE, ORANGE), curve["recall"].items()):
         axes.plot(curve["counts"], np.array(recall, np.float64), "o-", color=color, label=f"IoU {iou}")
@@ -159,11 +165,12 @@ def proposals(axes: Axes, report: Mapping[str, Any]) -> None:
     axes.legend(fontsize=8, loc="lower right")
 
 
-def comparison(axes: Axes, report: Mapping[str, Any]) -> None:
+def comparison(figure: Figure, report: Mapping[str, Any]) -> None:
     """Differences between two models, with their intervals."""
+    axes = figure.add_subplot()
     rows = {**report["comparison"]["numbers"], **report["comparison"]["per_class"]}
     rows = {name: row for name, row in rows.items() if row["difference"] is not None}
-    axes.figure.set_size_inches(WIDTH, max(HEIGHT, 0.3 * len(rows) + 0.8))
+    figure.set_size_inches(WIDTH, max(HEIGHT, 0.3 * len(rows) + 0.8))
     for place, row in enumerate(rows.values()):
         low, high = row["interval"]
         if low is not None:
