@@ -149,6 +149,8 @@ def calibration(figure: Figure, report: Mapping[str, Any]) -> None:
     )
     points = [one["mean_score"] for one in bins], [one["precision"] for one in bins]
     axes.plot(*points, "o", color="black", markersize=4, label="mean score of the bin")
+    if not bins:
+        axes.text(0.5, 0.25, "no detections", ha="center")
     _unit(axes, "score", "share that is right")
     axes.legend(fontsize=8, loc="upper left")
 
@@ -219,7 +221,8 @@ def _bars(axes, names, values, colors, label):
 
 
 def _unit(axes, xlabel, ylabel):
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=xlabel, ylabel=ylabel)
+    # A little room below, so that a curve at 0 is seen.
+    axes.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel=xlabel, ylabel=ylabel)
     axes.grid(alpha=0.3)
 
 
