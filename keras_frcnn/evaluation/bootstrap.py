@@ -53,8 +53,8 @@ def interval(values: np.ndarray, confidence: float = CONFIDENCE) -> list[float |
         lowest and highest value, None where no resample has the number.
 
     Example:
-        >>> interval(np.arange(101) / 100)
-        [0.025, 0.975]
+        >>> np.round(interval(np.arange(41.0)), 6).tolist()
+        [1.0, 39.0]
     """
     values = values[~np.isnan(values)]
     if not len(values):

@@ -27,7 +27,7 @@ def as_json(
     Example:
         >>> found = {"boxes": np.ones([0, 4]), "scores": np.ones(0), "labels": np.ones(0, int)}
         >>> as_json([found], keras_frcnn.data.load("shapes@val").records[:1])
-        [{'image': '0', 'boxes': [], 'scores': [], 'labels': []}]
+        [{'image': '1000000', 'boxes': [], 'scores': [], 'labels': []}]
     """
     return [
         {

@@ -115,6 +115,6 @@ def test_refuses_what_cannot_be_reported_or_compared(capsys, trained, voc, tmp_p
     file.write_text("no JSON")
     assert "is not JSON" in refusal(capsys, *words, "--against", file)
     rpn = tmp_path / "rpn.keras"
-    keras_frcnn.RPN("tiny_fpn", None, image_size=(64, 80)).save(rpn)
+    keras_frcnn.RPN("tiny_fpn", "none", image_size=(64, 80)).save(rpn)
     words = ["--data", f"voc:{voc}@val", "--model", rpn, "--report", tmp_path / "report"]
     assert "have no classes; leave --report out" in refusal(capsys, *words)
