@@ -98,6 +98,18 @@ def draw_grid(detector, dataset, path, images=8, columns=4, score_threshold=0.5)
     write(path, grid)
 
 
+def outline(image, box, color, line):
+    """Draw the edges of a box onto an image, inside its border.
+
+    Args:
+        image: uint8 `[H, W, 3]` RGB, which is changed.
+        box: four floats xyxy, pixels.
+        color: three ints 0–255, RGB.
+        line: width of the edges, pixels.
+    """
+    _frame(image, _pixels(box, *image.shape[:2]), color, line)
+
+
 def write(path, image):
     """Write an image in the format of the file name's suffix.
 

@@ -12,7 +12,9 @@ from keras_frcnn.commands.detectors import load_detector, load_proposals
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.outputs import check_json
 from keras_frcnn.commands.reading import ReadingOptions
+from keras_frcnn.commands.reporting import check_report, load_other, report_detector
 from keras_frcnn.files import write_json
+from keras_frcnn.report import write_report_json
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,11 @@ class Evaluation(ReadingOptions):
     tiles: int = 0
     """Side of overlapping square tiles to detect in besides the whole image, pixels; 0 for none."""
     json: Path | None = None
-    """File to write the scores to, as fractions of 1."""
+    """File to write the scores to, as fractions of 1; with --report, everything in it."""
+    report: Path | None = None
+    """Folder for a page about the detector: numbers with intervals, errors by kind, pictures of the worst."""
+    against: Path | None = None
+    """`report.json` of another model on the same data, or what --json wrote beside it, to compare with."""
 
 
 @in_one_sentence
@@ -41,7 +47,7 @@ def main(arguments=None):
         arguments: list of command-line arguments; by default those of the process.
 
     Returns:
-        The dict from `evaluation.evaluate`.
+        The dict from `evaluation.evaluate`; with --report, that from `report.write_report`.
     """
     run = tyro.cli(Evaluation, args=sys.argv[1:] if arguments is None else list(arguments))
     # Check all inputs before the minutes of work.
@@ -60,9 +66,22 @@ def main(arguments=None):
     if run.tiles:
         detector = evaluation.TiledDetection(detector, run.tiles)
     check_json(run.json)
-    results = evaluation.evaluate(detector, dataset, ImageLines("evaluation"))
-    print(f"{run.model} on {dataset.name}\n")
+    title = f"{run.model} on {dataset.name}"
+    if run.report:
+        if detector.only_proposals:
+            raise ValueError(f"{run.model} is an RPN, whose proposals have no classes; leave --report out.")
+        check_report(run.report)
+        other = load_other(run.against, dataset) if run.against else None
+        results = report_detector(run.report, title, detector, dataset, other)
+    elif run.against:
+        raise ValueError("--against compares in a report; name its folder with --report.")
+    else:
+        results = evaluation.evaluate(detector, dataset, ImageLines("evaluation"))
+    print(f"{title}\n")
     print(evaluation.report(results))
+    if run.report:
+        print(f"\nThe report is in {run.report / 'report.html'}")
     if run.json:
-        write_json(run.json, results)
+        write = write_report_json if run.report else write_json
+        write(run.json, results)
     return results

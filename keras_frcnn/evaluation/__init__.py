@@ -1,7 +1,8 @@
 """Score a detector by the rules of PASCAL VOC and COCO."""
 
 from keras_frcnn.evaluation import coco, proposal_recall, voc
-from keras_frcnn.evaluation.scores import evaluate, report, score
+from keras_frcnn.evaluation.detecting import detect_set
+from keras_frcnn.evaluation.scores import evaluate, report, score, score_found
 from keras_frcnn.evaluation.test_time_augmentation import TestTimeAugmentation
 from keras_frcnn.evaluation.tiled_detection import TiledDetection
 
@@ -9,9 +10,11 @@ __all__ = [
     "TestTimeAugmentation",
     "TiledDetection",
     "coco",
+    "detect_set",
     "evaluate",
     "proposal_recall",
     "report",
     "score",
+    "score_found",
     "voc",
 ]

@@ -54,13 +54,7 @@ def evaluate(
         1.0
     """
     check_paired(detections, records)
-    found, truth = _flat_detections(detections), _flat_objects(records)
-    # Best first; equal scores keep their order.
-    found = _sorted(found, (-found["scores"], found["images"], found["labels"]))
-    truth = _sorted(truth, (truth["images"], truth["labels"]))
-    ranks = coco_matching.ranks(found["labels"], found["images"])
-    found = {name: values[ranks < LIMITS[-1]] for name, values in found.items()}
-    ranks = ranks[ranks < LIMITS[-1]]
+    found, truth, ranks = sorted_set(detections, records)
     verdicts = coco_matching.match(found, truth, ranks)
     counting = coco_matching.counting(truth)
     curves = []
@@ -76,34 +70,23 @@ def evaluate(
     return {**_numbers(precision, recall), "per_class": per_class}
 
 
-def _flat_detections(detections):
-    counts = [len(found["scores"]) for found in detections]
-    return {
-        "images": np.repeat(np.arange(len(counts)), counts),
-        "labels": _joined([found["labels"] for found in detections], np.int64),
-        "scores": _joined([found["scores"] for found in detections], np.float64),
-        "boxes": _joined([found["boxes"] for found in detections], np.float64, 4),
-    }
+def sorted_set(detections, records):
+    """The detections that count and the objects, as `coco_matching` takes them.
 
+    Args:
+        detections, records: as in `evaluate`.
 
-def _flat_objects(records):
-    counts = [len(record.labels) for record in records]
-    return {
-        "images": np.repeat(np.arange(len(counts)), counts),
-        "labels": _joined([record.labels for record in records], np.int64),
-        "boxes": _joined([record.boxes for record in records], np.float64, 4),
-        "area": _joined([record.area for record in records], np.float64),
-        "crowd": _joined([record.ignore for record in records], bool),
-    }
-
-
-def _joined(parts, dtype, *row):
-    return np.concatenate([np.zeros([0, *row], dtype), *(np.reshape(part, [-1, *row]) for part in parts)])
-
-
-def _sorted(part, keys):
-    order = np.lexsort(keys)
-    return {name: values[order] for name, values in part.items()}
+    Returns:
+        found, truth: dicts of arrays, by class, then by image, detections then best first; equal scores keep
+            their order.
+        ranks: int `[D]`, places among the detections of the class in the image, below `LIMITS[-1]`.
+    """
+    found, truth = coco_matching.flat_detections(detections), coco_matching.flat_objects(records)
+    found = coco_matching.ordered(found, (-found["scores"], found["images"], found["labels"]))
+    truth = coco_matching.ordered(truth, (truth["images"], truth["labels"]))
+    ranks = coco_matching.ranks(found["labels"], found["images"])
+    counts = ranks < LIMITS[-1]
+    return {name: values[counts] for name, values in found.items()}, truth, ranks[counts]
 
 
 def _class_curves(verdicts, scores, ranks, objects):
@@ -127,14 +110,32 @@ def _class_curves(verdicts, scores, ranks, objects):
         hits = mine == HIT
         for place, limit in enumerate(LIMITS):
             recall[area, :, place] = hits[:, ranks < limit].sum(-1) / objects[area]
-        found = np.cumsum(hits[:, order], axis=-1)
-        counted = np.cumsum((mine != NEITHER)[:, order], axis=-1)
-        best = np.zeros([len(found), len(order) + 1])
-        best[:, :-1] = found / np.maximum(counted, 1)
-        best = np.maximum.accumulate(best[:, ::-1], axis=-1)[:, ::-1]
-        for row, curve in enumerate(found / objects[area]):
-            precision[area, row] = best[row, np.searchsorted(curve, RECALLS)]
+        precision[area] = interpolated_precision(hits[:, order], (mine != NEITHER)[:, order], objects[area])
     return precision, recall
+
+
+def interpolated_precision(hits: np.ndarray, counted: np.ndarray, objects: int) -> np.ndarray:
+    """The precision of one class at the recalls 0, 0.01 … 1: the best at that recall or above.
+
+    Args:
+        hits: bool `[T, D]`, right detections, best score first.
+        counted: bool `[T, D]`, detections that are right or wrong.
+        objects: int, number of objects to find, at least 1.
+
+    Returns:
+        float64 `[T, 101]` in 0–1, 0 at recalls that are not reached. Its mean is the average precision.
+
+    Example:
+        >>> curve = interpolated_precision(np.array([[True, False]]), np.ones([1, 2], bool), 2)
+        >>> curve[0, [0, 50, 51]].tolist()
+        [1.0, 1.0, 0.0]
+    """
+    found = np.cumsum(hits, axis=-1)
+    best = np.zeros([len(found), found.shape[1] + 1])
+    best[:, :-1] = found / np.maximum(np.cumsum(counted, axis=-1), 1)
+    best = np.maximum.accumulate(best[:, ::-1], axis=-1)[:, ::-1]
+    curves = [row[np.searchsorted(recall, RECALLS)] for row, recall in zip(best, found / objects)]
+    return np.stack(curves)
 
 
 def _numbers(precision, recall):

@@ -30,6 +30,39 @@ def match(found, truth, ranks):
     outside = ~_within(_areas(found["boxes"]))
     verdicts = np.repeat(np.where(outside, NEITHER, MISS).astype(np.int8)[:, :, None], len(IOUS), axis=2)
     wanted = counting(truth)
+    for claimants, area, threshold, objects in _claims(found, truth, ranks, wanted):
+        verdicts[claimants, area, threshold] = np.where(wanted[objects, area], HIT, NEITHER)
+    return verdicts
+
+
+def match_all_sizes(found, truth, ranks):
+    """Judge every detection on objects of all sizes, and tell which object it found.
+
+    Args:
+        found, truth, ranks: as in `match`.
+
+    Returns:
+        int8 `[D, T]`: HIT, MISS or NEITHER; and int64 `[D, T]`: the object, −1 for none.
+    """
+    verdicts = np.full([len(ranks), len(IOUS)], MISS, np.int8)
+    objects = np.full(verdicts.shape, -1)
+    wanted = ~truth["crowd"][:, None]
+    for claimants, _, threshold, claimed in _claims(found, truth, ranks, wanted):
+        verdicts[claimants, threshold] = np.where(wanted[claimed, 0], HIT, NEITHER)
+        objects[claimants, threshold] = claimed
+    return verdicts, objects
+
+
+def _claims(found, truth, ranks, wanted):
+    """Let the detections choose; yield the claims of each rank.
+
+    Args:
+        found, truth, ranks: as in `match`.
+        wanted: bool `[G, A]`, whether each object must be found.
+
+    Yields:
+        four int arrays, one element for each claim: detection, area range, threshold, object.
+    """
     taken = np.zeros([*wanted.shape, len(IOUS)], bool)
     detections, objects, overlaps = _pairs(found, truth)
     order = np.lexsort((overlaps, detections, ranks[detections]))
@@ -50,8 +83,36 @@ def match(found, truth, ranks):
         detection, area, threshold = np.nonzero(best)
         winner = candidates[(best[detection, area, threshold] - 1) % len(candidates)]
         taken[winner, area, threshold] = True
-        verdicts[chosen[detection], area, threshold] = np.where(wanted[winner, area], HIT, NEITHER)
-    return verdicts
+        yield chosen[detection], area, threshold, winner
+
+
+def flat_detections(detections):
+    """Detections of a set, a list of dicts as from `detect`, as one dict of arrays, image by image."""
+    counts = [len(found["scores"]) for found in detections]
+    return {
+        "images": np.repeat(np.arange(len(counts)), counts),
+        "labels": _joined([found["labels"] for found in detections], np.int64),
+        "scores": _joined([found["scores"] for found in detections], np.float64),
+        "boxes": _joined([found["boxes"] for found in detections], np.float64, 4),
+    }
+
+
+def flat_objects(records):
+    """Objects of a set, a list of `Record`, as one dict of arrays, image by image."""
+    counts = [len(record.labels) for record in records]
+    return {
+        "images": np.repeat(np.arange(len(counts)), counts),
+        "labels": _joined([record.labels for record in records], np.int64),
+        "boxes": _joined([record.boxes for record in records], np.float64, 4),
+        "area": _joined([record.area for record in records], np.float64),
+        "crowd": _joined([record.ignore for record in records], bool),
+    }
+
+
+def ordered(part, keys):
+    """A dict of arrays with all rows in the order of the keys, as `np.lexsort` takes them."""
+    order = np.lexsort(keys)
+    return {name: values[order] for name, values in part.items()}
 
 
 def ranks(labels, images):
@@ -82,14 +143,18 @@ def _pairs(found, truth):
     counts = ends - starts
     detections = np.repeat(np.arange(len(mine)), counts)
     objects = np.arange(len(detections)) + np.repeat(starts - np.cumsum(counts) + counts, counts)
-    overlaps = _overlaps(found["boxes"][detections], truth["boxes"][objects], truth["crowd"][objects])
+    overlaps = paired_overlaps(found["boxes"][detections], truth["boxes"][objects], truth["crowd"][objects])
     enough = overlaps >= IOUS[0]
     return detections[enough], objects[enough], overlaps[enough]
 
 
-def _overlaps(boxes, others, crowd):
-    """IoU of pairs of boxes; for a crowd, the share of the detection; 0 without area: float64 `[P]`."""
+def paired_overlaps(boxes, others, crowd):
+    """IoU of pairs of boxes `[P, 4]`; for a crowd, the share of the first; 0 without area: float64 `[P]`."""
     sides = np.minimum(boxes[:, 2:], others[:, 2:]) - np.maximum(boxes[:, :2], others[:, :2])
     shared = np.maximum(sides, 0.0).prod(-1)
     union = np.where(crowd, _areas(boxes), _areas(boxes) + _areas(others) - shared)
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def _joined(parts, dtype, *row):
+    return np.concatenate([np.zeros([0, *row], dtype), *(np.reshape(part, [-1, *row]) for part in parts)])

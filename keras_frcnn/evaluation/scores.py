@@ -4,7 +4,6 @@ Letters: N detections of an image, K classes.
 """
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from keras_frcnn.data import DetectionDataset, Record
 from keras_frcnn.detects import Detects
 from keras_frcnn.evaluation import coco, proposal_recall, voc
+from keras_frcnn.evaluation.detecting import Found, detect_set
 
 PROTOCOLS = {
     "voc07_ap50": "PASCAL VOC 2007: 11-point AP, mean over classes; match at IoU > 0.5, difficult left out",
@@ -65,34 +65,26 @@ def evaluate(
         >>> results = evaluate(model, keras_frcnn.data.load("shapes@val"))
         >>> print(report(results))
     """
-    if not len(dataset.records):
-        raise ValueError(f"{dataset.name} has no images; choose another split to evaluate on.")
+    found = detect_set(detector, dataset, progress)
     if getattr(detector, "only_proposals", False):
-        inputs = ((image,) for image in dataset.images())
-        found, seconds = _timed(detector.detect, inputs, len(dataset.records), progress)
-        curve = proposal_recall.recall_curve([proposals["boxes"] for proposals in found], dataset.records)
-        return {**curve, "seconds_per_image": seconds}
-    renumber = _renumbering(detector.class_names, dataset)
-    inputs = ((image,) for image in dataset.images())
-    if dataset.proposals is not None and getattr(detector, "needs_proposals", False):
-        inputs = zip(dataset.images(), dataset.proposals, strict=True)
-    found, seconds = _timed(detector.detect, inputs, len(dataset.records), progress)
-    detections = [_renumbered(one, renumber) for one in found]
-    results = score(detections, dataset.records, dataset.class_names)
-    return {**results, "seconds_per_image": seconds}
+        boxes = [proposals["boxes"] for proposals in found.detections]
+        curve = proposal_recall.recall_curve(boxes, dataset.records)
+        return {**curve, "seconds_per_image": float(np.median(found.steady_seconds))}
+    return score_found(found, dataset)
 
 
-def _timed(detect, inputs, total, progress):
-    """Run `detect` on each image; return the results and the median seconds per image."""
-    answers, seconds = [], []
-    for image, *proposals in inputs:
-        image = np.asarray(image)
-        start = time.perf_counter()
-        answers.append(detect(image, *proposals))
-        seconds.append(time.perf_counter() - start)
-        progress(len(answers), total)
-    # Leave out the first call, which traces and allocates.
-    return answers, float(np.median(seconds[1:] or seconds))
+def score_found(found: Found, dataset: DetectionDataset) -> dict[str, Any]:
+    """Score what a detector found in a data set.
+
+    Args:
+        found: `Found`, from `detect_set`.
+        dataset: the set.
+
+    Returns:
+        JSON-serializable dict, see `evaluate`.
+    """
+    results = score(found.detections, dataset.records, dataset.class_names)
+    return {**results, "seconds_per_image": float(np.median(found.steady_seconds))}
 
 
 def score(
@@ -162,29 +154,6 @@ def report(results: dict) -> str:
             text = f"{results[key]:.3g} s" if key == "seconds_per_image" else _percent(results[key])
             lines.append(f"{key:18}{text:>8}  {protocol}")
     return "\n".join(lines)
-
-
-def _renumbering(class_names, dataset):
-    # Map each label of the detector to the label of the set; −1 for a class that the set lacks.
-    known = {name: label for label, name in enumerate(dataset.class_names)}
-    counted = {int(label) for record in dataset.records for label in record.labels[~record.ignore]}
-    missing = [name for name, label in known.items() if label in counted and name not in class_names]
-    if missing:
-        raise ValueError(
-            f"{dataset.name} has objects of {', '.join(missing)}, which this detector does not know (only "
-            f"{', '.join(class_names)}); evaluate it on a set with its own classes."
-        )
-    return np.array([known.get(name, -1) for name in class_names])
-
-
-def _renumbered(found, renumber):
-    labels = renumber[np.asarray(found["labels"], np.int64)]
-    keep = labels >= 0
-    return {
-        "boxes": np.asarray(found["boxes"])[keep],
-        "scores": np.asarray(found["scores"])[keep],
-        "labels": labels[keep],
-    }
 
 
 def _number(value):

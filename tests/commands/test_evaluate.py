@@ -83,3 +83,38 @@ def test_an_export_opens_without_a_warning(trained, caplog):
 def test_load_detector_opens_either_kind(trained):
     model, served = load_detector(str(trained.folder / "last.keras")), load_detector(trained.export)
     assert tuple(model.class_names) == tuple(served.class_names)
+
+
+def test_a_report_and_its_comparison(trained, voc, tmp_path, capsys):
+    words = ["--data", f"voc:{voc}@val", "--report"]
+    first = evaluate.main(["--model", str(trained.export), *words, str(tmp_path / "first")])
+    assert first["proposals"] is None and first["comparison"] is None
+    file = tmp_path / "second.json"
+    model = str(trained.folder / "last.keras")
+    against = ["--against", str(tmp_path / "first" / "report.json"), "--json", str(file)]
+    second = evaluate.main(["--model", model, *words, str(tmp_path / "second"), *against])
+    assert str(tmp_path / "second" / "report.html") in capsys.readouterr().out
+    assert KEYS <= set(second) and json.loads(file.read_text()) == second
+    assert (tmp_path / "second" / "report.json").read_text() == file.read_text()
+    # An export finds what its model finds.
+    assert second["comparison"]["numbers"]["coco_ap50"]["difference"] == 0
+    assert second["proposals"]["objects"] > 0
+    plain = evaluate.main(["--model", model, "--data", f"voc:{voc}@val"])
+    for name, value in plain.items():
+        assert name == "seconds_per_image" or second[name] == value
+
+
+def test_refuses_what_cannot_be_reported_or_compared(capsys, trained, voc, tmp_path):
+    words = ["--data", f"voc:{voc}@val", "--model", trained.folder / "last.keras"]
+    file = tmp_path / "scores.json"
+    file.write_text("{}")
+    assert "name its folder with --report" in refusal(capsys, *words, "--against", file)
+    assert "is a file; name a folder" in refusal(capsys, *words, "--report", file)
+    words += ["--report", tmp_path / "report"]
+    assert "no results of single images" in refusal(capsys, *words, "--against", file)
+    file.write_text("no JSON")
+    assert "is not JSON" in refusal(capsys, *words, "--against", file)
+    rpn = tmp_path / "rpn.keras"
+    keras_frcnn.RPN("tiny_fpn", "none", image_size=(64, 80)).save(rpn)
+    words = ["--data", f"voc:{voc}@val", "--model", rpn, "--report", tmp_path / "report"]
+    assert "have no classes; leave --report out" in refusal(capsys, *words)
