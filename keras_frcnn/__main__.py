@@ -10,6 +10,7 @@ COMMANDS = {
     "convert": "make a detector of another library's weights, such as torchvision's",
     "check-data": "list what is wrong in data sets, and write a clean copy",
     "convert-data": "write data sets in the layout of COCO, VOC or YOLO",
+    "show": "draw anchors, targets, proposals, features, RoIs or errors of one image",
     "proposals": "write the proposals of selective search or an RPN, and their recall",
     "export": "write a model as the next version of a folder that TF-Serving watches",
     "profile": "print where the time of a training step and of an inference goes",

@@ -1,0 +1,61 @@
+"""Figure of the anchors (Faster R-CNN, figure 3 and section 3.1.1).
+
+Letters: L levels, A anchors of all levels.
+"""
+
+import numpy as np
+
+from keras_frcnn.figures.canvas import TRUTH, class_color, draw_boxes, panels, show
+from keras_frcnn.figures.subject import Subject
+from keras_frcnn.sampling import POSITIVE
+
+
+def draw(subject: Subject, top: int | None = None):
+    """Draw the anchors of one cell for each level and, with ground truth, the positive anchors below them.
+
+    Args:
+        subject: the model, which needs an RPN, and the image.
+        top: not used, since a cell has few anchors.
+
+    Returns:
+        `matplotlib.figure.Figure` with a column for each level.
+
+    Raises:
+        ValueError: the model has no RPN.
+    """
+    model = subject.proposing_model("anchors")
+    generator = model.rpn.anchors
+    levels = [level.numpy() for level in generator.per_level(subject.features)]
+    positive = [] if subject.truth is None else _positive(subject, levels)
+    figure, axes = panels(
+        2 if positive else 1, len(levels), subject.picture, f"anchors of {type(model).__name__}"
+    )
+    k = generator.anchors_per_cell
+    cells = [_middle(anchors, *map_.shape[1:3], k) for anchors, map_ in zip(levels, subject.features)]
+    corners = np.concatenate([[[0, 0, *subject.picture.shape[1::-1]]], *cells])
+    (x1, y1), (x2, y2) = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
+    for level, (anchors, cell) in enumerate(zip(levels, cells)):
+        title = f"stride {generator.strides[level]}: {k} of a cell, {len(anchors)} in all"
+        show(axes[0, level], subject.picture, title)
+        draw_boxes(axes[0, level], cell, [class_color(index) for index in range(k)])
+        axes[0, level].plot(*(cell[0, :2] + cell[0, 2:]) / 2, "+", color="white", markersize=12)
+        axes[0, level].set(xlim=(x1, x2), ylim=(y2, y1))  # the largest anchors reach beyond the image
+        if positive:
+            chosen = anchors[positive[level]]
+            show(axes[1, level], subject.picture, f"{len(chosen)} positive")
+            draw_boxes(axes[1, level], subject.y["boxes"][0], TRUTH, 2.5, dashed=True)
+            draw_boxes(axes[1, level], chosen, class_color(2))
+    return figure
+
+
+def _middle(anchors, height, width, k):
+    """The k anchors of the cell in the middle of a map."""
+    return anchors.reshape(height, width, k, 4)[height // 2, width // 2]
+
+
+def _positive(subject, levels):
+    """For each level, which of its anchors are positive: bool `[A_l]`."""
+    targets = subject.proposing_model("anchors").proposals.targets
+    verdict, _ = targets.verdict(np.concatenate(levels), subject.image_shapes, subject.y)
+    ends = np.cumsum([len(level) for level in levels])[:-1]
+    return np.split(verdict[0].numpy() == POSITIVE, ends)
