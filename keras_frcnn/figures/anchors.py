@@ -30,27 +30,23 @@ def draw(subject: Subject, top: int | None = None):
     figure, axes = panels(
         2 if positive else 1, len(levels), subject.picture, f"anchors of {type(model).__name__}"
     )
-    k = generator.anchors_per_cell
-    cells = [_middle(anchors, *map_.shape[1:3], k) for anchors, map_ in zip(levels, subject.features)]
-    corners = np.concatenate([[[0, 0, *subject.picture.shape[1::-1]]], *cells])
-    (x1, y1), (x2, y2) = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
-    for level, (anchors, cell) in enumerate(zip(levels, cells)):
+    k, (height, width) = generator.anchors_per_cell, subject.picture.shape[:2]
+    for level, (anchors, features) in enumerate(zip(levels, subject.features)):
+        rows, columns = features.shape[1:3]
+        cell = anchors.reshape(rows, columns, k, 4)[rows // 2, columns // 2]
         title = f"stride {generator.strides[level]}: {k} of a cell, {len(anchors)} in all"
         show(axes[0, level], subject.picture, title)
         draw_boxes(axes[0, level], cell, [class_color(index) for index in range(k)])
         axes[0, level].plot(*(cell[0, :2] + cell[0, 2:]) / 2, "+", color="white", markersize=12)
-        axes[0, level].set(xlim=(x1, x2), ylim=(y2, y1))  # the largest anchors reach beyond the image
+        # The largest anchors reach beyond the image.
+        (x1, y1), (x2, y2) = cell[:, :2].min(axis=0), cell[:, 2:].max(axis=0)
+        axes[0, level].set(xlim=(min(x1, 0), max(x2, width)), ylim=(max(y2, height), min(y1, 0)))
         if positive:
             chosen = anchors[positive[level]]
             show(axes[1, level], subject.picture, f"{len(chosen)} positive")
             draw_boxes(axes[1, level], subject.y["boxes"][0], TRUTH, 2.5, dashed=True)
             draw_boxes(axes[1, level], chosen, class_color(2))
     return figure
-
-
-def _middle(anchors, height, width, k):
-    """The k anchors of the cell in the middle of a map."""
-    return anchors.reshape(height, width, k, 4)[height // 2, width // 2]
 
 
 def _positive(subject, levels):
