@@ -3,6 +3,8 @@
 import importlib
 import sys
 
+from keras_frcnn.names import remedy
+
 COMMANDS = {
     "train": "train a detector on a named data set",
     "evaluate": "measure a detector by the rules of PASCAL VOC and COCO",
@@ -37,10 +39,14 @@ def main(arguments):
         print(_help())
         return 0
     print(
-        _help() if name is None else f"There is no command {name!r}; use {', '.join(COMMANDS)}.",
+        _help() if name is None else f"There is no command {name!r}; {_listed(name)}",
         file=sys.stderr,
     )
     return 2
+
+
+def _listed(name):
+    return remedy(name, COMMANDS, f"use {', '.join(COMMANDS)}.")
 
 
 def _help():

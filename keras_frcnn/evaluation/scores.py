@@ -13,6 +13,7 @@ import numpy as np
 from keras_frcnn.data import DetectionDataset, Record
 from keras_frcnn.detects import Detects
 from keras_frcnn.evaluation import coco, proposal_recall, voc
+from keras_frcnn.names import remedy
 
 PROTOCOLS = {
     "voc07_ap50": "PASCAL VOC 2007: 11-point AP, mean over classes; match at IoU > 0.5, difficult left out",
@@ -172,7 +173,8 @@ def _renumbering(class_names, dataset):
     if missing:
         raise ValueError(
             f"{dataset.name} has objects of {', '.join(missing)}, which this detector does not know (only "
-            f"{', '.join(class_names)}); evaluate it on a set with its own classes."
+            f"{', '.join(class_names)}); "
+            + remedy(missing[0], class_names, "evaluate it on a set with its own classes.")
         )
     return np.array([known.get(name, -1) for name in class_names])
 

@@ -6,6 +6,7 @@ from keras_frcnn.data.readers.json_file import read_json
 from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, is_file
 from keras_frcnn.data.readers.voc import Annotations, annotated, read_labels
 from keras_frcnn.data.records import BoxCheck
+from keras_frcnn.names import remedy
 
 SPLITS = ("train", "valid", "val", "test")
 COCO = "_annotations.coco.json"
@@ -44,8 +45,9 @@ def load(root, split=None, name=None, reading=STRICT):
     splits = [place for place in SPLITS if is_dir(root / place)]
     folder = root / split if split else root
     if not is_dir(folder):
-        wanted = f"; it has {', '.join(splits)}" if splits and is_dir(root) else "; check the path"
-        raise FileNotFoundError(f"There is no folder {folder}{wanted}.")
+        there = splits and is_dir(root)
+        listed = f"{root} has {', '.join(splits)}." if there else "check the path."
+        raise FileNotFoundError(f"There is no folder {folder}; {remedy(split or '', splits, listed)}")
     if not split and splits:
         raise ValueError(
             f"{root} has the folders {', '.join(splits)}; name one, such as folder:{root}@{splits[0]}."
