@@ -56,7 +56,7 @@ def best_anchor_iou(
     Example:
         >>> anchors = AnchorGenerator(sizes=(32, 64), strides=(4, 8))
         >>> best_anchor_iou(anchors, np.array([[8.0, 8, 40, 40]]), np.array([[128, 128]])).round(2)
-        array([0.88])
+        array([0.78])
     """
     boxes, sides = np.asarray(boxes, np.float64), np.asarray(shapes, np.float64)[:, ::-1]
     best = np.zeros(len(boxes))

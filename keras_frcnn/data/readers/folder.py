@@ -45,8 +45,7 @@ def load(root, split=None, name=None, reading=STRICT):
     splits = [place for place in SPLITS if is_dir(root / place)]
     folder = root / split if split else root
     if not is_dir(folder):
-        there = splits and is_dir(root)
-        listed = f"{root} has {', '.join(splits)}." if there else "check the path."
+        listed = f"it has {', '.join(splits)}." if splits and is_dir(root) else "check the path."
         raise FileNotFoundError(f"There is no folder {folder}; {remedy(split or '', splits, listed)}")
     if not split and splits:
         raise ValueError(
