@@ -12,7 +12,6 @@ import argparse
 import collections
 import json
 import random
-import re
 import tempfile
 import time
 import traceback
@@ -21,32 +20,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from measures.damage import changed
 
 import keras_frcnn as kf
 
-NASTY = (
-    "",
-    "null",
-    "NaN",
-    "-1",
-    "0",
-    "1e308",
-    "-Infinity",
-    "9" * 400,
-    "../../etc/passwd",
-    "/etc/passwd",
-    "a" * 400,
-    "\0",
-    "\ufeff",
-    "é\u0301",
-    "<b>",
-    "true",
-    "[]",
-    "{}",
-    "'",
-    '"',
-    "\r\n",
-)
 SLOW = 5.0
 
 
@@ -103,31 +80,6 @@ def once(root, write, spec, names, chance):
         outcome = "loaded"
     seconds = time.monotonic() - started
     return (outcome, "") if seconds < SLOW else ("slow", f"{seconds:.1f} s ({contents[:200]!r})")
-
-
-def changed(contents, chance):
-    """Some bytes changed, one to three times."""
-    for _ in range(chance.randint(1, 3)):
-        place, length = chance.randrange(len(contents) + 1), chance.choice((1, 4, 40))
-        nasty = chance.choice(NASTY).encode("utf-8", "surrogatepass")
-        how = chance.randrange(7)
-        if how == 0:
-            contents = contents[:place]
-        elif how == 1:
-            contents = contents[:place] + contents[place + length :]
-        elif how == 2:
-            contents = contents[:place] + contents[place : place + length] * 2 + contents[place + length :]
-        elif how == 3:
-            contents = contents[:place] + nasty + contents[place:]
-        elif how == 4:
-            contents = contents[:place] + bytes([chance.randrange(256)]) + contents[place + 1 :]
-        else:
-            # Replace a number or a word as a whole: the change keeps the syntax.
-            words = [*re.finditer(rb"[-+.\w]+", contents)]
-            if words:
-                word = chance.choice(words)
-                contents = contents[: word.start()] + nasty + contents[word.end() :]
-    return contents
 
 
 def pictures(folder, names=("a", "b")):

@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+import yaml
+
 
 @contextlib.contextmanager
 def replacing(path):
@@ -76,6 +78,36 @@ def read_text(path):
             f"{path} is not in {'UTF-16' if wide else 'UTF-8'} (byte {error.start}); save it as UTF-8."
         ) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def parse_yaml(text):
+    """Parse YAML that comes from anywhere.
+
+    Args:
+        text: str.
+
+    Returns:
+        What it stands for, of Python's plain types.
+
+    Raises:
+        ValueError: the text is not plain YAML; the message is the reason alone.
+    """
+    try:
+        return yaml.load(text, _PlainLoader)
+    except Exception as error:  # PyYAML passes on any error of the types that a tag names
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(reason) from None
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Refuses to repeat lists and mappings: ten lines that name one another stand for billions of entries."""
+
+    def compose_node(self, parent, index):
+        repeated = self.check_event(yaml.AliasEvent)
+        node = super().compose_node(parent, index)
+        if repeated and not isinstance(node, yaml.ScalarNode):
+            raise yaml.YAMLError("it repeats a list or mapping by an alias")
+        return node
 
 
 def write_text(path, text):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import keras
 
+from keras_frcnn.checkpoints import check_finite
+
 
 @dataclasses.dataclass(frozen=True)
 class Backbone:
@@ -181,7 +183,7 @@ def load_file(network, name, path):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not a weights file, or does not fit this network.
+        ValueError: the file is not a weights file, does not fit this network, or is not finite.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(
@@ -197,11 +199,12 @@ def load_file(network, name, path):
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             network.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+    except Exception as error:  # Keras and h5py pass on any error of a damaged file
         raise ValueError(
             f"Weights file {path} does not fit backbone {name!r}; it must hold the network without its top, "
             f"as saved from {network.name!r}."
         ) from error
+    check_finite(((weight.path, weight.numpy()) for weight in network.weights), path)
     mark_source(network, Path(path).name)
 
 

@@ -13,29 +13,32 @@ class EpochLog(keras.callbacks.Callback):
 
     Args:
         path: file to write; one from an earlier run is replaced at the end of the first epoch.
+
+    Attributes:
+        rows: list of dicts, "epoch" and the logs of each epoch so far.
     """
 
     def __init__(self, path):
         super().__init__()
         self.path = path
-        self._rows = []
+        self.rows = []
 
     def state(self):
         """Return what `Checkpoint` keeps."""
-        return {"rows": self._rows}
+        return {"rows": self.rows}
 
     def restore(self, state):
         """Go on from a `state`."""
-        self._rows = list(state["rows"])
+        self.rows = list(state["rows"])
 
     def on_train_begin(self, logs=None):
-        self._rows = []
+        self.rows = []
 
     def on_epoch_end(self, epoch, logs=None):
-        self._rows = [*self._rows, {"epoch": epoch, **{name: float(value) for name, value in logs.items()}}]
-        names = ["epoch", *sorted({name for row in self._rows for name in row} - {"epoch"})]
+        self.rows = [*self.rows, {"epoch": epoch, **{name: float(value) for name, value in logs.items()}}]
+        names = ["epoch", *sorted({name for row in self.rows for name in row} - {"epoch"})]
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, names, restval="NA", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(self._rows)
+        writer.writerows(self.rows)
         write_text(self.path, text.getvalue())

@@ -1,10 +1,11 @@
 """Progress as printed lines: one per epoch, and one every ten seconds during long tasks."""
 
 import math
-import sys
 import time
 
 import keras
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 
 INTERVAL = 10  # seconds
 SHOWN = ("loss", "val_loss", "proposal_recall", "val_voc_ap50")
@@ -13,12 +14,32 @@ SHOWN = ("loss", "val_loss", "proposal_recall", "val_voc_ap50")
 class EpochLines(keras.callbacks.Callback):
     """Print one line after each epoch: the losses, the score, the elapsed time and the time left.
 
-    The running epoch has a line too: a step counter on a terminal, a new line every ten seconds elsewhere.
+    The running epoch has a line too: a live one with a bar on a terminal, a new one every ten seconds
+    elsewhere. Close it after `fit`, also after one that failed, so that the terminal is as before.
     """
+
+    def __init__(self):
+        super().__init__()
+        self._console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._live = None
+
+    def close(self):
+        """Remove the live line."""
+        if self._live:
+            self._live.stop()
+            self._live = None
 
     def on_train_begin(self, logs=None):
         self._started = self._shown = time.monotonic()
         self._share_at_start = None
+        if self._console.is_terminal:
+            columns = BarColumn(20), TextColumn("{task.description}", markup=False)
+            self._live = Progress(*columns, console=self._console, transient=True, refresh_per_second=2)
+            self._bar = self._live.add_task("the first step is traced", total=1.0)
+            self._live.start()
+
+    def on_train_end(self, logs=None):
+        self.close()
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
@@ -42,7 +63,7 @@ class EpochLines(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}
         figures = "  ".join(f"{name} {logs[name]:.3f}" for name in SHOWN if name in logs)
-        self._print(figures, (epoch + 1) / self.params["epochs"], end="\n")
+        self._console.print(self._line(figures, (epoch + 1) / self.params["epochs"]))
 
     def _share(self, step):
         """The share of the training that is done after a step of the epoch."""
@@ -50,12 +71,13 @@ class EpochLines(keras.callbacks.Callback):
         return (self._epoch + step / max(steps, step, 1)) / self.params["epochs"]
 
     def _print_seldom(self, text, done):
-        terminal = sys.stdout.isatty()
-        if time.monotonic() - self._shown < (1.0 if terminal else INTERVAL):
-            return
-        self._print(text, done, end="" if terminal else "\n")
+        if self._live:
+            self._live.update(self._bar, description=self._line(text, done), completed=done)
+        elif time.monotonic() - self._shown >= INTERVAL:
+            self._console.print(self._line(text, done))
 
-    def _print(self, text, done, end):
+    def _line(self, text, done):
+        """The line of a running or finished epoch, with the time gone and left."""
         self._shown = time.monotonic()
         elapsed = time.monotonic() - self._started
         clocks = f"[{clock(elapsed)} gone"
@@ -63,11 +85,7 @@ class EpochLines(keras.callbacks.Callback):
         # The first steps are slow, because they are traced.
         known = progress > 0 and (elapsed >= INTERVAL or done == 1)
         clocks += f", {clock(elapsed * (1 - done) / progress)} left]" if known else "]"
-        # Overwrite the whole previous line.
-        begin = "\r\x1b[K" if sys.stdout.isatty() else ""
-        print(
-            f"{begin}epoch {self._epoch + 1}/{self.params['epochs']}  {text}  {clocks}", end=end, flush=True
-        )
+        return f"epoch {self._epoch + 1}/{self.params['epochs']}  {text}  {clocks}"
 
 
 class ImageLines:

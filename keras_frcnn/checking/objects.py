@@ -49,7 +49,7 @@ def class_findings(dataset: DetectionDataset) -> list[Finding]:
     if ratio >= IMBALANCE:
         most, least = names[int(counts.argmax())], names[int(np.where(counts, counts, np.inf).argmin())]
         text = f"{most} has {ratio:.0f} times the objects of {least}"
-        found.append(Finding("note", text, [], "train.py --balance shows rare classes more often"))
+        found.append(Finding("note", text, [], "train.py --balance 0.1 shows rare classes more often"))
     ignored = [
         f"object {index} of {record.file}"
         for record in dataset.records

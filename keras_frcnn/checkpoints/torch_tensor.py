@@ -8,6 +8,8 @@ import dataclasses
 import keras
 import numpy as np
 
+from keras_frcnn.checkpoints.finite import check_finite
+
 
 @dataclasses.dataclass(frozen=True)
 class TorchTensor:
@@ -106,7 +108,7 @@ def assign(tensors, state, origin, ignored=()):
         ignored: prefixes of other names that the file may contain.
 
     Raises:
-        ValueError: a tensor is missing, unexpected or of another shape.
+        ValueError: a tensor is missing, unexpected, of another shape or not finite.
     """
     known = {tensor.name: tensor for tensor in tensors}
     missing = [tensor.name for tensor in tensors if not tensor.optional and tensor.name not in state]
@@ -125,6 +127,7 @@ def assign(tensors, state, origin, ignored=()):
     values = [
         (tensor.variable, tensor.from_torch(state[tensor.name])) for tensor in tensors if not tensor.optional
     ]
+    check_finite(state.items(), origin)
     for variable, value in values:
         variable.assign(value)
 

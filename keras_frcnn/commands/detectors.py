@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 
 from keras_frcnn import export
+from keras_frcnn.checkpoints import check_finite
 from keras_frcnn.data import proposals
 from keras_frcnn.models import Detector
 
@@ -20,7 +21,7 @@ def load_detector(path):
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
-        ValueError: the file or folder is not a detector of this package.
+        ValueError: the file or folder is not a detector of this package, or its weights are not finite.
     """
     path = Path(path)
     if path.is_dir():
@@ -40,6 +41,7 @@ def load_detector(path):
         ) from error
     if not isinstance(model, Detector):
         raise ValueError(f"{path} is a Keras model, but no detector; give one that keras_frcnn saved.")
+    check_finite(((weight.path, weight.numpy()) for weight in model.weights), path)
     return model
 
 

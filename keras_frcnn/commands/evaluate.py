@@ -27,6 +27,8 @@ class Evaluation(ReadingOptions):
     """Folder of proposals, for a model with external proposals; by default it runs selective search."""
     tta: bool = False
     """Test-time augmentation: merge the detections from several scales and mirrored images."""
+    tiles: int = 0
+    """Side of overlapping square tiles to detect in besides the whole image, pixels; 0 for none."""
     json: Path | None = None
     """File to write the scores to, as fractions of 1."""
 
@@ -53,6 +55,10 @@ def main(arguments=None):
         if detector.only_proposals:
             raise ValueError(f"{run.model} is an RPN, whose proposals are not merged; leave --tta out.")
         detector = evaluation.TestTimeAugmentation(detector)
+    if run.tiles and run.tta:
+        raise ValueError("--tiles and --tta do not go together; leave one of them out.")
+    if run.tiles:
+        detector = evaluation.TiledDetection(detector, run.tiles)
     check_json(run.json)
     results = evaluation.evaluate(detector, dataset, ImageLines("evaluation"))
     print(f"{run.model} on {dataset.name}\n")

@@ -8,8 +8,8 @@ import tyro
 
 from keras_frcnn import images as image_ops
 from keras_frcnn.commands.detectors import load_detector
+from keras_frcnn.commands.drawn_detections import DrawnDetections
 from keras_frcnn.commands.failures import in_one_sentence
-from keras_frcnn.commands.pictures import Pictures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,10 +38,10 @@ def main(arguments=None):
         arguments: list of command-line arguments; by default those of the process.
 
     Returns:
-        The dict that `--json` writes, see `Pictures.finish`.
+        The dict that `--json` writes, see `DrawnDetections.finish`.
     """
     run = tyro.cli(Prediction, args=sys.argv[1:] if arguments is None else list(arguments))
-    pictures = Pictures(run.images, run.output, run.score_threshold, run.json)
+    pictures = DrawnDetections(run.images, run.output, run.score_threshold, run.json)
     detector = load_detector(run.model)
     pictures.begin(detector.class_names)
     with pictures.kept():

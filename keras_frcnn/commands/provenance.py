@@ -6,6 +6,7 @@ from typing import Any
 
 from keras_frcnn import evaluation
 from keras_frcnn.evaluation.scores import PROTOCOLS
+from keras_frcnn.export.markdown import block
 
 # Log entry that selects the best epoch of a detector; see `Detector.score_name`.
 BEST = "val_voc_ap50"
@@ -34,7 +35,7 @@ def provenance(file) -> dict[str, Any]:
         name, read = readers[file.name]
         scores = file.with_name(name)
         metrics = read(scores) if scores.is_file() else None
-    return {"data": f"Trained with `{command.removeprefix('# ')}`.", "metrics": metrics}
+    return {"data": f"Trained with\n\n{block(command.removeprefix('# '))}", "metrics": metrics}
 
 
 def _last_scores(file):

@@ -50,7 +50,7 @@ def original_words(folder, config):
         list of str.
 
     Raises:
-        ValueError: the text does not begin with the command of a run.
+        ValueError: the text does not begin with the command of a run, or that is damaged.
     """
     first = config.partition("\n")[0]
     if not first.startswith(PREFIX):
@@ -58,9 +58,15 @@ def original_words(folder, config):
             f"{folder / 'config.yaml'} does not begin with the command of a run; name a run folder with "
             "--resume."
         )
+    try:
+        words = shlex.split(first.removeprefix(PREFIX))
+    except ValueError as error:
+        raise ValueError(
+            f"{folder / 'config.yaml'} begins with a damaged command ({error}); repair its first line."
+        ) from None
     if not any(folder.glob(f"**/{CHECKPOINTS}/{checkpoint_files.PREFIX}*")):
         print(f"{folder} has no checkpoint yet; the run begins anew.")
-    return shlex.split(first.removeprefix(PREFIX))
+    return words
 
 
 def settings(folder):

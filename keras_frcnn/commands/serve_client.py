@@ -8,8 +8,9 @@ import numpy as np
 import tyro
 
 from keras_frcnn import images as image_ops
+from keras_frcnn.class_names import fault
+from keras_frcnn.commands.drawn_detections import DrawnDetections
 from keras_frcnn.commands.failures import in_one_sentence
-from keras_frcnn.commands.pictures import Pictures
 from keras_frcnn.export.client import ServingClient
 from keras_frcnn.files import read_text
 
@@ -50,13 +51,13 @@ def main(arguments=None):
         arguments: list of command-line arguments; by default those of the process.
 
     Returns:
-        The dict that `--json` writes, see `Pictures.finish`.
+        The dict that `--json` writes, see `DrawnDetections.finish`.
     """
     run = tyro.cli(Request, args=sys.argv[1:] if arguments is None else list(arguments))
     for name in ("batch_size", "timeout"):
         if getattr(run, name) <= 0:
             raise ValueError(f"--{name.replace('_', '-')} is {getattr(run, name)}; it must be above 0.")
-    pictures = Pictures(run.images, run.output, run.score_threshold, run.json, SERVED)
+    pictures = DrawnDetections(run.images, run.output, run.score_threshold, run.json, SERVED)
     names = _read_labels(run.labels) if run.labels else []
     with ServingClient(run.url, run.timeout) as client:
         pictures.begin(names)
@@ -85,9 +86,13 @@ def _read_labels(file):
     if file.suffix == ".pbtxt":
         raise ValueError(f"--labels {file} is a label map, not a class a line; {advice}.")
     try:
-        return read_text(file).splitlines()
+        names = read_text(file).rstrip("\n").split("\n")
     except ValueError:
         raise ValueError(f"--labels {file} is no text in UTF-8; {advice}.") from None
+    for number, name in enumerate(names, start=1):
+        if fault(name):
+            raise ValueError(f"Line {number} of --labels {file} {fault(name)}; {advice}.")
+    return names
 
 
 def _read(pictures, files):

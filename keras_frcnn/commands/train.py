@@ -14,6 +14,7 @@ import tyro
 
 from keras_frcnn import evaluation, export, models
 from keras_frcnn.callbacks.checkpoint import Interrupted
+from keras_frcnn.callbacks.detection_board import check_installed
 from keras_frcnn.callbacks.on_nonfinite import Diverged
 from keras_frcnn.callbacks.progress import ImageLines, clock
 from keras_frcnn.callbacks.run_folder import save
@@ -26,6 +27,7 @@ from keras_frcnn.commands.outputs import check_model_folder
 from keras_frcnn.commands.provenance import provenance
 from keras_frcnn.commands.reading import ReadingOptions
 from keras_frcnn.commands.train_sets import train_sets
+from keras_frcnn.commands.train_summary import summary
 from keras_frcnn.drawing import draw_grid
 from keras_frcnn.files import write_text
 from keras_frcnn.training import recipe as recipes
@@ -164,7 +166,7 @@ def _train(words, recorded, resumed=None, before=""):
         print(f"Exporting to {exported}, which takes half a minute", flush=True)
         export.saved_model(model, exported, **provenance(folder / "last.keras"))
     draw_grid(model, val or train, folder / "detections.png")
-    _summary(run, folder, minutes, exported)
+    summary(run, folder, minutes, exported)
     return folder
 
 
@@ -250,6 +252,16 @@ def _check(run, initial=None):
         check_model_folder(run.export, "--export")
     if run.val_split and run.val:
         raise ValueError("--val-split takes the place of --val; leave one of them out.")
+    if run.early_stopping and not (run.val or run.val_split):
+        raise ValueError("--early-stopping needs a validation set; give --val or --val-split.")
+    staged = getattr(models, recipes.MODELS[run.model]).trains_in_stages
+    if run.early_stopping and (staged or run.schedule == "alternating"):
+        raise ValueError(
+            f"--early-stopping needs a score after each epoch, which --model {run.model} with --schedule "
+            f"{run.schedule} has not; leave it out."
+        )
+    if run.tensorboard:
+        check_installed()
     if run.schedule == "alternating" and run.init:
         raise ValueError("--schedule alternating begins with the backbone alone; leave --init out.")
     if run.schedule == "alternating" and run.model != "faster_rcnn":
@@ -271,23 +283,3 @@ def _folder(run, config):
     if resume.after_first_lines(before.read_text(encoding="utf-8")) != config:
         raise ValueError(f"Run folder {folder} holds a run of another recipe or other data; {remedy}")
     return folder
-
-
-def _summary(run, folder, minutes, exported):
-    model = folder / "last.keras"
-    print(f"\nTrained for {minutes}. Everything is in {folder}:")
-    best = (folder / "best.keras").exists()
-    print("  last.keras, best.keras (by validation): models" if best else "  last.keras: the model")
-    if run.schedule == "alternating":
-        print("  1-rpn to 4-fast-rcnn-shared: the steps, each with its model and its log.csv")
-    else:
-        print("  log.csv: every epoch")
-    print("  config.yaml: the recipe; detections.png: what it finds")
-    if run.val or run.val_split:
-        print("  metrics.json: the scores of last.keras")
-    if exported:
-        print(f"SavedModel for TF-Serving: {exported}")
-    if run.model == "rpn":
-        print(f"Next: python -m keras_frcnn proposals --model {model} --data SPEC --output FOLDER")
-    else:
-        print(f"Next: python -m keras_frcnn predict --model {model} IMAGE_OR_FOLDER")

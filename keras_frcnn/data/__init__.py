@@ -5,7 +5,8 @@ from pathlib import Path
 
 from keras_frcnn.data import proposals, readers
 from keras_frcnn.data.arrays import from_arrays
-from keras_frcnn.data.dataset import DetectionDataset, join
+from keras_frcnn.data.dataset import DetectionDataset
+from keras_frcnn.data.joining import join
 from keras_frcnn.data.readers import register
 from keras_frcnn.data.readers.assembly import Reading
 from keras_frcnn.data.records import Record

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_frcnn.class_names import fault
 from keras_frcnn.data import pipeline
 from keras_frcnn.data.records import Record
-from keras_frcnn.data.sources import Files, Joined
 from keras_frcnn.names import remedy
 
 
@@ -23,6 +23,9 @@ class DetectionDataset:
         source: source of the pixels, in the same order (see `sources.py`).
         category_ids: dict from class name to COCO category id, or None if the set has no ids.
         proposals: list of float32 `[P, 4]`, one per record, or None; `with_proposals` fills it.
+
+    Raises:
+        ValueError: a class name is empty, too long, or no single line of visible characters.
 
     Example:
         >>> dataset = keras_frcnn.data.load("shapes@val")
@@ -41,7 +44,10 @@ class DetectionDataset:
         proposals: Sequence[np.ndarray] | None = None,
     ):
         self.name = name
-        self.class_names = tuple(class_names)
+        self.class_names = tuple(str(one) for one in class_names)
+        for one in self.class_names:
+            if fault(one):
+                raise ValueError(f"{name} has the class {one[:40]!r}, which {fault(one)}; rename it.")
         self.records = list(records)
         self.source = source
         self.category_ids = category_ids
@@ -105,6 +111,7 @@ class DetectionDataset:
         repeat: bool = False,
         first_epoch: int = 0,
         first_batch: int = 0,
+        balance: float = 0.0,
     ) -> tf.data.Dataset:
         """Batches for `fit` and `evaluate`.
 
@@ -145,6 +152,9 @@ class DetectionDataset:
                 augmentation depend on the seed and its number alone.
             first_batch: int from 0, the batch that the first iteration begins with; the ones before it are
                 not decoded. Numbers beyond the end of an epoch go on in the next one.
+            balance: in training, the share of images below which a class counts as rare, 0 (off) to 1. An
+                epoch shows the images of a class that a share f of the images have `sqrt(balance / f)` times
+                (see `balance.py`), and so has more batches; ignored objects do not count.
 
         Returns:
             tf.data.Dataset, of known length unless `repeat` or `first_batch`, with elements `(x, y)`:
@@ -174,6 +184,7 @@ class DetectionDataset:
             repeat,
             first_epoch,
             first_batch,
+            balance,
         )
 
     def with_proposals(self, proposals: Mapping[str, np.ndarray], top: int = 2000) -> "DetectionDataset":
@@ -245,38 +256,6 @@ class DetectionDataset:
             )
         records = [dataclasses.replace(record, labels=new[record.labels]) for record in self.records]
         return DetectionDataset(self.name, names, records, self.source, self.category_ids, self.proposals)
-
-
-def join(datasets: list[DetectionDataset]) -> DetectionDataset:
-    """Join several sets by class name: the names of the first, then those that the others add.
-
-    Args:
-        datasets: non-empty list of DetectionDataset.
-
-    Returns:
-        DetectionDataset.
-
-    Raises:
-        ValueError: some of the sets have proposals and others have none.
-    """
-    if len(datasets) == 1:
-        return datasets[0]
-    without = [dataset for dataset in datasets if dataset.proposals is None]
-    if 0 < len(without) < len(datasets):
-        raise ValueError(
-            f"{without[0].name} has no proposals, but another set that it is joined with has; use "
-            "`with_proposals` on all of them or on none."
-        )
-    proposals = None if without else [boxes for dataset in datasets for boxes in dataset.proposals or []]
-    names = tuple(dict.fromkeys(name for dataset in datasets for name in dataset.class_names))
-    records = [record for dataset in datasets for record in dataset.with_class_names(names).records]
-    sources = [dataset.source for dataset in datasets]
-    if all(isinstance(source, Files) for source in sources):
-        source: Any = Files([path for source in sources for path in source.paths])
-    else:
-        source = Joined(sources)
-    name = " + ".join(dataset.name for dataset in datasets)
-    return DetectionDataset(name, names, records, source, proposals=proposals)
 
 
 def _proposals_of(record, proposals, name):

@@ -22,12 +22,18 @@ class Order:
         seed: int.
         shuffle: whether each epoch has an order of its own.
         fill: whether a batch that the epoch cannot fill gets images of the same epoch once more.
+        repeats: `Repeats` that show some images several times in an epoch, or None; with `shuffle` only.
     """
 
-    def __init__(self, kinds, batch_size, seed, shuffle, fill=False):
-        self.kinds = np.asarray(kinds, np.int64)
+    def __init__(self, kinds, batch_size, seed, shuffle, fill=False, repeats=None):
+        self.kinds, self.repeats = np.asarray(kinds, np.int64), repeats
         self.batch_size, self.seed, self.shuffle, self.fill = batch_size, seed, shuffle, fill
-        counts = np.unique(self.kinds, return_counts=True)[1] if len(self.kinds) else np.zeros(0, np.int64)
+        # Number of images of each kind in an epoch.
+        self.counts = {
+            kind: repeats.total(kind) if repeats else int((self.kinds == kind).sum())
+            for kind in np.unique(self.kinds)
+        }
+        counts = np.array([*self.counts.values()], np.int64)
         full, rest = counts // batch_size, counts % batch_size
         if fill:
             full, rest = full + (rest > 0), np.zeros_like(rest)
@@ -49,17 +55,18 @@ class Order:
         Returns:
             index int64 `[T]`, seeds of the augmentation int64 `[T, 2]`, and number of the batch int64 `[T]`.
         """
-        count = len(self.kinds)
+        count = sum(self.counts.values())
         order_seed, image_seed = tf.unstack(tf.random.split([self.seed, epoch], 2))
-        shuffled = tf.range(count, dtype=tf.int64)
+        shuffled = tf.range(len(self.kinds), dtype=tf.int64)
         # Stateless: tf.data would mix TensorFlow's global seed into the seeds of its own data sets.
-        if self.shuffle:
+        if self.repeats:
+            shuffled = self.repeats.shuffled(order_seed)
+        elif self.shuffle:
             shuffled = tf.random.experimental.stateless_shuffle(shuffled, order_seed)
         kinds = tf.gather(tf.constant(self.kinds), shuffled)
         places, rows, ends, used = [], [], [], count
-        for kind in np.unique(self.kinds):
+        for kind, size in self.counts.items():
             own = tf.where(kinds == kind)[:, 0]
-            size = int((self.kinds == kind).sum())
             total = -(-size // self.batch_size) * self.batch_size if self.fill else size
             window = np.arange(total) // self.batch_size
             # A batch is complete when its last image comes, or after all of them.

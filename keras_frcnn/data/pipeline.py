@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_frcnn import images as image_ops
 from keras_frcnn.data import augmentation, memory
+from keras_frcnn.data.balance import Repeats, repeat_factors
 from keras_frcnn.data.order import Order, Position, endless, one_epoch
 from keras_frcnn.data.sources import Drawn, Kept
 
@@ -39,10 +40,13 @@ def batches(
     repeat,
     first_epoch,
     first_batch,
+    balance,
 ):
     """Make the batches of `DetectionDataset.batches`; see there for the arguments."""
     _check_arguments(batch_size, image_size, seed, short_sides, scale_jitter, first_epoch, first_batch)
     _check_probabilities(flip=flip, photometric=photometric, crop=crop)
+    if not 0 <= balance <= 1:
+        raise ValueError(f"balance is {balance}; give a share of the images from 0 (off) to 1.")
     if training and not any((~record.ignore).any() for record in dataset.records):
         ignored = sum(len(record.ignore) for record in dataset.records)
         raise ValueError(
@@ -58,7 +62,10 @@ def batches(
     # Landscape and portrait images go to separate batches: less padding, and fewer shapes to trace.
     # The original decides, because a resize may round an almost square image to a square.
     kinds = [not canvas and record.height > record.width for record in dataset.records]
-    order = Order(kinds, batch_size, seed, shuffle=training, fill=repeat)
+    repeats = None
+    if training and balance:
+        repeats = Repeats(kinds, repeat_factors(dataset.records, len(dataset.class_names), balance))
+    order = Order(kinds, batch_size, seed, training, repeat, repeats)
     position = Position(order, first_epoch, first_batch, movable=not repeat)
 
     def load(index, seeds, number):

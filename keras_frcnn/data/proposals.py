@@ -9,8 +9,6 @@ Letter: P proposals of an image.
 
 import contextlib
 import itertools
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
@@ -23,7 +21,6 @@ from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.files import replacing
 
 SHARD_IMAGES = 50
-_UNREADABLE = OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error
 
 
 def load(folder: str | PathLike) -> dict[str, np.ndarray]:
@@ -73,8 +70,9 @@ def load_shard(path: str | PathLike) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             image_ids, splits, boxes = (arrays[name] for name in ("image_ids", "splits", "boxes"))
-    except _UNREADABLE as error:
-        raise ValueError(f"{path} is no shard of proposals ({error}); repair or remove it.") from None
+    except Exception as error:  # zipfile, zlib and NumPy raise many types of exceptions
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path} is no shard of proposals ({reason}); repair or remove it.") from None
     _check(path, image_ids, splits, boxes)
     boxes = boxes.astype(np.float32, copy=False)
     return {str(name): boxes[start:end] for name, start, end in zip(image_ids, splits, splits[1:])}

@@ -15,6 +15,7 @@ import yaml
 
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.readers.upright import read_header
+from keras_frcnn.data.readers.yolo import read_yaml
 from keras_frcnn.data.sources import Files
 from keras_frcnn.files import replacing, write_json, write_text
 from keras_frcnn.images import headers
@@ -87,7 +88,7 @@ def write_yolo(dataset: DetectionDataset, folder: Path, split: str) -> str:
     file = folder / "data.yaml"
     content = {"path": ".", "names": dict(enumerate(dataset.class_names))}
     if file.is_file():
-        content = {**yaml.safe_load(file.read_text(encoding="utf-8")), **content}
+        content = {**read_yaml(file), **content}
     content[split] = f"images/{split}"
     write_text(file, yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
     return f"yolo:{file}@{split}"

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_frcnn.export.markdown import block, escaped
+
 PREPROCESSING = {
     "tf": "scaled to −1…1",
     "torch": "scaled to 0…1, less the mean of ImageNet, over its deviation",
@@ -97,15 +99,15 @@ def model_card(path, description, checksums, data=None, metrics=None, changed=()
         "BMP) of any sizes, and also answers `image_ok`: 0 for one that cannot be read."
     )
     if metrics:
-        metrics = f"```\n{metrics.rstrip()}\n```"
+        metrics = block(metrics)
         metrics += f"\n\nMeasured before a change of {', '.join(changed)}." if changed else ""
     proposals_too = ", and `proposals`, float32 [B, P, 4], xyxy in pixels, padded with −1."
     return _TEXT.format(
-        **description,
-        name=path.parent.name,
+        **{**description, "weights_source": escaped(str(description["weights_source"]))},
+        name=escaped(path.parent.name),
         version=path.name,
         count="one class" if len(names) == 1 else f"{len(names)} classes",
-        classes=", ".join(names),
+        classes=", ".join(map(escaped, names)),
         date=datetime.datetime.now(datetime.UTC).date(),
         data=data or "Not recorded.",
         metrics=metrics or "Not recorded.",

@@ -182,7 +182,7 @@ def read(path):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file cannot be decoded.
+        ValueError: the file cannot be decoded, or is too large.
     """
     try:
         with open(path, "rb") as file:
@@ -221,10 +221,11 @@ def as_image(image):
 def from_bytes(contents, name):
     """Decode the bytes of an image as `read` does; `name` stands for the file in messages."""
     if other_formats.is_other(contents):
-        image = other_formats.decode(contents, turned)
+        image = other_formats.decode(contents, turned, name)
         if image is None:
             raise ValueError(undecodable(name))
         return image
+    headers.check_size(*(headers.header(contents) or (0, 0))[:2], name)
     try:
         with tf.device("CPU"):
             return decode(contents).numpy()

@@ -8,13 +8,16 @@ import struct
 
 import tensorflow as tf
 
+from keras_frcnn.images import tiff
+
 JPEG, PNG, GIF, BMP = b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM"
 # The endings of each format, the usual one first.
 ENDINGS = {JPEG: (".jpg", ".jpeg", ".jpe", ".jfif"), PNG: (".png",), GIF: (".gif",), BMP: (".bmp",)}
-_ORIENTATION_TAG = 0x0112
 # GIF: offset of the color table, and the bytes that start an extension, a frame and the end.
 _GIF_TABLE, _EXTENSION, _FRAME, _TRAILER = 13, 0x21, 0x2C, b";"
 _BMP_HEADER = 14
+# Pixels of a picture: decoded, 600 MB. Headers that claim more are refused before anything is decoded.
+MOST_PIXELS = 200_000_000
 # A file with more segments before the wanted one was made to keep the reader busy.
 _MOST_SEGMENTS = 1000
 
@@ -172,7 +175,7 @@ def orientation(contents):
         pair = tf.where(little, [1, 256], [256, 1])
         tags = tf.reduce_sum(table[:, 0:2] * pair, -1)
         values = tf.reduce_sum(table[:, 8:10] * pair, -1)
-        known = (tags == _ORIENTATION_TAG) & (values <= 8)
+        known = (tags == tiff.ORIENTATION) & (values <= 8)
         return tf.reduce_max(tf.concat([[1], tf.where(known, values, 1)], 0))
 
     def walk(goes_on, step, start):
@@ -193,6 +196,19 @@ def orientation(contents):
 def undecodable(name):
     """The error message for a file that is not an image; `name` is a str."""
     return f"{name} cannot be decoded as an image; replace it with an intact file, such as a JPEG or PNG."
+
+
+def check_size(height, width, name):
+    """Refuse a picture that is too large to be decoded.
+
+    Raises:
+        ValueError: it has more than `MOST_PIXELS`.
+    """
+    if height * width > MOST_PIXELS:
+        raise ValueError(
+            f"{name} claims {width} x {height} pixels, more than {MOST_PIXELS:,}; shrink it, or cut it into "
+            "tiles."
+        )
 
 
 def header(contents):
@@ -227,7 +243,7 @@ def _png_orientation(contents):
     for _ in range(_MOST_SEGMENTS):
         length, kind = struct.unpack_from(">I4s", contents, start)
         if kind == b"eXIf":
-            return tiff_orientation(contents[start + 8 : start + 8 + length])
+            return tiff.orientation(contents[start + 8 : start + 8 + length])
         if kind == b"IDAT":
             break
         start += 12 + length
@@ -261,27 +277,8 @@ def _jpeg_header(contents):
             height, width = struct.unpack_from(">HH", contents, start + 5)
             return height, width, turn or 1
         if marker == 0xFFE1 and contents[start + 4 : start + 10] == b"Exif\0\0" and turn is None:
-            turn = tiff_orientation(contents[start + 10 : start + 2 + length])
+            turn = tiff.orientation(contents[start + 10 : start + 2 + length])
         start += 2 + length
-
-
-def tiff_orientation(tiff):
-    """Read the orientation of EXIF data, 1 to 8; 1 if there is none.
-
-    Args:
-        tiff: bytes, which begin with the header of a TIFF file.
-    """
-    order = "<" if tiff[:2] == b"II" else ">"
-    try:
-        (directory,) = struct.unpack_from(order + "I", tiff, 4)
-        (entries,) = struct.unpack_from(order + "H", tiff, directory)
-        for entry in range(directory + 2, directory + 2 + 12 * entries, 12):
-            tag, value = struct.unpack_from(order + "H6xH", tiff, entry)
-            if tag == _ORIENTATION_TAG and 1 <= value <= 8:
-                return value
-    except struct.error:
-        pass
-    return 1
 
 
 def _number(contents, start, count, little=True):

@@ -13,10 +13,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from keras_frcnn.images import headers
+from keras_frcnn.images import headers, tiff
 
 SUFFIXES = (".webp", ".tif", ".tiff", ".avif", ".jp2")
 TIFF = (b"II*\0", b"MM\0*")
+# The first boxes of JPEG 2000 and AVIF, with the size, lie within so many bytes.
+_BOXES = 4096
 # The files that a cache of another version wrote are not used.
 VERSION = b"1"
 
@@ -29,16 +31,22 @@ def is_other(contents) -> bool:
     return not contents.startswith((headers.JPEG, headers.PNG, headers.GIF))
 
 
-def decode(contents, turn) -> np.ndarray | None:
+def decode(contents, turn, name) -> np.ndarray | None:
     """Decode a file and turn it upright.
 
     Args:
         contents: bytes.
         turn: function from an image and its orientation to the upright image.
+        name: of the file, for messages.
 
     Returns:
         uint8 `[H, W, 3]` RGB; None if OpenCV cannot decode it.
+
+    Raises:
+        ValueError: its header claims too many pixels.
     """
+    height, width = _size(contents)
+    headers.check_size(height, width, name)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(np.frombuffer(contents, np.uint8), flags)
@@ -58,17 +66,43 @@ def decode(contents, turn) -> np.ndarray | None:
 def orientation(contents) -> int:
     """Read the EXIF orientation, 1 to 8; 1 if there is none."""
     if contents.startswith(TIFF):
-        return headers.tiff_orientation(contents)
+        return tiff.orientation(contents)
     if contents[:4] == b"RIFF" and contents[8:12] == b"WEBP":
         start = 12
         while start + 8 <= len(contents):
             kind, size = struct.unpack_from("<4sI", contents, start)
             if kind == b"EXIF":
-                return headers.tiff_orientation(
-                    contents[start + 8 : start + 8 + size].removeprefix(b"Exif\0\0")
-                )
+                return tiff.orientation(contents[start + 8 : start + 8 + size].removeprefix(b"Exif\0\0"))
             start += 8 + size + size % 2
     return 1
+
+
+def _size(contents) -> tuple[int, int]:
+    """Height and width that a header claims; 0, 0 if it does not say."""
+    try:
+        if contents.startswith(headers.BMP):
+            width, height = struct.unpack_from("<ii", contents, 18)
+            return abs(height), abs(width)
+        if contents.startswith(TIFF):
+            return tiff.size(contents)
+        if contents[8:16] == b"WEBPVP8 ":
+            width, height = struct.unpack_from("<HH", contents, 26)
+            return height & 0x3FFF, width & 0x3FFF
+        if contents[8:16] == b"WEBPVP8L":
+            (bits,) = struct.unpack_from("<I", contents, 21)
+            return (bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1
+        if contents[8:16] == b"WEBPVP8X":
+            sides = contents[24:30]
+            return 1 + int.from_bytes(sides[3:], "little"), 1 + int.from_bytes(sides[:3], "little")
+        if (box := contents.find(b"ihdr", 0, _BOXES)) >= 0:  # JPEG 2000
+            height, width = struct.unpack_from(">II", contents, box + 4)
+            return height, width
+        if (box := contents.find(b"ispe", 0, _BOXES)) >= 0:  # AVIF
+            width, height = struct.unpack_from(">II", contents, box + 8)
+            return height, width
+    except struct.error:
+        pass
+    return 0, 0
 
 
 def as_png(path, turn) -> tuple[Path, int]:
@@ -82,12 +116,12 @@ def as_png(path, turn) -> tuple[Path, int]:
         Path of the PNG, and the orientation of the original, 1 to 8.
 
     Raises:
-        ValueError: OpenCV cannot decode the file.
+        ValueError: OpenCV cannot decode the file, or it is too large.
     """
     contents = Path(path).read_bytes()
     file = _cache() / f"{hashlib.sha256(VERSION + contents).hexdigest()}.png"
     if not file.is_file():
-        image = decode(contents, turn)
+        image = decode(contents, turn, path)
         if image is None:
             raise ValueError(headers.undecodable(path))
         _, encoded = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))

@@ -5,6 +5,13 @@ Letters: B images, H height, W width, P proposals, M ground-truth boxes.
 
 import tensorflow as tf
 
+# For each target its rank and whether a type is right.
+TARGETS = {
+    "boxes": (3, lambda dtype: dtype == tf.float32),
+    "labels": (2, lambda dtype: dtype.is_integer),
+    "ignore": (2, lambda dtype: dtype == tf.bool),
+}
+
 
 def check_images(x, name):
     """Raise a readable error unless the input is a batch of images.
@@ -56,20 +63,34 @@ def check_targets(y, sample_weight):
         sample_weight: weights given with them; must be None.
 
     Raises:
-        ValueError: there are weights, or `y` is not a dict of "boxes", "labels" and "ignore".
+        ValueError: there are weights, or `y` is not a dict of "boxes", "labels" and "ignore" of the right
+            shapes and types.
     """
     if sample_weight is not None:
         raise ValueError(
             "The losses of a detector count anchors and RoIs, of which sample_weight and class_weight know "
             "nothing; leave these out, and mark objects that are not to count with 'ignore'."
         )
-    names = {"boxes", "labels", "ignore"}
-    if not isinstance(y, dict) or names - y.keys() or _shape(y["boxes"])[-1] not in (4, None):
+    if not isinstance(y, dict) or TARGETS.keys() - y.keys() or _unfit(y):
         given = _names(y) if isinstance(y, dict) else type(y).__name__
         raise ValueError(
-            "The targets of a batch are a dict {'boxes': [B, M, 4] xyxy pixels, 'labels': [B, M] from 0, "
-            "'ignore': [B, M] bool}, padded with −1, as the batches of a data set have it; got " + given + "."
+            "The targets of a batch are a dict {'boxes': float32 [B, M, 4] xyxy pixels, 'labels': int [B, M] "
+            "from 0, 'ignore': bool [B, M]}, padded with −1, as the batches of a data set have it; got "
+            f"{given}."
         )
+
+
+def _unfit(y):
+    """Whether a target has another rank or type."""
+    for name, (rank, fits) in TARGETS.items():
+        shape, dtype = _shape(y[name]), tf.as_dtype(_dtype(y[name]))
+        if shape.rank not in (rank, None) or not fits(dtype):
+            return True
+    return _shape(y["boxes"])[-1] not in (4, None)
+
+
+def _dtype(value):
+    return value.dtype if hasattr(value, "dtype") else tf.convert_to_tensor(value).dtype
 
 
 def _shape(value):
@@ -78,4 +99,9 @@ def _shape(value):
 
 
 def _names(values):
-    return ", ".join(f"{name!r} {tuple(_shape(value))}" for name, value in values.items()) or "nothing"
+    given = []
+    for name, value in values.items():
+        shape = _shape(value)
+        sides = "of any shape" if shape.rank is None else tuple(shape)
+        given.append(f"{name!r} {tf.as_dtype(_dtype(value)).name} {sides}")
+    return ", ".join(given) or "nothing"

@@ -10,10 +10,10 @@ import keras
 import tensorflow as tf
 
 from keras_frcnn import backbones
+from keras_frcnn.class_names import checked_class_names
 from keras_frcnn.layers import DetectionHead, PixelNormalization
 from keras_frcnn.layers.roi_layer import RoILayer
-from keras_frcnn.models import batches
-from keras_frcnn.models.class_names import checked_class_names
+from keras_frcnn.models import batches, first_batch
 from keras_frcnn.models.constructor import check_names
 from keras_frcnn.models.consumed import Consumed
 from keras_frcnn.models.defaults import entries, resolve
@@ -218,9 +218,15 @@ class Detector(SavedDetector):
     def fit(self, x=None, *args, **kwargs):
         self.consumed.begin(x)
         try:
-            return super().fit(x, *args, **kwargs)
+            with first_batch.checked(self, x, args, kwargs) as (x, kwargs):
+                return super().fit(x, *args, **kwargs)
         finally:
             self.consumed.end()
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, x=None, *args, **kwargs):
+        with first_batch.checked(self, x, args, kwargs) as (x, kwargs):
+            return super().evaluate(x, *args, **kwargs)
 
     def make_train_function(self, force=False):
         # Build the optimizer before tracing, or the graph keeps a copy of every weight.
@@ -278,21 +284,15 @@ class Detector(SavedDetector):
     # Beyond Keras.
 
     def note_origin(self, weights, source):
-        """Record the source of weights for `loading_report`.
-
-        Args:
-            weights: list of `keras.Variable` of this model.
-            source: name of a file, or another name for the source.
-        """
+        """Record the source of weights, a list of `keras.Variable`, such as a file's name."""
         self.weight_origins |= {id(weight): source for weight in weights}
 
     def loading_report(self) -> str:
         """Format a table of the model's parts, to check before training.
 
         Returns:
-            str of several lines: for each stage of the backbone and each further part the number of tensors,
-            parameters and trainable parameters, and the source of the weights: "imagenet", the name of a
-            weights or model file, "as given" (a custom network), "saved model" or "new"; then the
-            normalization of the pixels.
+            str of several lines: for each part the number of tensors, parameters and trainable parameters,
+            and the source of the weights: "imagenet", a file's name, "as given" (a custom network), "saved
+            model" or "new"; then the normalization of the pixels.
         """
         return loading_report(self, self.backbone_info)

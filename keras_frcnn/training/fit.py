@@ -1,6 +1,13 @@
 """One training run: from a recipe and data sets to a trained model in a run folder."""
 
+import contextlib
+import dataclasses
+
+import keras
+
 from keras_frcnn import callbacks, evaluation
+from keras_frcnn.callbacks.curves import Curves
+from keras_frcnn.callbacks.detection_board import DetectionBoard
 from keras_frcnn.callbacks.epoch_log import EpochLog
 from keras_frcnn.callbacks.progress import EpochLines, ImageLines
 from keras_frcnn.callbacks.run_folder import RunFolder, save
@@ -12,6 +19,8 @@ from keras_frcnn.training.recipe import CACHE
 FITTED = "fitted"
 # Folder of the checkpoints in a run folder, from which a restarted run goes on.
 CHECKPOINTS = "checkpoints"
+# Folder of the log for TensorBoard.
+BOARD = "tensorboard"
 # Folder of the images of batches whose loss or gradient was not finite.
 NONFINITE = "nonfinite"
 
@@ -59,24 +68,54 @@ def _fit(recipe, model, train, val, folder, metrics):
     batches_an_epoch = recipe.batches_an_epoch(len(batches))
     model.compile(recipe.make_optimizer(batches_an_epoch * epochs))
     checkpoint = callbacks.Checkpoint(folder / CHECKPOINTS, every_minutes=recipe.checkpoint_minutes)
-    model.fit(
-        batches.repeat() if recipe.steps else batches,
-        validation_data=recipe.batches(val, model, training=False) if val else None,
-        epochs=epochs,
-        steps_per_epoch=batches_an_epoch if recipe.steps else None,
-        shuffle=False,
-        verbose=0,
-        callbacks=[
-            *([metrics] if metrics else []),
-            EpochLines(),
-            EpochLog(folder / "log.csv"),
-            RunFolder(folder, monitor=model.score_name),
-            callbacks.OnNonFinite(recipe.on_nonfinite, folder / NONFINITE),
-            checkpoint,
-        ],
-    )
+    lines, log = EpochLines(), EpochLog(folder / "log.csv")
+    run_folder = RunFolder(folder, monitor=model.score_name)
+    early = _early_stopping(recipe, model)
+    with contextlib.closing(lines):
+        model.fit(
+            batches.repeat() if recipe.steps else batches,
+            validation_data=recipe.batches(val, model, training=False) if val else None,
+            epochs=epochs,
+            steps_per_epoch=batches_an_epoch if recipe.steps else None,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                *([metrics] if metrics else []),
+                lines,
+                log,
+                run_folder,
+                Curves(log, folder / "curves.png"),
+                *(_boards(recipe, val or train, folder) if recipe.tensorboard else []),
+                *early,
+                callbacks.OnNonFinite(recipe.on_nonfinite, folder / NONFINITE),
+                checkpoint,
+            ],
+        )
+    for stopping in early:
+        if stopping.stopped_epoch:
+            number = stopping.patience
+            print(f"Stopped after epoch {stopping.stopped_epoch + 1}: no better score for {number} epochs.")
+    if run_folder.best_epoch is not None:
+        best = f"{run_folder.best:.3f} ({model.score_name})"
+        print(f"The best epoch was {run_folder.best_epoch + 1}, with {best}.")
     print(checkpoint.cost(), flush=True)
     return metrics.results if metrics else None
+
+
+def _early_stopping(recipe, model):
+    """A list of the callback that stops training when the score gets no better, if it is asked for."""
+    if not recipe.early_stopping:
+        return []
+    return [keras.callbacks.EarlyStopping(model.score_name, mode="max", patience=recipe.early_stopping)]
+
+
+def _boards(recipe, dataset, folder):
+    """The callbacks that write the log for TensorBoard."""
+    settings = {name: value for name, value in dataclasses.asdict(recipe).items() if name != "detector"}
+    return [
+        keras.callbacks.TensorBoard(str(folder / BOARD), write_graph=False),
+        DetectionBoard(folder / BOARD / "detections", dataset, {**settings, **recipe.detector}),
+    ]
 
 
 def write_scores(results, folder):

@@ -94,6 +94,9 @@ class Recipe:
     """Probability of cropping a training image to a window that keeps an object."""
     scale_jitter: tuple[float, ...] = ()
     """Range of a random scale factor for training images, such as 0.1 2.0; by default none."""
+    balance: float = 0.0
+    """Show the images of classes that fewer than this share of the images have more often, such as 0.1; 0 for
+    all alike."""
     cache: Literal["auto", "always", "never"] = "auto"
     """Keep decoded images in memory; auto: if they fit into a quarter of the free memory."""
     mixed_precision: Literal["none", "float16", "bfloat16"] = "none"
@@ -104,18 +107,18 @@ class Recipe:
     """Only use operations that give the same bits in every run; slower on a GPU."""
     checkpoint_minutes: float = 5.0
     """Minutes between two checkpoints, from which --resume goes on."""
+    early_stopping: int = 0
+    """Epochs without a better validation score after which training stops; 0 for none."""
+    tensorboard: bool = False
+    """Write a log for TensorBoard into the run folder: losses, scores, rate, pictures of detections."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
     """What to do where the loss or a gradient is not finite: stop, or skip the batch, at most 20 times."""
     detector: Annotated[dict[str, Any], tyro.conf.Suppress] = dataclasses.field(default_factory=dict)
     """Further arguments of the model's constructor; only in YAML."""
 
     def __repr__(self):
-        usual = {field.name: field for field in dataclasses.fields(Recipe)}
-        changed = [
-            f"{name}={getattr(self, name)!r}"
-            for name, field in usual.items()
-            if getattr(self, name) != ({} if name == "detector" else field.default)
-        ]
+        usual, own = vars(Recipe()), vars(self)
+        changed = [f"{name}={own[name]!r}" for name in usual if own[name] != usual[name]]
         return f"{type(self).__name__}({', '.join(changed)})"  # what differs from the defaults
 
     def __post_init__(self):
@@ -137,7 +140,11 @@ class Recipe:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}; give one number for each of the four steps."
                 )
-        for name in ("steps", "warmup_steps", "momentum", "weight_decay", "clip_norm"):
+        if not 0 <= self.balance <= 1:
+            raise ValueError(
+                f"balance is {self.balance}; it must be a share of the images from 0 (off) to 1."
+            )
+        for name in ("steps", "early_stopping", "warmup_steps", "momentum", "weight_decay", "clip_norm"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be finite and not below 0.")
 
@@ -201,6 +208,7 @@ class Recipe:
             crop=self.crop,
             scale_jitter=self.scale_jitter or None,
             cache=CACHE[self.cache],
+            balance=self.balance,
         )
 
     def epochs_for(self, batches):

@@ -6,6 +6,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
+from keras_frcnn.files import parse_yaml
 from keras_frcnn.names import remedy
 from keras_frcnn.training.recipe import ALTERNATING, Recipe
 
@@ -45,9 +46,9 @@ def from_yaml(text, origin, base=None):
         ValueError: the text is not a mapping, or has an unknown field or a value of the wrong type.
     """
     try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise ValueError(f"{origin} is not valid YAML ({str(error).splitlines()[0]}); mend it.") from error
+        values = parse_yaml(text) or {}
+    except ValueError as error:
+        raise ValueError(f"{origin} is not valid YAML ({error}); mend it.") from None
     known = get_type_hints(Recipe)
     if not isinstance(values, dict):
         raise ValueError(f"{origin} must be a mapping such as `epochs: 12`.")

@@ -51,7 +51,7 @@ def test_counts_versions_and_takes_settings(trained, voc, tmp_path, capsys):
 
     cards = [(path / "model_card.md").read_text("utf-8") for path in (output / "1", trained.export)]
     for card in cards:
-        assert "Trained with `train.py --train voc:" in card
+        assert "Trained with\n\n```\ntrain.py --train voc:" in card
         assert "VOC 2007" in card and "COCO" in card
 
 

@@ -3,7 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from keras_frcnn.data.dataset import DetectionDataset, join
+from keras_frcnn.data.dataset import DetectionDataset
+from keras_frcnn.data.joining import join
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.data.sources import Drawn
 

@@ -34,6 +34,8 @@ def test_registered(voc_folder, monkeypatch):
     assert data.load(["mine:train", "mine:val"]).class_names == data.load("mine:train").class_names
     with pytest.raises(ValueError, match="There is a reader of the name 'mine' already; choose another"):
         data.register("mine", data.load)
+    with pytest.warns(UserWarning, match="mine:train is read as its own reader does, without --on-broken.$"):
+        data.load("mine:train", on_broken="skip")
     with pytest.raises(ValueError, match="letters, digits, - and _ in its name, not 'a:b'"):
         data.register("a:b", data.load)
     with pytest.raises(ValueError, match="names no data set; write .*tfds:NAME@SPLIT or mine:TEXT"):

@@ -41,6 +41,7 @@ def test_nothing_of_it_is_python(voc_folder):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = data.load(f"voc:{voc_folder}@train")
-    batches = dataset.batches(2, image_size=(96, 128), training=True, repeat=True, photometric=0.5, crop=0.5)
+    arguments = dict(training=True, repeat=True, photometric=0.5, crop=0.5, balance=0.9)
+    batches = dataset.batches(2, image_size=(96, 128), **arguments)
     graph = batches._as_serialized_graph().numpy()
     assert b"RangeDataset" in graph and b"PyFunc" not in graph

@@ -16,7 +16,7 @@ from keras_frcnn.commands import convert_data
 from keras_frcnn.data.writers import WRITERS
 
 SIDE = st.floats(0, 1, width=32)
-NAMES = ("black cat", "dög & <co>", "z")
+NAMES = ("black cat", "dög & <script>\"'`|", "\u200fno: - #]]>")
 
 
 def same(found, dataset, layout):

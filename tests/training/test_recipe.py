@@ -211,6 +211,7 @@ def test_batches_are_made_as_the_recipe_says():
         crop=0.75,
         scale_jitter=(0.5, 2.0),
         cache="never",
+        balance=0.1,
     )
     data, model = Mock(), Mock(image_size=(40, 60), arguments={})
     assert recipe.batches(data, model, training=True) is data.batches.return_value
@@ -226,6 +227,7 @@ def test_batches_are_made_as_the_recipe_says():
         crop=0.75,
         scale_jitter=(0.5, 2.0),
         cache=False,
+        balance=0.1,
     )
     Recipe().batches(data, model, training=False)
     assert data.batches.call_args.kwargs["scale_jitter"] is None

@@ -1,6 +1,7 @@
 """Table of readers: the kinds of data sets and the function that reads each kind."""
 
 import typing
+import warnings
 from collections.abc import Callable
 
 from keras_frcnn.data.dataset import DetectionDataset
@@ -16,10 +17,12 @@ class Reader(typing.NamedTuple):
         form: text that users write, such as "voc:ROOT@SPLIT"; for messages.
         read: function of the text after the kind, the whole spec and a `Reading`. It returns a
             `DetectionDataset`, or None if the text has another form.
+        without: names of the fields of `Reading` that have no effect on such a set.
     """
 
     form: str
     read: Callable[[str, str, Reading], DetectionDataset | None]
+    without: tuple[str, ...] = ()
 
 
 READERS = {
@@ -30,7 +33,7 @@ READERS = {
     "yolo": Reader("yolo:DATA.yaml@SPLIT", yolo.parse),
     "csv": Reader("csv:FILE@IMAGE_FOLDER", csv_file.parse),
     "labelme": Reader("labelme:FOLDER", labelme.parse),
-    "tfds": Reader("tfds:NAME@SPLIT", tfds.parse),
+    "tfds": Reader("tfds:NAME@SPLIT", tfds.parse, ("missing_annotation", "allow_outside")),
 }
 
 
@@ -54,7 +57,8 @@ def register(name: str, reader: Callable[[str], DetectionDataset], form: str | N
         raise ValueError(f"A kind of data set has letters, digits, - and _ in its name, not {name!r}.")
     if name in READERS:
         raise ValueError(f"There is a reader of the name {name!r} already; choose another.")
-    READERS[name] = Reader(form or f"{name}:TEXT", lambda text, spec, reading: reader(text))
+    without = ("missing_annotation", "on_broken", "allow_outside")
+    READERS[name] = Reader(form or f"{name}:TEXT", lambda text, spec, reading: reader(text), without)
 
 
 def read(spec: str, default_split: str = "val", reading: Reading = STRICT) -> DetectionDataset:
@@ -74,6 +78,10 @@ def read(spec: str, default_split: str = "val", reading: Reading = STRICT) -> De
     if dataset is None:
         listed = remedy(kind.partition("@")[0], READERS, f"write {forms()}.")
         raise ValueError(f"{spec!r} names no data set; {listed}")
+    unheard = [name for name in READERS[kind].without if getattr(reading, name) != getattr(STRICT, name)]
+    if unheard:
+        options = " and ".join(f"--{name.replace('_', '-')}" for name in unheard)
+        warnings.warn(f"{spec} is read as its own reader does, without {options}.", stacklevel=2)
     return dataset
 
 

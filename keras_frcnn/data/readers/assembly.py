@@ -10,11 +10,14 @@ import pathlib
 import numpy as np
 
 from keras_frcnn import images as image_ops
+from keras_frcnn.class_names import fault
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.readers.upright import decodable, read_header, upright_boxes
 from keras_frcnn.data.records import Collected
 from keras_frcnn.data.sources import Files
 
+# Objects of a picture. Training compares each of them with each anchor.
+MOST_OBJECTS = 5000
 # Of the pictures, this share may be broken with `on_broken="skip"`, and at least this many.
 BROKEN_SHARE, BROKEN = 0.1, 10
 
@@ -121,7 +124,7 @@ def assemble(pictures, class_names, check, reading, category_ids=None, source=No
         ValueError: an annotation is ambiguous, or a picture cannot be decoded.
     """
     if class_names is None:
-        class_names = sorted({name for picture in pictures for name in picture.names if name})
+        class_names = sorted({name for picture in pictures for name in picture.names if not fault(name)})
     _note_likely_twins(class_names, check)
     labels = {name: label for label, name in enumerate(class_names)}
     for picture in pictures:
@@ -139,6 +142,11 @@ def assemble(pictures, class_names, check, reading, category_ids=None, source=No
 
 def _record(picture, labels, check, source):
     """The `Record` of a picture."""
+    if len(picture.boxes) > MOST_OBJECTS:
+        raise ValueError(
+            f"{picture.source} has {len(picture.boxes)} objects, more than {MOST_OBJECTS} for one picture; "
+            "cut the picture into tiles."
+        )
     boxes = np.array(picture.boxes, np.float64).reshape(-1, 4)
     if source is None:
         height, width, boxes = upright_boxes(picture.path, picture.size, boxes, picture.source)
@@ -171,6 +179,8 @@ def _check_objects(picture, labels, listed, check):
 def _check_object(place, name, box):
     if not name:
         raise ValueError(f"{place} has an empty class name; name its class.")
+    if fault(name):
+        raise ValueError(f"{place} has the class {name[:40]!r}, which {fault(name)}; rename it.")
     left, top, right, bottom = box
     if right < left or bottom < top:
         raise ValueError(
@@ -208,16 +218,29 @@ def _whole(pictures, reading, check):
         return pictures
     with concurrent.futures.ThreadPoolExecutor() as pool:
         whole = list(pool.map(lambda picture: _decodes(picture.path), pictures))
-    for picture, fine in zip(pictures, whole):
-        if not fine:
-            check.note("picture", "that cannot be decoded skipped", str(picture.path))
-    broken = whole.count(False)
-    if broken > max(BROKEN, BROKEN_SHARE * len(pictures)) or broken == len(pictures) > 0:
-        raise ValueError(
-            f"{check.name} has {broken} of {len(pictures)} pictures that cannot be decoded, the first of "
-            f"them {pictures[whole.index(False)].path}; that is more than can be skipped, so repair them."
-        )
+    broken = [str(picture.path) for picture, fine in zip(pictures, whole) if not fine]
+    note_broken(broken, len(pictures), check)
     return [picture for picture, fine in zip(pictures, whole) if fine]
+
+
+def note_broken(broken, count, check):
+    """Note pictures that cannot be decoded and are skipped.
+
+    Args:
+        broken: list of their names.
+        count: number of all pictures.
+        check: see `assemble`.
+
+    Raises:
+        ValueError: they are too many.
+    """
+    for name in broken:
+        check.note("picture", "that cannot be decoded skipped", name)
+    if len(broken) > max(BROKEN, BROKEN_SHARE * count) or len(broken) == count > 0:
+        raise ValueError(
+            f"{check.name} has {len(broken)} of {count} pictures that cannot be decoded, the first of them "
+            f"{broken[0]}; that is more than can be skipped, so repair them."
+        )
 
 
 def _decodes(path):

@@ -126,7 +126,7 @@ def _class_names(file):
     names = {}
     for number, row in _rows(file):
         try:
-            names[int(row[1])] = row[0].strip()
+            names[int(row[1])] = " ".join(row[0].split())
         except (IndexError, ValueError):
             raise ValueError(f"Line {number} of {file} is not name,number; repair it.") from None
     if sorted(names) != list(range(len(names))) or len(set(names.values())) < len(names):
@@ -188,7 +188,7 @@ def _add(picture, values, place):
         raise ValueError(
             f"{place} has a box that is not four numbers ({error}); repair or remove it."
         ) from None
-    name = values.get("class", "object")
+    name = " ".join(values.get("class", "object").split())
     if not name:
         raise ValueError(f"{place} has an empty class name; name its class.")
     picture.names.append(name)

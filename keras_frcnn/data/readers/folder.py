@@ -34,7 +34,7 @@ def load(root, split=None, name=None, reading=STRICT):
         reading: `Reading`.
 
     Returns:
-        DetectionDataset; with VOC XML its classes are those of all splits.
+        DetectionDataset; with VOC XML its classes are those of `labels.txt`, or else those of all splits.
 
     Raises:
         FileNotFoundError: a folder or picture is missing, or there is no annotation.
@@ -70,8 +70,9 @@ def load(root, split=None, name=None, reading=STRICT):
 
 def _voc(root, folder, splits, annotations, check, reading):
     """The set of a folder with an XML file for each picture."""
-    names = annotations.class_names()
-    for place in splits:
+    listed = next((place / "labels.txt" for place in (root, folder) if is_file(place / "labels.txt")), None)
+    names = set() if listed else annotations.class_names()
+    for place in () if listed else splits:
         if root / place != folder:
             names |= Annotations(root / place, check).class_names()
     files = Pictures(folder)
@@ -92,4 +93,5 @@ def _voc(root, folder, splits, annotations, check, reading):
         with check.part():
             file = named.get(path, by_name[identity])
             pictures.append(annotated(path, identity, file, annotations, reading, check))
-    return assemble(pictures, tuple(sorted(names)), check, reading)
+    class_names = read_labels(listed) if listed else tuple(sorted(names))
+    return assemble(pictures, class_names, check, reading, listed=listed)

@@ -105,7 +105,7 @@ def _box(shape, place):
         radius = math.dist((x, y), edge)
         points = [[x - radius, y - radius], [x + radius, y + radius]]
     x, y = zip(*points)
-    return [min(x), min(y), max(x), max(y)]
+    return scalars.hull(x, y)
 
 
 def _id(path, folder):

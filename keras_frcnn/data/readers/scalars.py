@@ -36,6 +36,13 @@ def numbers(values, count: int) -> list[float]:
     return [number(value) for value in values]
 
 
+def hull(x, y) -> list[float]:
+    """The box around points, `[left, top, right, bottom]`; not finite if a point is not."""
+    if any(map(math.isnan, (*x, *y))):
+        return [math.nan] * 4
+    return [min(x), min(y), max(x), max(y)]
+
+
 def flag(value) -> bool:
     """Return a flag that is written as a number or as a word; a missing one is False.
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_frcnn import images as image_ops
 from keras_frcnn.data.dataset import DetectionDataset
+from keras_frcnn.data.readers.assembly import STRICT, note_broken
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.data.sources import decode_or_name
 from keras_frcnn.images import headers
@@ -18,16 +19,17 @@ from keras_frcnn.names import remedy
 def parse(text, spec, reading):
     """Read the set that TEXT of "tfds:TEXT" names, or return None if it has another form."""
     name, _, split = text.rpartition("@")
-    return load(name, split, spec) if name and split else None
+    return load(name, split, spec, reading) if name and split else None
 
 
-def load(name, split, spec=None):
+def load(name, split, spec=None, reading=STRICT):
     """Read a TFDS set; download and prepare it first if necessary.
 
     Args:
         name: str, the set and optionally its configuration, for example `voc/2007`.
         split: str, for example `train+validation` or `train[:10%]`.
         spec: str, name of the set in messages.
+        reading: `Reading`, of which a TFDS set knows `on_broken` alone.
 
     Returns:
         DetectionDataset; `is_difficult` and `is_crowd` objects are marked `ignore`.
@@ -58,11 +60,15 @@ def load(name, split, spec=None):
         listed = remedy(split, splits, f"it has {', '.join(splits)}.")
         raise ValueError(f"The TFDS set {name} has no split {split}; {listed}") from None
     check = BoxCheck(spec)
-    records, source = [], Spool()
+    records, source, broken = [], Spool(), []
     for index, example in enumerate(data.as_numpy_iterator()):
         file = f"{spec} image {index}"
+        if reading.on_broken == "skip" and not _decodes(example["image"], file):
+            broken.append(file)
+            continue
         records.append(_record(example, index, file, check))
         source.add(example["image"], file)
+    note_broken(broken, len(records) + len(broken), check)
     check.report()
     return DetectionDataset(spec, class_names, records, source)
 
@@ -105,11 +111,20 @@ def _library():
     return tfds
 
 
+def _decodes(contents, file):
+    try:
+        image_ops.from_bytes(contents, file)
+    except ValueError:
+        return False
+    return True
+
+
 def _record(example, index, file, check):
     found = headers.header(example["image"])
     if found is None:
         raise ValueError(image_ops.undecodable(file))
     height, width, orientation = found
+    headers.check_size(height, width, file)
     objects = example["objects"]
     y1, x1, y2, x2 = np.reshape(objects["bbox"], [-1, 4]).astype(np.float64).T
     boxes = np.stack([x1 * width, y1 * height, x2 * width, y2 * height], axis=-1)

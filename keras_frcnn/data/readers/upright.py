@@ -20,7 +20,7 @@ def read_header(path):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not an image.
+        ValueError: the file is not an image, or is too large.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no image file {path}; check the path.")
@@ -35,6 +35,7 @@ def read_header(path):
             return height, width, orientation
     if found is None:
         raise ValueError(image_ops.undecodable(path))
+    headers.check_size(*found[:2], path)
     return found
 
 

@@ -198,7 +198,7 @@ def _class_names(root, annotations):
 
 def read_labels(file):
     """Read the class names in a `labels.txt`, one per line."""
-    names = [line.strip() for line in read_text(file).splitlines() if line.strip()]
+    names = [" ".join(line.split()) for line in read_text(file).split("\n") if line.strip()]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"{file} must hold one class name a line, each once.")
     return tuple(names)

@@ -116,7 +116,7 @@ def _box(item):
     if box is not None:
         corners, hull = [scalars.number(box.findtext(key)) for key in CORNERS], False
     elif (polygon := item.find("polygon")) is not None:
-        corners = _hull(*_points(polygon))
+        corners = scalars.hull(*_points(polygon))
     elif (turned := item.find("robndbox")) is not None:
         x, y, width, height, angle = (
             scalars.number(turned.findtext(key)) for key in ("cx", "cy", "w", "h", "angle")
@@ -141,7 +141,3 @@ def _points(polygon):
     if len(points[0]) < 3 or len(points[0]) != len(points[1]):
         raise ValueError("its polygon has fewer than three points")
     return points
-
-
-def _hull(x, y):
-    return [min(x), min(y), max(x), max(y)]

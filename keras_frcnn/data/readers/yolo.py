@@ -3,13 +3,11 @@
 import math
 import pathlib
 
-import yaml
-
 from keras_frcnn.data.readers import scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
 from keras_frcnn.data.readers.pictures import SUFFIXES, Pictures, expanded, is_dir, is_file, leaves
 from keras_frcnn.data.records import BoxCheck
-from keras_frcnn.files import read_text
+from keras_frcnn.files import parse_yaml, read_text
 from keras_frcnn.names import remedy
 
 # A coordinate beyond is in pixels, not a fraction of the picture.
@@ -42,7 +40,7 @@ def load(file, split, name=None, reading=STRICT):
     """
     file = expanded(file)
     check = BoxCheck(name or f"yolo:{file}@{split}", reading.collected)
-    content = _read_yaml(file)
+    content = read_yaml(file)
     class_names = _names(content, file)
     places = content.get(split)
     if not places:
@@ -153,19 +151,26 @@ def _object(words, class_names, place):
         x, y, width, height = numbers
         return int(label), [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
     x, y = numbers[::2], numbers[1::2]
-    return int(label), [min(x), min(y), max(x), max(y)]
+    return int(label), scalars.hull(x, y)
 
 
-def _read_yaml(file):
+def read_yaml(file):
+    """Read the YAML file of a set: a dict.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not such a file.
+    """
     try:
-        content = yaml.safe_load(read_text(file))
+        text = read_text(file)
     except OSError as error:
         raise FileNotFoundError(
             f"There is no file {file} ({error.strerror}); name a YAML file of YOLO."
         ) from None
-    except Exception as error:  # PyYAML passes on any error of the types that a tag names
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"{file} is not readable as YAML ({reason}); repair it.") from None
+    try:
+        content = parse_yaml(text)
+    except ValueError as error:
+        raise ValueError(f"{file} is not readable as YAML ({error}); repair it.") from None
     if not isinstance(content, dict):
         raise ValueError(f"{file} is no YAML file of YOLO: it has no `names`; add them.")
     return content
@@ -188,7 +193,7 @@ def _names(content, file):
         # Without quotes, YAML reads no as false.
         if isinstance(name, bool) or not isinstance(name, (str, int, float)):
             raise ValueError(f"{file} has {str(name)[:40]} in `names`, which is no name; put it into quotes.")
-    names = [str(name).strip() for name in names]
+    names = [" ".join(str(name).split()) for name in names]
     if len(set(names)) < len(names) or "" in names:
         raise ValueError(
             f"{file} has an empty name or one twice in `names`; give each class a name of its own."
@@ -214,9 +219,17 @@ def _paths(root, place, file, reading, check):
             for line in lines:
                 if not line.lower().endswith(SUFFIXES):
                     check.note("line", "naming no picture left out", f"{line[:80]} in {candidate}")
-            paths = [candidate.parent / line for line in lines if line.lower().endswith(SUFFIXES)]
-            missing = [path for path in paths if not is_file(path)]
-            if missing:
-                raise FileNotFoundError(f"There is no picture {missing[0]}, which {candidate} lists; add it.")
+            files, paths = Pictures(candidate.parent), []
+            for line in (line for line in lines if line.lower().endswith(SUFFIXES)):
+                path = candidate.parent / line
+                if not is_file(path):
+                    path = None if leaves(line) else files.find(line, str(candidate))[0]
+                    check.note("picture", "found by another form of its name", f"{line[:80]} in {candidate}")
+                if path is None:
+                    raise FileNotFoundError(
+                        f"There is no picture {str(candidate.parent / line)[:200]}, which {candidate} lists; "
+                        "add it."
+                    )
+                paths.append(path)
             return paths
     raise FileNotFoundError(f"There is no folder {candidates[0]}, which {file} names; check its `path`.")

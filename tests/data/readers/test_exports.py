@@ -61,6 +61,23 @@ def test_labelimg(pictures, tmp_path, write_annotation):
     check(data.load(f"folder:{tmp_path}/flat"))
 
 
+@pytest.mark.parametrize("place", ["", "train"])
+def test_labels_of_a_folder_with_xml(pictures, tmp_path, write_annotation, place):
+    write_xml(pictures(tmp_path / "set/train"), write_annotation)
+    before = data.load(f"folder:{tmp_path}/set@train")
+    names = ["other", *reversed(before.class_names)]
+    (tmp_path / "set" / place / "labels.txt").write_text("\n".join(names))
+    found = data.load(f"folder:{tmp_path}/set@train")
+    assert found.class_names == tuple(names)
+    for mine, theirs in zip(found.records, before.records, strict=True):
+        assert [names[label] for label in mine.labels] == [
+            before.class_names[label] for label in theirs.labels
+        ]
+    (tmp_path / "set" / place / "labels.txt").write_text("other")
+    with pytest.raises(ValueError, match="has the class .*, which .*labels.txt lacks; add it there"):
+        data.load(f"folder:{tmp_path}/set@train")
+
+
 @pytest.mark.filterwarnings("error")
 def test_roboflow_voc(pictures, tmp_path, write_annotation):
     for split in ("train", "valid"):

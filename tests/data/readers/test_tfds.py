@@ -1,3 +1,4 @@
+import io
 import sys
 
 import cv2
@@ -33,6 +34,16 @@ class TinyBoxes(tfds.core.GeneratorBasedBuilder):
             box = tfds.features.BBox(ymin=5 / (20 + index), xmin=0.2, ymax=10 / (20 + index), xmax=0.6)
             objects = [{"bbox": box, "label": index % 2, "is_difficult": index == 2}]
             yield index, {"image": image, "objects": [] if index == 1 else objects}
+
+
+class BrokenBoxes(TinyBoxes):
+    """Three pictures, the second of which is cut off."""
+
+    def _generate_examples(self, count):
+        for index, example in super()._generate_examples(count):
+            contents = cv2.imencode(".png", example["image"])[1].tobytes()
+            example["image"] = io.BytesIO(contents[:40] if index == 1 else contents)
+            yield index, example
 
 
 class NoBoxes(tfds.core.GeneratorBasedBuilder):
@@ -74,6 +85,16 @@ def test_a_set(tiny):
         np.testing.assert_array_equal(record.ignore, [record.height == 22])
     x, _ = next(iter(train.batches(3, image_size=(20, 40), training=True)))
     assert x["images"].shape == (3, 32, 32, 3)
+
+
+def test_pictures_that_cannot_be_decoded(tiny, tmp_path):
+    BrokenBoxes(data_dir=str(tmp_path)).download_and_prepare()
+    with pytest.warns(UserWarning, match="1 picture that cannot be decoded skipped .first: tfds:br"):
+        train = data.load("tfds:broken_boxes@train", on_broken="skip")
+    assert [record.height for record in train.records] == [image.shape[0] for image in train.images()]
+    assert sorted(record.height for record in train.records) == [20, 22]
+    with pytest.warns(UserWarning, match="without --missing-annotation and --allow-outside.$"):
+        data.load("tfds:tiny_boxes@train", missing_annotation="empty", allow_outside=True)
 
 
 def test_splits_add_up(tiny):

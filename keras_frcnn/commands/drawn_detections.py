@@ -13,7 +13,7 @@ from keras_frcnn.files import write_json
 NAMED = 5
 
 
-class Pictures:
+class DrawnDetections:
     """Results for a list of image files: a picture and a line for each, and all of them as JSON.
 
     Args:

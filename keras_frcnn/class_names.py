@@ -1,0 +1,56 @@
+"""What can be the name of a class.
+
+Names go into lines of labels.txt, cells of tables, pictures, XML, YAML and terminals, so a name is one line
+of visible characters.
+"""
+
+import functools
+import unicodedata
+
+# Longer ones are no names, but files that are read in a wrong way.
+LONGEST = 200
+# Characters that turn the direction of the text after them, in whichever line that is.
+_TURNING = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+
+
+@functools.lru_cache(maxsize=65536)
+def fault(name: str) -> str:
+    """What is wrong with the name of a class, as the end of a sentence; "" if nothing is.
+
+    Example:
+        >>> fault("traffic light"), fault("red\\ncell")
+        ('', 'has a line break, a tab, or a blank that is not single between words')
+    """
+    if not name.strip():
+        return "is empty"
+    if len(name) > LONGEST:
+        return f"is longer than {LONGEST} characters"
+    if " ".join(name.split()) != name:
+        return "has a line break, a tab, or a blank that is not single between words"
+    for letter in name:
+        if unicodedata.category(letter) in ("Cc", "Cs") or ord(letter) in _TURNING:
+            return f"has the character U+{ord(letter):04X}, which cannot be shown"
+    return ""
+
+
+def checked_class_names(names):
+    """Return names of classes as a tuple of str.
+
+    Args:
+        names: list of names, in the order of the labels 0…K−1.
+
+    Raises:
+        ValueError: there are none, one occurs twice ("N/A" may), or one is no name; see `fault`.
+    """
+    if isinstance(names, (str, int)):
+        raise ValueError(f"class_names must be a list of names, not the one value {names!r}.")
+    names = tuple(str(name) for name in names)
+    for name in names:
+        if fault(name):
+            raise ValueError(f"class_names has {name[:40]!r}, which {fault(name)}; rename the class.")
+    twice = sorted({name for name in names if names.count(name) > 1 and name != "N/A"})
+    if not names:
+        raise ValueError("class_names has no name; give one or more.")
+    if twice:
+        raise ValueError(f"class_names has {', '.join(twice)} more than once; give each name once.")
+    return names

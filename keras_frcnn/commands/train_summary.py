@@ -1,0 +1,33 @@
+"""The last lines of `train.py`."""
+
+from keras_frcnn.training.fit import BOARD
+
+
+def summary(run, folder, minutes, exported):
+    """Print what a run left, and the next command.
+
+    Args:
+        run: `Run` of `train.py`.
+        folder: the run folder.
+        minutes: str, how long training took.
+        exported: folder of the SavedModel, or None.
+    """
+    model = folder / "last.keras"
+    print(f"\nTrained for {minutes}. Everything is in {folder}:")
+    best = (folder / "best.keras").exists()
+    print("  last.keras, best.keras (by validation): models" if best else "  last.keras: the model")
+    if run.schedule == "alternating":
+        print("  1-rpn to 4-fast-rcnn-shared: the steps, each with its model and its log.csv")
+    else:
+        print("  log.csv: every epoch")
+    print("  config.yaml: the recipe; curves.png: losses and scores; detections.png: what it finds")
+    if run.tensorboard:
+        print(f"  tensorboard --logdir {folder / BOARD}: losses, scores and pictures of all epochs")
+    if run.val or run.val_split:
+        print("  metrics.json: the scores of last.keras")
+    if exported:
+        print(f"SavedModel for TF-Serving: {exported}")
+    if run.model == "rpn":
+        print(f"Next: python -m keras_frcnn proposals --model {model} --data SPEC --output FOLDER")
+    else:
+        print(f"Next: python -m keras_frcnn predict --model {model} IMAGE_OR_FOLDER")

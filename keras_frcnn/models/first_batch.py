@@ -1,0 +1,165 @@
+"""Check the values of the first batch that `fit` and `evaluate` get from a pipeline of the user's own.
+
+What a graph can see of every batch, such as its types, is in `batches.py`. Values would cost time in each
+step; a pipeline that is wrong is nearly always wrong from its first batch on.
+
+Letters: B images, H height, W width, M objects.
+"""
+
+import contextlib
+import itertools
+import types
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_frcnn import _compat
+from keras_frcnn.models.batches import check_targets
+
+# Of arrays as data, the first images stand for all.
+FEW = 32
+# Pixels that rounding may push a box beyond its image.
+ROUNDING = 1.5
+
+
+@contextlib.contextmanager
+def checked(model, x, args, kwargs):
+    """Context manager for `fit` and `evaluate`, in which the first batch is checked, also that of validation.
+
+    Args:
+        model: `Detector`.
+        x, args, kwargs: arguments of `fit` or `evaluate`.
+
+    Yields:
+        `x` and `kwargs`, or what stands for them.
+
+    Raises:
+        ValueError: the first batch is wrong; the message says how to mend it.
+    """
+    found = []
+
+    def check(first):
+        x, y = (*first, None)[:2] if isinstance(first, tuple) else (first, None)
+        model.check_inputs(x)
+        fault = _fault(x, y, None if model.only_proposals else len(model.class_names))
+        if fault:
+            found.append(f"In the first batch {fault}.")
+            raise ValueError(found[0])
+
+    if not kwargs.get("_use_cached_eval_dataset"):  # else `fit` has checked it as its validation data
+        x = _watched(model, x, args[0] if args else kwargs.get("y"), check)
+    validation = kwargs.get("validation_data")
+    if isinstance(validation, tuple):
+        _watched(model, validation[0], validation[1], check)
+    elif validation is not None:
+        kwargs = {**kwargs, "validation_data": _watched(model, validation, None, check)}
+    try:
+        yield x, kwargs
+    except tf.errors.OpError:
+        if found:
+            raise ValueError(found[0]) from None
+        raise
+
+
+def _watched(model, x, y, check):
+    """Check the first batch of the data; if it is not there yet, return data that check it when it comes."""
+    if isinstance(x, tf.data.Dataset):
+        if _compat.attribute_upstream(x, "position") is not None:
+            return x  # it is of a data set of this package
+        if isinstance(x.element_spec, tuple) and len(x.element_spec) > 1:
+            model.check_inputs(x.element_spec[0])
+            check_targets(x.element_spec[1], None)
+        return _watched_dataset(x, check)
+    if isinstance(x, keras.utils.PyDataset):
+        check(x[0])
+    elif y is not None:
+        check(tf.nest.map_structure(lambda value: value[:FEW], (x, y)))
+    elif isinstance(x, types.GeneratorType):
+        first = next(x)
+        check(first)
+        return (batch for batch in itertools.chain([first], x))  # Keras takes no other iterator
+    return x
+
+
+def _watched_dataset(data, check):
+    """The same data set, which checks its first element."""
+    spec = data.element_spec
+
+    def look(*flat):
+        check(tf.nest.pack_sequence_as(spec, list(flat)))
+        return np.int64(0)
+
+    def once(index, element):
+        flat = tf.nest.flatten(element)
+        looked = tf.cond(index == 0, lambda: tf.numpy_function(look, flat, tf.int64), lambda: index)
+        with tf.control_dependencies([looked]):
+            return tf.nest.map_structure(tf.identity, element)
+
+    dense = all(isinstance(part, tf.TensorSpec) for part in tf.nest.flatten(spec))
+    return data.enumerate().map(lambda index, element: once(index, element)) if dense else data
+
+
+def _fault(x, y, class_count):
+    """What is wrong with a batch, with its remedy; "" if nothing is seen."""
+    if not isinstance(x, dict) or not isinstance(y, dict) or {"boxes", "labels"} - y.keys():
+        return ""  # refused elsewhere
+    images, boxes, labels = (np.asarray(value) for value in (x["images"], y["boxes"], y["labels"]))
+    if images.ndim != 4 or boxes.ndim != 3 or labels.shape != boxes.shape[:2] or boxes.shape[-1] != 4:
+        return ""
+    whole = np.tile(images.shape[1:3], [len(images), 1])
+    sides = np.asarray(x.get("image_shapes", whole), np.float64)
+    return (
+        _of_images(images, sides) or _of_labels(labels, boxes, class_count) or _of_boxes(boxes, labels, sides)
+    )
+
+
+def _of_images(images, sides):
+    low, high = float(images.min(initial=0)), float(images.max(initial=0))
+    if low < 0 or high > 255 or (images.dtype.kind == "f" and 0 < high <= 1):
+        return (
+            f"'images' has pixels from {low:g} to {high:g}; give RGB 0-255, the model normalizes them itself"
+        )
+    room = images.shape[1:3]
+    if (sides > room).any() or (sides < 1).any():
+        index = int(np.flatnonzero(((sides > room) | (sides < 1)).any(-1))[0])
+        given = f"'image_shapes' has {sides[index].astype(int).tolist()} for an image of {list(room)}"
+        return f"{given}; give (height, width) without the padding, in this order"
+    return ""
+
+
+def _of_labels(labels, boxes, class_count):
+    if labels.min(initial=-1) < -1 or (class_count is not None and labels.max(initial=-1) >= class_count):
+        wrong = int(labels.min() if labels.min() < -1 else labels.max())
+        return (
+            f"'labels' has {wrong}; the classes of this model are 0 to {(class_count or 1) - 1}, and -1 is "
+            "padding"
+        )
+    unlike = (labels >= 0) & ((boxes == -1).all(-1) | (boxes == 0).all(-1))
+    if unlike.any():
+        return "a row of padding has a label from 0; pad 'labels' and 'boxes' with -1 and 'ignore' with False"
+    return ""
+
+
+def _of_boxes(boxes, labels, sides):
+    image, row = np.nonzero(labels >= 0)
+    boxes, limits = boxes[image, row].astype(np.float64), sides[image][:, ::-1]
+    if not len(boxes):
+        return ""
+    if not np.isfinite(boxes).all():
+        return "'boxes' has a coordinate that is not finite; leave such objects out"
+    if boxes.max() < 1.01:
+        return "'boxes' end before pixel 1 and look normalized; multiply x by the width and y by the height"
+    form = "boxes are xyxy: left, top, right and bottom in pixels of the batch's images"
+    flat = (boxes[:, 2:] <= boxes[:, :2]).any(-1)
+    if flat.any():
+        shown = np.round(boxes[np.argmax(flat)], 2).tolist()
+        return f"'boxes' has {shown}, which ends before it begins, as width and height would; {form}"
+    beyond = ((boxes[:, 2:] > limits + ROUNDING) | (boxes[:, :2] < -ROUNDING)).any(-1)
+    if beyond.any():
+        first = int(np.argmax(beyond))
+        turned = (boxes[:, 2:] <= limits[:, ::-1] + ROUNDING).all()
+        hint = ", and y seems to come before x" if turned else ""
+        size = " x ".join(f"{side:g}" for side in limits[first])
+        return f"'boxes' has {np.round(boxes[first], 2).tolist()} in an image of {size}{hint}; {form}"
+    return ""
