@@ -14,6 +14,7 @@ COMMANDS = {
     "convert-data": "write data sets in the layout of COCO, VOC or YOLO",
     "show": "draw anchors, targets, proposals, features, RoIs or errors of one image",
     "proposals": "write the proposals of selective search or an RPN, and their recall",
+    "doctor": "find out why a detector finds nothing",
     "export": "write a model as the next version of a folder that TF-Serving watches",
     "profile": "print where the time of a training step and of an inference goes",
     "serve-client": "send image files to TF-Serving, draw and list what it finds",

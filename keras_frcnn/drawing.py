@@ -48,7 +48,7 @@ def draw(image, detection, class_names, score_threshold=0.5):
     scores = np.asarray(detection.get("scores", sure))
     # Draw the best box last, so that it lies on top; place its label first and paint it last.
     chosen = [index for index in np.argsort(scores, kind="stable") if scores[index] >= score_threshold]
-    corners = {index: _pixels(detection["boxes"][index], height, width) for index in chosen}
+    corners = {index: whole_pixels(detection["boxes"][index], height, width) for index in chosen}
     colors = {index: PALETTE[int(detection["labels"][index]) % len(PALETTE)] for index in chosen}
     for index in chosen:
         _frame(canvas, corners[index], colors[index], line)
@@ -125,7 +125,7 @@ def _cell(detector, image, proposals, cell, score_threshold):
     return picture
 
 
-def _pixels(box, height, width):
+def whole_pixels(box, height, width):
     """Half-open corners of a box in whole pixels inside the image, at least one pixel wide and high."""
     x1, y1, x2, y2 = np.rint(np.asarray(box, np.float64)).astype(int)
     x1, y1 = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)

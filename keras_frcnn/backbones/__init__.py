@@ -41,8 +41,8 @@ def get(backbone, weights="none"):
     Args:
         backbone: one of `NETWORKS`, or a `keras.Model` `[B, H, W, 3]` → dict of feature maps by level name,
             such as `{"P3": …, "P4": …}` (a single map: `{"C4": …}`). All maps are used for pooling.
-        weights: "imagenet", "none" or the path of a weights file: `.weights.h5`, or for torchvision's
-            networks a torchvision file; these networks also take a state dict.
+        weights: "imagenet", "none" (or None, as in Keras) or the path of a weights file: `.weights.h5`, or
+            for torchvision's networks a torchvision file; these networks also take a state dict.
 
     Returns:
         `Backbone`.
@@ -50,6 +50,7 @@ def get(backbone, weights="none"):
     Raises:
         ValueError: unknown name, or weights that do not fit.
     """
+    weights = "none" if weights is None else weights
     if isinstance(backbone, keras.Model):
         return _from_model(backbone, weights)
     if backbone not in NETWORKS:

@@ -15,6 +15,8 @@ SEVERITIES = {
 STATUS = {"note": 0, "warning": 1, "error": 2}
 # Places of a finding that the report names; the JSON has all.
 SHOWN = 3
+# Findings of one severity that the report has.
+MOST_LINES = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +60,9 @@ def report(findings: Sequence[Finding]) -> str:
     for severity, title in SEVERITIES.items():
         found = [finding for finding in findings if finding.severity == severity]
         if found:
-            lines += [f"{title}:", *(f"  {finding.line()}" for finding in found), ""]
+            lines += [f"{title}:", *(f"  {finding.line()}" for finding in found[:MOST_LINES])]
+            more = len(found) - MOST_LINES
+            lines += [f"  … and {more} more, which --json has", ""] if more > 0 else [""]
     return "\n".join(lines) if lines else "Nothing is wrong.\n"
 
 

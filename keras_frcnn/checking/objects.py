@@ -77,8 +77,12 @@ def box_findings(dataset: DetectionDataset, image_size: Sequence[int]) -> list[F
         huge += [f"object {index} of {record.file}" for index in np.flatnonzero(share >= HUGE)]
     boxes, _ = resized_objects(dataset, image_size)
     small = (boxes[:, 2:] - boxes[:, :2]).min(1) < TINY
-    owners = [record.file for record in dataset.records for _ in range(int((~record.ignore).sum()))]
-    tiny = [f"one in {owners[index]}" for index in np.flatnonzero(small)]
+    every = [
+        f"object {index} of {record.file}"
+        for record in dataset.records
+        for index in np.flatnonzero(~record.ignore)
+    ]
+    tiny = [every[index] for index in np.flatnonzero(small)]
     narrow = f"less than {TINY} pixels wide or high at {image_size[0]}x{image_size[1]}"
     return [
         *Finding.count("warning", "object", "annotated twice", twice, "Remove the second"),

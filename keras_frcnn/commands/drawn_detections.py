@@ -2,42 +2,44 @@
 
 import collections
 import contextlib
+import re
 import sys
+from pathlib import Path
 
 from keras_frcnn import drawing
+from keras_frcnn.commands.detection_files import DetectionFiles
+from keras_frcnn.commands.inputs import is_stream
 from keras_frcnn.commands.outputs import check_json
-from keras_frcnn.data.readers.pictures import SUFFIXES
+from keras_frcnn.commands.video import Frames, VideoFile
 from keras_frcnn.files import write_json
-
-# The files of a folder that are left out are named up to this number.
-NAMED = 5
 
 
 class DrawnDetections:
-    """Results for a list of image files: a picture and a line for each, and all of them as JSON.
+    """Results for images: a picture and a line for each, all of them as JSON, and files for other tools.
 
     Args:
-        paths: image files, or folders of them.
+        files: list of `Path`, the image files.
         output: folder for the pictures.
         score_threshold: detections below it are neither drawn nor counted, 0 to 1.
         json: file for all detections, or None.
-        endings: endings of the images of a folder.
-
-    Attributes:
-        files: list of `Path`, the images.
+        formats: what to write, some of `FORMATS`.
+        videos: list of str, files or URLs.
 
     Raises:
-        ValueError: there is no image, a picture would replace one, or `json` is a folder.
+        ValueError: a picture would replace an image, or `json` is a folder.
     """
 
-    def __init__(self, paths, output, score_threshold, json=None, endings=SUFFIXES):
+    FORMATS = ("pictures", *DetectionFiles.FORMATS)
+
+    def __init__(self, files, output, score_threshold, json=None, formats=("pictures",), videos=()):
         if not 0 <= score_threshold <= 1:
             raise ValueError(f"--score-threshold is between 0 and 1, not {score_threshold}.")
         check_json(json)
-        self.files = list(dict.fromkeys(_files(paths, endings)))
-        self._targets = dict(zip(self.files, _targets(self.files, output)))
+        self.files, self.videos = files, videos
+        self._targets = dict(zip([*files, *videos], _targets(files, videos, output)))
         self._output, self._score_threshold, self._json = output, score_threshold, json
-        self._answers, self._skipped = [], []
+        self._formats, self._for_others = formats, DetectionFiles(output, formats, score_threshold)
+        self._answers, self._skipped, self._done = [], [], 0
 
     def begin(self, class_names):
         """Create the folder of the pictures, before any `add` or `skip`; `class_names` may still grow."""
@@ -52,10 +54,53 @@ class DrawnDetections:
             image: uint8 `[H, W, 3]`.
             found: dict as from `detect`.
         """
-        target, names, threshold = self._targets[file], self._class_names, self._score_threshold
-        drawing.write(target, drawing.draw(image, found, names, threshold))
-        print(f"{file}: {_count(found, names, threshold)}", flush=True)
-        self._answers.append(_answer(file, target, image, found, names))
+        target, drawn = self._targets[file], "pictures" in self._formats
+        if drawn:
+            drawing.write(target, self._drawn(image, found))
+        print(f"{file}: {_count(found, self._class_names, self._score_threshold)}", flush=True)
+        self._keep(target.stem, str(file), target if drawn else None, image, found)
+        self._done += 1
+
+    def add_video(self, video, detect, progress):
+        """Draw the detections of all frames into a video.
+
+        Args:
+            video: one of `videos`.
+            detect: function from a frame to a dict as from `detect`.
+            progress: function that is called with the number of frames done and of all, if that is known.
+        """
+        target = self._targets[video]
+        frames = Frames(video)
+        written = VideoFile(target, frames.rate) if "pictures" in self._formats else None
+        done, total = 0, collections.Counter()
+        try:
+            for image in frames:
+                found = detect(image)
+                if written:
+                    written.add(self._drawn(image, found))
+                self._keep(
+                    f"{target.stem}-{done:06d}", video, target if written else None, image, found, done
+                )
+                done += 1
+                total.update(_sure(found, self._score_threshold))
+                if frames.total >= done:
+                    progress(done, frames.total)
+        finally:
+            if written:
+                written.close()
+        if not done:
+            raise ValueError(f"{video} has no frame that can be decoded; check it in a player.")
+        print(f"{video}: {done} frames, {_listed(total, self._class_names)}", flush=True)
+        self._done += 1
+
+    def _drawn(self, image, found):
+        return drawing.draw(image, found, self._class_names, self._score_threshold)
+
+    def _keep(self, name, file, target, image, found, frame=None):
+        """Keep an answer for the JSON and for other tools."""
+        answer = _answer(file, target, image, found, self._class_names, frame)
+        self._answers.append(answer)
+        self._for_others.add(name, file, image, answer["detections"])
 
     def skip(self, file, reason):
         """Report an image that could not be read, and why."""
@@ -68,39 +113,40 @@ class DrawnDetections:
         try:
             yield
         except BaseException:
-            done = len(self._answers) + len(self._skipped)
-            if done:
+            if self._answers or self._skipped:
                 self._write()
-                print(f"{self._share(done)} finished and kept.", file=sys.stderr)
+                print(f"{self._share(self._done + len(self._skipped))} finished and kept.", file=sys.stderr)
             raise
 
     def finish(self):
         """Write the JSON and print a summary.
 
         Returns:
-            dict of "class_names"; "images", a list of dicts "image", "height", "width", "drawn" (the picture)
-            and "detections" (dicts "box" xyxy in pixels, "score", "label", "class"); and "skipped", a list of
-            dicts "image" and "reason".
+            dict of "class_names"; "images", a list of dicts "image", "height", "width", "drawn" (the picture
+            or video, None if there is none), of a video also "frame", and "detections" (dicts "box" xyxy in
+            pixels, "score", "label", "class"); and "skipped", a list of dicts "image" and "reason".
 
         Raises:
             ValueError: images were skipped.
         """
         results = self._write()
-        drawn, skipped = len(self._answers), len(self._skipped)
-        if drawn:
-            print(f"{self._share(drawn)} drawn into {self._output}")
+        skipped = len(self._skipped)
+        if self._done:
+            what = "drawn" if "pictures" in self._formats else "written"
+            print(f"{self._share(self._done)} {what} into {self._output}")
         if skipped:
             raise ValueError(f"{self._share(skipped)} skipped, for the reason{_s(skipped)} above.")
         return results
 
     def _share(self, count):
-        total = len(self.files)
+        total = len(self._targets)
         return f"{count} of {total} image{_s(total)} {'was' if count == 1 else 'were'}"
 
     def _write(self):
         results = {"class_names": list(self._class_names), "images": self._answers, "skipped": self._skipped}
         if self._json:
             write_json(self._json, results)
+        self._for_others.finish(self._class_names)
         return results
 
 
@@ -108,33 +154,15 @@ def _s(count):
     return "" if count == 1 else "s"
 
 
-def _files(paths, endings):
-    """List the named files, and those of the named folders that have an image suffix."""
-    files = []
-    for path in paths:
-        if not path.is_dir():
-            files.append(path)
-            continue
-        found = [file for file in sorted(path.iterdir()) if file.suffix.lower() in endings and file.is_file()]
-        if not found:
-            raise ValueError(f"Folder {path} holds no image ({', '.join(endings)}); name the one that does.")
-        files += found
-        kept = {*found}
-        rest = [file.name for file in sorted(path.iterdir()) if file.is_file() and file not in kept]
-        rest = [name for name in rest if not name.startswith(".")]
-        if rest:
-            names = ", ".join(rest[:NAMED]) + (" …" if len(rest) > NAMED else "")
-            print(f"Left out of {path}, by their endings no pictures: {len(rest)}, {names}.")
-    if not files:
-        raise ValueError("No image is named; give image files or folders of them.")
-    return files
-
-
-def _targets(files, output):
-    """Name an output file for every image: JPEG for JPEG, PNG for all others; equal names are numbered."""
-    targets, taken, sources = [], set(), {file.resolve() for file in files}
-    for file in files:
-        suffix = file.suffix if file.suffix.lower() in (".jpg", ".jpeg") else ".png"
+def _targets(files, videos, output):
+    """Name an output file for every image and video: JPEG for JPEG, PNG for all other images, MP4 for videos;
+    equal names are numbered."""
+    targets, taken = [], set()
+    sources = {
+        file.resolve() for file in [*files, *(Path(video) for video in videos if not is_stream(video))]
+    }
+    for file in [*files, *map(_name_of_video, videos)]:
+        suffix = file.suffix if file.suffix.lower() in (".jpg", ".jpeg", ".mp4") else ".png"
         target, number = output / f"{file.stem}{suffix}", 1
         while target in taken:
             number += 1
@@ -148,20 +176,31 @@ def _targets(files, output):
     return targets
 
 
+def _name_of_video(video):
+    """A file name for a video: its own, or the last part of a URL."""
+    last = re.sub(r"[^\w.-]+", "_", video.partition("://")[2].rstrip("/").rpartition("/")[2])
+    return Path(last or "stream" if is_stream(video) else video).with_suffix(".mp4")
+
+
+def _sure(found, score_threshold):
+    return [int(label) for label, score in zip(found["labels"], found["scores"]) if score >= score_threshold]
+
+
 def _count(found, class_names, score_threshold):
-    labels = [
-        int(label) for label, score in zip(found["labels"], found["scores"]) if score >= score_threshold
-    ]
-    counts = collections.Counter(labels)
+    return _listed(collections.Counter(_sure(found, score_threshold)), class_names)
+
+
+def _listed(counts, class_names):
     return ", ".join(f"{counts[label]} {class_names[label]}" for label in sorted(counts)) or "nothing"
 
 
-def _answer(file, target, image, found, class_names):
+def _answer(file, target, image, found, class_names, frame):
     return {
-        "image": str(file),
+        "image": file,
+        **({} if frame is None else {"frame": frame}),
         "height": image.shape[0],
         "width": image.shape[1],
-        "drawn": str(target),
+        "drawn": target and str(target),
         "detections": [
             {
                 "box": [float(side) for side in box],

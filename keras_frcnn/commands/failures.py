@@ -7,6 +7,7 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -28,27 +29,40 @@ def in_one_sentence(command):
         usual, warnings.formatwarning = warnings.formatwarning, lambda message, *_: f"{message}\n"
         try:
             return command(arguments)
-        except ValueError as error:
-            if not _is_ours(error):
+        except (ValueError, OSError, tf.errors.OpError) as error:
+            sentence = sentence_of(error)
+            if sentence is None:
                 raise
-            _stop(str(error))
-        except OSError as error:
-            if _is_ours(error) or error.filename is None:
-                _stop(str(error))
-            _stop(f"{error.filename} cannot be used ({error.strerror}); name another path.")
+            _stop(sentence)
         except KeyboardInterrupt as error:
             print(f"\n{error}" if str(error) else "\nStopped; what was finished is on disk.", file=sys.stderr)
             sys.exit(128 + getattr(error, "number", signal.SIGINT))
-        except tf.errors.OpError as error:
-            # The graph of the data pipeline raises this, with the sentence inside its own message.
-            sentence = re.search(r"assertion failed: \[(.*cannot be decoded.*)\]", error.message)
-            if not sentence:
-                raise
-            _stop(sentence.group(1))
         finally:
             warnings.formatwarning = usual
 
     return wrapper
+
+
+def sentence_of(error: Any) -> str | None:
+    """The sentence with which this package rejects its input.
+
+    Args:
+        error: any exception.
+
+    Returns:
+        str, or None if this package did not raise the exception and it is no failure of a file.
+    """
+    if isinstance(error, ValueError) and _is_ours(error):
+        return str(error)
+    if isinstance(error, OSError):
+        if _is_ours(error) or error.filename is None:
+            return str(error)
+        return f"{error.filename} cannot be used ({error.strerror}); name another path."
+    if isinstance(error, tf.errors.OpError):
+        # The graph of the data pipeline raises this, with the sentence inside its own message.
+        sentence = re.search(r"assertion failed: \[(.*cannot be decoded.*)\]", str(error))
+        return sentence and sentence.group(1)
+    return None
 
 
 def _is_ours(error):

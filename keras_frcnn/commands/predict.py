@@ -1,29 +1,39 @@
-"""`python -m keras_frcnn predict`: draw and list what a detector finds in image files."""
+"""`python -m keras_frcnn predict`: draw and list what a detector finds in images and videos."""
 
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
+from keras_frcnn import evaluation
 from keras_frcnn import images as image_ops
+from keras_frcnn.callbacks.progress import ImageLines
 from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.drawn_detections import DrawnDetections
 from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.commands.inputs import pictures_and_videos
+from keras_frcnn.data.readers.pictures import SUFFIXES
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """Find objects in image files; draw the detections, and print a line for each image."""
+    """Find objects in images and videos; draw the detections, and print a line for each image."""
 
-    images: tyro.conf.Positional[tuple[Path, ...]]
-    """Image files, or folders of them."""
+    images: tyro.conf.Positional[tuple[str, ...]]
+    """Image files, folders, patterns such as "photos/**/*.jpg", videos, URLs of streams; - reads a list of
+    these from the input."""
     model: Path
     """A .keras file, or the folder of a SavedModel."""
     output: Path = Path("predictions")
-    """Folder to write the pictures to."""
+    """Folder to write to."""
     score_threshold: float = 0.5
     """Detections with a lower score are neither drawn nor counted, 0 to 1."""
+    write: tuple[Literal[*DrawnDetections.FORMATS], ...] = ("pictures",)  # pyright: ignore[reportInvalidTypeForm]
+    """What to write: pictures or videos with boxes, COCO results, VOC XML, YOLO text files, a CSV, crops."""
+    tiles: int = 0
+    """Side of overlapping square tiles to detect in besides the whole image, pixels; 0 for none."""
     json: Path | None = None
     """File to write all detections to, including those below the threshold."""
 
@@ -32,7 +42,7 @@ class Prediction:
 def main(arguments=None):
     """Run the command.
 
-    An image that cannot be read is reported and skipped; the process then ends with status 1.
+    An image or video that cannot be read is reported and skipped; the process then ends with status 1.
 
     Args:
         arguments: list of command-line arguments; by default those of the process.
@@ -41,15 +51,25 @@ def main(arguments=None):
         The dict that `--json` writes, see `DrawnDetections.finish`.
     """
     run = tyro.cli(Prediction, args=sys.argv[1:] if arguments is None else list(arguments))
-    pictures = DrawnDetections(run.images, run.output, run.score_threshold, run.json)
+    files, videos = pictures_and_videos(run.images, SUFFIXES)
+    pictures = DrawnDetections(files, run.output, run.score_threshold, run.json, run.write, videos)
     detector = load_detector(run.model)
+    if run.tiles:
+        detector = evaluation.TiledDetection(detector, run.tiles)
     pictures.begin(detector.class_names)
+    progress = ImageLines("predict")
     with pictures.kept():
-        for file in pictures.files:
+        for number, file in enumerate(files, start=1):
             try:
                 image = image_ops.read(file)
             except (ValueError, OSError) as error:
                 pictures.skip(file, error)
                 continue
             pictures.add(file, image, detector.detect(image))
+            progress(number, len(files))
+        for video in videos:
+            try:
+                pictures.add_video(video, detector.detect, ImageLines(video))
+            except ValueError as error:
+                pictures.skip(video, error)
     return pictures.finish()

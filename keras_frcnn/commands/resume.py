@@ -52,21 +52,32 @@ def original_words(folder, config):
     Raises:
         ValueError: the text does not begin with the command of a run, or that is damaged.
     """
-    first = config.partition("\n")[0]
-    if not first.startswith(PREFIX):
+    words = recorded_words(config)
+    if words is None:
         raise ValueError(
             f"{folder / 'config.yaml'} does not begin with the command of a run; name a run folder with "
             "--resume."
         )
-    try:
-        words = shlex.split(first.removeprefix(PREFIX))
-    except ValueError as error:
-        raise ValueError(
-            f"{folder / 'config.yaml'} begins with a damaged command ({error}); repair its first line."
-        ) from None
     if not any(folder.glob(f"**/{CHECKPOINTS}/{checkpoint_files.PREFIX}*")):
         print(f"{folder} has no checkpoint yet; the run begins anew.")
     return words
+
+
+def recorded_words(config):
+    """The words of the command that a config.yaml begins with, a list of str; None if it does not.
+
+    Raises:
+        ValueError: the command is damaged.
+    """
+    first = config.partition("\n")[0]
+    if not first.startswith(PREFIX):
+        return None
+    try:
+        return shlex.split(first.removeprefix(PREFIX))
+    except ValueError as error:
+        raise ValueError(
+            f"The config.yaml of the run begins with a damaged command ({error}); repair its first line."
+        ) from None
 
 
 def settings(folder):

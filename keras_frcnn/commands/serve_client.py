@@ -11,6 +11,7 @@ from keras_frcnn import images as image_ops
 from keras_frcnn.class_names import fault
 from keras_frcnn.commands.drawn_detections import DrawnDetections
 from keras_frcnn.commands.failures import in_one_sentence
+from keras_frcnn.commands.inputs import pictures_and_videos
 from keras_frcnn.export.client import ServingClient
 from keras_frcnn.files import read_text
 
@@ -57,13 +58,16 @@ def main(arguments=None):
     for name in ("batch_size", "timeout"):
         if getattr(run, name) <= 0:
             raise ValueError(f"--{name.replace('_', '-')} is {getattr(run, name)}; it must be above 0.")
-    pictures = DrawnDetections(run.images, run.output, run.score_threshold, run.json, SERVED)
+    files, videos = pictures_and_videos(run.images, SERVED)
+    if videos:
+        raise ValueError(f"{videos[0]} is a video, which no server takes; give its frames as images.")
+    pictures = DrawnDetections(files, run.output, run.score_threshold, run.json)
     names = _read_labels(run.labels) if run.labels else []
     with ServingClient(run.url, run.timeout) as client:
         pictures.begin(names)
         with pictures.kept():
-            for start in range(0, len(pictures.files), run.batch_size):
-                contents = _read(pictures, pictures.files[start : start + run.batch_size])
+            for start in range(0, len(files), run.batch_size):
+                contents = _read(pictures, files[start : start + run.batch_size])
                 answers = client.detect(list(contents.values()))
                 for (file, encoded), found in zip(contents.items(), answers, strict=True):
                     _add(pictures, names, file, encoded, found)

@@ -118,8 +118,8 @@ def main(arguments=None):
 def _train(words, recorded, resumed=None, before=""):
     """Train as the words say; `recorded` are those for config.yaml, `before` is its text before a resume."""
     initial = _initial(words)
-    run = _parse(words, initial)
-    recipe = _recipe_of(run)
+    run = parse(words, initial)
+    recipe = recipe_of(run)
     _check(run, initial)
     sets = f"{[*run.train]} {[*run.val] or run.val_split or []} {run.schedule}"
     config = f"# sets: {sets}\n{recipe_files.to_yaml(recipe)}"
@@ -185,8 +185,13 @@ def _initial(words):
     return initial
 
 
-def _parse(words, initial=None):
-    """Merge the defaults, --init, --recipe, --config and the command line; each overrides the ones before."""
+def parse(words, initial=None):
+    """Merge the defaults, --init, --recipe, --config and the command line; each overrides the ones before.
+
+    Args:
+        words: list of str, the command line.
+        initial: `Detector` of --init, or None.
+    """
     first = _first(words)
     shapes = all(spec.partition("@")[0] == "shapes" for spec in first.train)  # also if no set is named
     base = known = recipes.of_detector(initial, first.init.name) if initial else recipes.Recipe()
@@ -219,7 +224,8 @@ def _read(file, option):
         raise ValueError(f"{file} cannot be read ({reason}); {wanted} with {option}.") from error
 
 
-def _recipe_of(run):
+def recipe_of(run):
+    """The `Recipe` of a `Run`."""
     return recipes.Recipe(
         **{field.name: getattr(run, field.name) for field in dataclasses.fields(recipes.Recipe)}
     )

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn.data.dataset import DetectionDataset
+from keras_frcnn.data.readers import box_formats
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
 from keras_frcnn.data.readers.pictures import expanded, is_file
 from keras_frcnn.data.records import BoxCheck
@@ -85,6 +86,8 @@ def from_arrays(
     pixels = [] if files else [_pixels(image, index) for index, image in enumerate(images)]
     check = BoxCheck("from_arrays")
     pictures = []
+    stems = [Path(image).stem for image in images] if files else []
+    alone = len({*stems}) == len(stems)
     for index in range(len(images)):
         place = str(images[index]) if files else f"image {index}"
         if files and not is_file(expanded(images[index])):
@@ -100,10 +103,11 @@ def from_arrays(
                 f"{place} has {len(corners)} boxes, {len(objects)} labels and {len(ignored)} entries of "
                 "ignore; give one of each for each object."
             )
-        identity = str(images[index]) if files else index
+        identity = (stems[index] if alone else str(images[index])) if files else index
         picture = Annotated(path, identity, place, objects, corners.tolist(), ignored)
         picture.size = None if files else pixels[index].shape[:2]
         picture.relative = FORMATS[box_format][1]
+        picture.written = box_format if box_format in box_formats.FORMATS else "xyxy"
         pictures.append(picture)
     if files:
         return assemble(pictures, names, check, STRICT)

@@ -9,6 +9,9 @@ import warnings
 
 import numpy as np
 
+# A box reaches outside by as many pixels because tools write four to six digits of a fraction.
+ROUNDING = 0.1
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Record:
@@ -50,6 +53,21 @@ class Collected:
 
     refusals: list = dataclasses.field(default_factory=list)
     notes: dict = dataclasses.field(default_factory=dict)
+
+
+class Mended(UserWarning):
+    """Warning about one kind of defect that was mended while a set was read.
+
+    Args:
+        message: str.
+        name: str, name of the set.
+        noun, what: see `BoxCheck.note`.
+        count: int, how often it was mended.
+    """
+
+    def __init__(self, message, name="", noun="", what="", count=0):
+        super().__init__(message)
+        self.name, self.noun, self.what, self.count = name, noun, what, count
 
 
 class BoxCheck:
@@ -108,7 +126,7 @@ class BoxCheck:
         sides = inside[:, 2:] - inside[:, :2]
         numbers = np.isfinite(boxes).all(-1)
         keep = numbers & (sides > 0).all(-1)
-        moved = keep & (inside != boxes).any(-1)
+        moved = keep & (np.abs(inside - boxes) > ROUNDING).any(-1)
         kinds = (
             (~numbers, "with a coordinate that is not finite dropped"),
             (numbers & ~keep, "without area inside the image dropped"),
@@ -134,9 +152,8 @@ class BoxCheck:
         if self.collected is not None:
             return
         for (noun, what), places in self.notes.items():
-            warnings.warn(
-                f"{self.name}: {counted(len(places), noun)} {what} (first: {places[0]}).", stacklevel=2
-            )
+            message = f"{self.name}: {counted(len(places), noun)} {what} (first: {places[0]})."
+            warnings.warn(Mended(message, self.name, noun, what, len(places)), stacklevel=2)
 
 
 def counted(number, noun):

@@ -5,7 +5,7 @@ Pictures are copied as they are; those that are turned by EXIF, or that are in n
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -52,20 +52,9 @@ def write_voc(dataset: DetectionDataset, folder: Path, split: str) -> str:
     (folder / "Annotations").mkdir(exist_ok=True)
     (folder / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
     for record, name in zip(dataset.records, names):
-        lines = [
-            "<annotation>",
-            f"  <filename>{escape(name)}</filename>",
-            f"  <size><width>{record.width}</width><height>{record.height}</height><depth>3</depth></size>",
-        ]
-        for (x1, y1, x2, y2), label, ignore in zip(record.boxes.tolist(), record.labels, record.ignore):
-            # 1-based inclusive corners.
-            corners = zip(("xmin", "ymin", "xmax", "ymax"), (x1 + 1, y1 + 1, x2, y2))
-            box = "".join(f"<{corner}>{_text(value)}</{corner}>" for corner, value in corners)
-            lines.append(
-                f"  <object><name>{escape(dataset.class_names[label])}</name>"
-                f"<difficult>{int(ignore)}</difficult><bndbox>{box}</bndbox></object>"
-            )
-        text = "\n".join([*lines, "</annotation>"]) + "\n"
+        classes = [dataset.class_names[label] for label in record.labels]
+        objects = [*zip(classes, record.boxes.tolist(), record.ignore)]
+        text = voc_text(name, record.width, record.height, objects)
         write_text(folder / "Annotations" / f"{Path(name).stem}.xml", text)
     write_text(folder / "labels.txt", "".join(f"{name}\n" for name in dataset.class_names))
     stems = "".join(f"{Path(name).stem}\n" for name in names)
@@ -78,20 +67,58 @@ def write_yolo(dataset: DetectionDataset, folder: Path, split: str) -> str:
     names = _copy_pictures(dataset, folder / "images" / split)
     (folder / "labels" / split).mkdir(parents=True, exist_ok=True)
     for record, name in zip(dataset.records, names):
-        boxes = record.boxes.astype(np.float64) / [record.width, record.height, record.width, record.height]
-        lines = []
-        for (x1, y1, x2, y2), label, ignore in zip(boxes, record.labels, record.ignore):
-            if not ignore:
-                numbers = (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1
-                lines.append(" ".join([str(label), *map(_text, numbers)]) + "\n")
+        lines = [
+            yolo_line(label, box, record.width, record.height)
+            for box, label, ignore in zip(record.boxes.tolist(), record.labels, record.ignore)
+            if not ignore
+        ]
         write_text(folder / "labels" / split / f"{Path(name).stem}.txt", "".join(lines))
     file = folder / "data.yaml"
-    content = {"path": ".", "names": dict(enumerate(dataset.class_names))}
+    # Without `path`, which Ultralytics counts from the current folder, splits count from the file.
+    content: dict[str, object] = {"names": dict(enumerate(dataset.class_names))}
     if file.is_file():
         content = {**read_yaml(file), **content}
     content[split] = f"images/{split}"
     write_text(file, yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
     return f"yolo:{file}@{split}"
+
+
+def voc_text(filename: str, width: int, height: int, objects: Sequence[tuple]) -> str:
+    """The XML of one picture.
+
+    Args:
+        filename: name of the picture.
+        width, height: its size, pixels.
+        objects: tuples of class name, box xyxy in pixels, and whether it is difficult.
+    """
+    lines = [
+        "<annotation>",
+        f"  <filename>{escape(filename)}</filename>",
+        f"  <size><width>{width}</width><height>{height}</height><depth>3</depth></size>",
+    ]
+    for name, (x1, y1, x2, y2), difficult in objects:
+        # 1-based inclusive corners.
+        corners = zip(("xmin", "ymin", "xmax", "ymax"), (x1 + 1, y1 + 1, x2, y2))
+        box = "".join(f"<{corner}>{_text(value)}</{corner}>" for corner, value in corners)
+        lines.append(
+            f"  <object><name>{escape(name)}</name><difficult>{int(difficult)}</difficult>"
+            f"<bndbox>{box}</bndbox></object>"
+        )
+    return "\n".join([*lines, "</annotation>"]) + "\n"
+
+
+def yolo_line(label: int, box: Sequence[float], width: int, height: int) -> str:
+    """The line of one object: its label, and center and size as fractions of the picture.
+
+    Args:
+        label: number of the class.
+        box: xyxy, pixels.
+        width, height: size of the picture, pixels.
+    """
+    x1, x2 = box[0] / width, box[2] / width
+    y1, y2 = box[1] / height, box[3] / height
+    numbers = (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1
+    return " ".join([str(label), *map(_text, numbers)]) + "\n"
 
 
 WRITERS: dict[str, Callable[[DetectionDataset, Path, str], str]] = {

@@ -194,6 +194,10 @@ def test_unknown_name():
     assert one_sentence(error)
 
 
+def test_no_weights_may_be_named_as_in_keras():
+    assert backbones.get("tiny_fpn", None).source == backbones.get("tiny_fpn", "none").source
+
+
 def test_tiny_fpn_has_no_imagenet_weights():
     with pytest.raises(ValueError, match="tiny_fpn has no ImageNet weights") as error:
         backbones.get("tiny_fpn", "imagenet")

@@ -12,6 +12,7 @@ import numpy as np
 from keras_frcnn import images as image_ops
 from keras_frcnn.class_names import fault
 from keras_frcnn.data.dataset import DetectionDataset
+from keras_frcnn.data.readers import box_formats
 from keras_frcnn.data.readers.upright import decodable, read_header, upright_boxes
 from keras_frcnn.data.records import Collected
 from keras_frcnn.data.sources import Files
@@ -66,6 +67,7 @@ class Annotated:
         area: list of M numbers, or None for the areas of the boxes.
         size: stated (height, width), or None.
         relative: whether the boxes are fractions of the upright picture instead.
+        written: format of the boxes in the annotation, one of `box_formats.FORMATS`.
     """
 
     path: pathlib.Path
@@ -77,6 +79,7 @@ class Annotated:
     area: list | None = None
     size: tuple[int, int] | None = None
     relative: bool = False
+    written: str = "xyxy"
 
 
 def without_annotation(path, image_id, file, reading, check):
@@ -127,14 +130,22 @@ def assemble(pictures, class_names, check, reading, category_ids=None, source=No
         class_names = sorted({name for picture in pictures for name in picture.names if not fault(name)})
     _note_likely_twins(class_names, check)
     labels = {name: label for label, name in enumerate(class_names)}
+    inverted = any(box[2] < box[0] or box[3] < box[1] for picture in pictures for box in picture.boxes)
+    with check.part():
+        if inverted:
+            _check_format(pictures, check.name)
     for picture in pictures:
         _check_objects(picture, labels, listed, check)
     with check.part():
         _check_scale(pictures, check.name)
-    records = []
+    records, read = [], []
     for picture in _whole(pictures, reading, check):
         with check.part():
             records.append(_record(picture, labels, check, source))
+            read.append(picture)
+    with check.part():
+        if not inverted:
+            _check_format(read, check.name)
     check.report()
     source = source or Files([decodable(record.file) for record in records])
     return DetectionDataset(check.name, tuple(class_names), records, source, category_ids)
@@ -187,6 +198,24 @@ def _check_object(place, name, box):
             f"{place} ends before it begins (x from {left:g} to {right:g}, y from {top:g} to {bottom:g}); "
             "swap its corners, or remove it."
         )
+
+
+def _check_format(pictures, name):
+    """Refuse boxes in another format than theirs."""
+    sized = [(picture, size) for picture in pictures if (size := _size(picture)) is not None]
+    for kind in {(picture.written, picture.relative) for picture in pictures}:
+        alike = [pair for pair in sized if (pair[0].written, pair[0].relative) == kind]
+        sides = [(1, 1) if kind[1] else (width, height) for _, (height, width) in alike]
+        boxes, sides = box_formats.joined([picture.boxes for picture, _ in alike], sides)
+        box_formats.refuse_other_format(boxes, sides, kind[0], name)
+
+
+def _size(picture):
+    """Height and width that the boxes of a picture refer to; None if its file cannot be read."""
+    try:
+        return picture.size or read_header(picture.path)[:2]
+    except (ValueError, OSError):
+        return None
 
 
 def _note_likely_twins(class_names, check):

@@ -48,6 +48,10 @@ def load(instances, folder, name=None, reading=STRICT):
 def from_content(content, instances, folder, check, reading):
     """Make the data set of a JSON file that is read already; for the arguments see `load` and `assemble`."""
     categories = _by_id(content, "categories", instances, check)
+    if _only_groups(categories, content, instances):
+        check.note(
+            "category", "that only groups the others left out", f"{categories.pop(0)['name']} in {instances}"
+        )
     names = {}
     for number, category in categories.items():
         with check.part():
@@ -108,6 +112,20 @@ def _by_id(content, group, instances, check):
     return found
 
 
+def _only_groups(categories, content, instances):
+    """Whether category 0 is the project, as Roboflow lists it: above the others, without an object."""
+    first = categories.get(0, {})
+    others = [entry for number, entry in categories.items() if number != 0]
+    return (
+        bool(others)
+        and str(first.get("supercategory")) == "none"
+        and all(entry.get("supercategory") == first.get("name") for entry in others)
+        and not any(
+            str(entry.get("category_id")) == "0" for entry in _list(content, "annotations", instances)
+        )
+    )
+
+
 def _numbers_first(number):
     return (isinstance(number, str), number)
 
@@ -141,9 +159,9 @@ def _picture(image, number, folder, files, instances, reading, check):
     name = image.get("file_name")
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"Image {number} in {instances} has no `file_name`; add it.")
-    if reading.allow_outside and leaves(name):
+    if reading.allow_outside and leaves(name) and is_file(folder / name):
         path, mended = folder / name, False
-    elif leaves(name):
+    elif leaves(name) and not reading.allow_outside:
         raise ValueError(
             f"Image {number} in {instances} has the `file_name` {name[:80]!r}, which leads out of {folder}; "
             "write it relative to that folder, or allow it with --allow-outside."
@@ -163,7 +181,7 @@ def _picture(image, number, folder, files, instances, reading, check):
         raise ValueError(
             f"Image {number} in {instances} has a `width` or `height` that is wrong: {error}."
         ) from None
-    return Annotated(path, number, place, area=[], size=size if all(size) else None)
+    return Annotated(path, number, place, area=[], size=size if all(size) else None, written="xywh")
 
 
 def _add(picture, name, annotation, place, check):

@@ -7,6 +7,7 @@ import json
 from keras_frcnn.data.readers import scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
 from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, is_file, leaves, normal
+from keras_frcnn.data.readers.yolo import LARGEST
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.files import read_text
 
@@ -21,6 +22,7 @@ COLUMNS = {
     "box": ("bbox",),
     "width": ("width",),
     "height": ("height",),
+    "group": ("isgroupof",),
     "rest": ("source", "split", "set", "usage", "depth", "id"),
 }
 # The columns of a file without a header.
@@ -40,7 +42,8 @@ def load(file, folder, name=None, reading=STRICT):
     Args:
         file: rows `path,x1,y1,x2,y2,class` without a header (keras-retinanet; with empty corners and class
             for a picture without objects), or columns with the names of `COLUMNS`; `bbox` is
-            `[x, y, width, height]`, as Kaggle has it. Corners are pixels, half-open. A file
+            `[x, y, width, height]`, as Kaggle has it. Corners are pixels, half-open; with a column
+            `IsGroupOf`, as Open Images has it, they are fractions, and groups are marked `ignore`. A file
             `classes.csv` of `name,number` beside it gives the classes and their order.
         folder: folder of the pictures.
         name: str, name of the set in messages.
@@ -147,7 +150,7 @@ def _picture(values, files, pictures, by_path, file, place, reading, check):
             "that folder, or allow it with --allow-outside."
         )
     outside = files.folder / name
-    path = outside if leaves(name) else files.find(name, place)[0]
+    path = outside if leaves(name) and is_file(outside) else files.find(name, place)[0]
     if path is None or not is_file(path):
         raise FileNotFoundError(
             f"There is no image {files.folder / name[:200]}, which {place} names; add it."
@@ -182,6 +185,7 @@ def _add(picture, values, place):
         if values.get("box"):
             x, y, width, height = scalars.numbers(json.loads(values["box"]), 4)
             box = [x, y, x + width, y + height]
+            picture.written = "xywh"
         else:
             box = [scalars.number(values.get(corner)) for corner in CORNERS]
     except (ValueError, RecursionError) as error:
@@ -191,6 +195,13 @@ def _add(picture, values, place):
     name = " ".join(values.get("class", "object").split())
     if not name:
         raise ValueError(f"{place} has an empty class name; name its class.")
+    if "group" in values:
+        picture.relative = True
+        if max(box) > LARGEST:
+            raise ValueError(
+                f"{place} has {max(box):g}, but with a column IsGroupOf corners are fractions; divide x by "
+                "the width and y by the height, or remove the column."
+            )
     picture.names.append(name)
     picture.boxes.append(box)
-    picture.ignore.append(False)
+    picture.ignore.append(values.get("group") == "1")

@@ -3,7 +3,7 @@
 from keras_frcnn.data.readers import coco, yolo
 from keras_frcnn.data.readers.assembly import STRICT, assemble
 from keras_frcnn.data.readers.json_file import read_json
-from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, is_file
+from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, is_file, normal
 from keras_frcnn.data.readers.voc import Annotations, annotated, read_labels
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.names import remedy
@@ -59,9 +59,11 @@ def load(root, split=None, name=None, reading=STRICT):
     names = next((root / place for place in CLASSES if is_file(root / place)), None)
     names = names or next((folder / place for place in CLASSES if is_file(folder / place)), None)
     if names is None:
+        described = next((file for file in (root / "data.yaml", folder / "data.yaml") if is_file(file)), None)
+        remedy = f"name yolo:{described}@{split or 'train'}" if described else "add one of these"
         raise FileNotFoundError(
             f"{folder} has neither VOC XML nor {COCO}, and no {CLASSES[0]} with the class names of YOLO's "
-            "text files; add one of these."
+            f"text files; {remedy}."
         )
     class_names = read_labels(names)
     pictures = yolo.pictures_of(Pictures(folder).files, class_names, check)
@@ -79,15 +81,23 @@ def _voc(root, folder, splits, annotations, check, reading):
     identities = {path: path.relative_to(folder).with_suffix("").as_posix() for path in files.files}
     by_name = {identity: annotations.file_of(identity) for identity in identities.values()}
     named, alone = {}, set(annotations.files) - set(by_name.values())
+    bare = {}
+    for path, identity in identities.items():
+        if not is_file(by_name[identity]):
+            bare.setdefault(normal(path.stem), []).append(path)
     for file in sorted(alone):
         with check.part():
             name = annotations.read(file).filename
-            path = files.find(name, str(file))[0] if name else None
-            if path is None or is_file(by_name[identities[path]]):
-                check.note("annotation", "without a picture left out", str(file))
-            else:
+            path = _across(file, bare)
+            if path is None:
+                path = files.find(name, str(file))[0] if name else None
+                if path is None or is_file(by_name[identities[path]]):
+                    check.note("annotation", "without a picture left out", str(file))
+                    continue
                 check.note("picture", "found by another form of its name", str(file))
-                named[path] = file
+            if path in named:
+                raise ValueError(f"{named[path]} and {file} are both of the picture {path}; remove one.")
+            named[path] = file
     pictures = []
     for path, identity in identities.items():
         with check.part():
@@ -95,3 +105,24 @@ def _voc(root, folder, splits, annotations, check, reading):
             pictures.append(annotated(path, identity, file, annotations, reading, check))
     class_names = read_labels(listed) if listed else tuple(sorted(names))
     return assemble(pictures, class_names, check, reading, listed=listed)
+
+
+def _across(file, bare):
+    """The picture of an annotation in another folder, such as `images/a.jpg` for `annotations/a.xml`.
+
+    Args:
+        file: the annotation.
+        bare: dict from stem to the pictures that have none.
+
+    Returns:
+        The path, or None if there is none; of several, the one whose path differs in one folder.
+    """
+    found = bare.get(normal(file.stem), [])
+    if len(found) > 1:
+        found = [
+            path
+            for path in found
+            if sum(one != other for one, other in zip(path.parent.parts, file.parent.parts)) == 1
+            and len(path.parts) == len(file.parts)
+        ]
+    return found[0] if len(found) == 1 else None

@@ -23,7 +23,7 @@ def load(root, split, name=None, reading=STRICT):
     Args:
         root: folder with JPEGImages, Annotations and ImageSets/Main. An optional `labels.txt` in it, one
             class per line, gives the classes and their order; by default, the sorted classes of all
-            annotations.
+            annotations and of CVAT's `labelmap.txt`.
         split: str, the name of a list in ImageSets/Main.
         name: str, name of the set in messages.
         reading: `Reading`.
@@ -193,7 +193,17 @@ def _class_names(root, annotations):
     """The classes of the whole folder."""
     if (root / "labels.txt").is_file():
         return read_labels(root / "labels.txt")
-    return tuple(sorted(annotations.class_names()))
+    names = annotations.class_names()
+    if (root / "labelmap.txt").is_file():
+        names |= _of_labelmap(root / "labelmap.txt")
+    return tuple(sorted(names))
+
+
+def _of_labelmap(file):
+    """The classes in a `labelmap.txt` of CVAT, whose lines are `name:color:parts:actions`."""
+    lines = [line.strip() for line in read_text(file).splitlines()]
+    names = {line.partition(":")[0].strip() for line in lines if line and not line.startswith("#")}
+    return names - {"", "background"}
 
 
 def read_labels(file):

@@ -59,10 +59,15 @@ def read(file, check) -> VocXml:
         )
     root = _parsed(contents, file)
     if root.tag.lower() != "annotation":
-        raise ValueError(f"{file} is no VOC annotation: it begins with <{root.tag}>, not <annotation>.")
+        remedy = "; export it as VOC, COCO or YOLO" if root.tag == "annotations" else ""
+        raise ValueError(
+            f"{file} is no VOC annotation: it begins with <{root.tag}>, not <annotation>{remedy}."
+        )
     names, boxes, difficult, rotated = [], [], [], []
     # Read direct children only: the parts of a VOC person are nested objects outside the classes.
     for index, item in enumerate(root.findall("object")):
+        if (item.findtext("deleted") or "").strip() == "1":
+            continue  # LabelMe's web tool keeps them
         with check.part():
             name, box, is_hull, hard = _object(item, f"Object {index} of {file}")
             rotated += [len(names)] * is_hull

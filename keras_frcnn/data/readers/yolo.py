@@ -25,7 +25,8 @@ def load(file, split, name=None, reading=STRICT):
 
     Args:
         file: YAML file with `names` and, for each split, a folder of pictures, a list of folders, or a text
-            file of paths; relative ones count from its `path`, or from the file itself.
+            file of paths; relative ones count from its `path`, or from the file itself. If it has no split,
+            the pictures are in `SPLIT/images` or `images/SPLIT` beside it.
         split: str, such as "train" or "val".
         name: str, name of the set in messages.
         reading: `Reading`.
@@ -43,8 +44,11 @@ def load(file, split, name=None, reading=STRICT):
     content = read_yaml(file)
     class_names = _names(content, file)
     places = content.get(split)
+    splits = [key for key in ("train", "val", "test", "minival") if content.get(key)]
+    if not splits:  # supervision leaves them out
+        usual = (f"{split}/images", f"images/{split}")
+        places = [place for place in usual if is_dir(file.parent / place)][:1]
     if not places:
-        splits = [key for key in ("train", "val", "test", "minival") if content.get(key)]
         listed = remedy(split, splits, f"it has {', '.join(splits) or 'none'}.")
         raise FileNotFoundError(f"{file} has no split {split}; {listed}")
     if "kpt_shape" in content:
@@ -116,6 +120,7 @@ def picture(path, file, class_names, check):
         seen.add(tuple(words))
         with check.part():
             label, box = _object(words, class_names, place)
+            found.written = "cxcywh" if len(words) == 5 else "xyxy"
             if len(words) > 5:
                 check.note("polygon", "replaced with the box around it", place)
             found.names.append(class_names[label])

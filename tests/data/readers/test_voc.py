@@ -29,6 +29,13 @@ def test_the_painted_patch_is_in_the_box(voc_folder):
     np.testing.assert_array_equal(train.records[0].boxes[0], [x.min(), y.min(), x.max() + 1, y.max() + 1])
 
 
+def test_classes_without_objects_in_the_label_map_of_cvat(voc_folder):
+    (voc_folder / "labelmap.txt").write_text(
+        "# label:color_rgb:parts:actions\nbackground:0,0,0::\nfish:1,2,3::\n"
+    )
+    assert data.load(f"voc:{voc_folder}@train").class_names == ("bird", "cat", "dog", "fish")
+
+
 def test_labels_file(voc_folder):
     (voc_folder / "labels.txt").write_text("dog\nfish\ncat\n\n")
     train = data.load(f"voc:{voc_folder}@train")

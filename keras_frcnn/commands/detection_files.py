@@ -1,0 +1,82 @@
+"""Files of detections in the formats of other tools, such as for correcting them in an annotation tool."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_frcnn import drawing
+from keras_frcnn.data.writers import voc_text, yolo_line
+from keras_frcnn.files import write_json, write_text
+
+
+class DetectionFiles:
+    """Collects the detections of pictures and writes them.
+
+    Args:
+        folder: folder to write to.
+        formats: some of `FORMATS`.
+        score_threshold: detections with a lower score are left out, except of "coco", which has all.
+    """
+
+    FORMATS = ("coco", "voc", "yolo", "csv", "crops")
+
+    def __init__(self, folder: Path, formats: Sequence[str], score_threshold: float):
+        self.folder, self.formats, self.score_threshold = folder, formats, score_threshold
+        self._coco, self._rows = [], [("image", "xmin", "ymin", "xmax", "ymax", "score", "class")]
+
+    def add(self, name: str, file: str, image: np.ndarray, detections: Sequence[dict[str, Any]]) -> None:
+        """Add a picture, and write the files that it has of its own.
+
+        Args:
+            name: name without an ending, different for each picture.
+            file: the picture, for the annotation.
+            image: uint8 `[H, W, 3]` RGB.
+            detections: dicts of "box" xyxy in pixels, "score", "label", "class".
+        """
+        height, width = image.shape[:2]
+        identity = int(name) if name.isdecimal() else name
+        for found in detections:
+            x1, y1, x2, y2 = found["box"]
+            box = {"bbox": [x1, y1, x2 - x1, y2 - y1], "score": found["score"]}
+            self._coco.append({"image_id": identity, "category_id": found["label"] + 1, **box})
+        sure = [found for found in detections if found["score"] >= self.score_threshold]
+        self._rows += [(file, *found["box"], found["score"], found["class"]) for found in sure]
+        if "voc" in self.formats:
+            objects = [(found["class"], [round(side) for side in found["box"]], False) for found in sure]
+            self._write(f"voc/{name}.xml", voc_text(Path(file).name, width, height, objects))
+        if "yolo" in self.formats:
+            lines = [yolo_line(found["label"], found["box"], width, height) for found in sure]
+            self._write(f"yolo/{name}.txt", "".join(lines))
+        if "crops" in self.formats:
+            for number, found in enumerate(sure, start=1):
+                self._write_crop(image, found, f"{name}-{number}.png")
+
+    def finish(self, class_names: Sequence[str]) -> None:
+        """Write the files of all pictures together."""
+        if "coco" in self.formats:
+            write_json(self._made("coco_results.json"), self._coco)
+        if "yolo" in self.formats:
+            self._write("yolo/classes.txt", "".join(f"{name}\n" for name in class_names))
+        if "csv" in self.formats:
+            text = io.StringIO(newline="")
+            csv.writer(text, lineterminator="\n").writerows(self._rows)
+            self._write("detections.csv", text.getvalue())
+
+    def _write_crop(self, image, found, name):
+        x1, y1, x2, y2 = drawing.whole_pixels(found["box"], *image.shape[:2])
+        # A class may be called "n/a".
+        folder = "".join(sign if sign.isalnum() or sign in " -_." else "_" for sign in found["class"])
+        path = self._made(f"crops/{folder.strip('. ') or '_'}/{name}")
+        drawing.write(path, image[y1:y2, x1:x2])
+
+    def _write(self, name, text):
+        write_text(self._made(name), text)
+
+    def _made(self, name):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path

@@ -1,0 +1,83 @@
+"""Frames of videos and streams, read and written by OpenCV."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+# Frames a second of a stream that does not say.
+USUAL_RATE = 25.0
+
+
+class Frames:
+    """The frames of a video file or a stream.
+
+    Args:
+        name: file or URL.
+
+    Attributes:
+        total: int, number of frames; 0 if it is not known, as of streams.
+        rate: float, frames a second.
+
+    Raises:
+        ValueError: it cannot be opened.
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+        self._capture = cv2.VideoCapture(name)
+        if not self._capture.isOpened():
+            raise ValueError(f"{name} cannot be opened as a video; check the path or the URL.")
+        self.total = max(int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.rate = rate if 0 < rate < 1000 else USUAL_RATE
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield uint8 `[H, W, 3]` RGB frames."""
+        try:
+            while True:
+                whole, frame = self._capture.read()
+                if not whole:
+                    return
+                yield np.ascontiguousarray(frame[..., ::-1])
+        finally:
+            self._capture.release()
+
+
+class VideoFile:
+    """Writes frames into an MP4 file, which appears when it is closed.
+
+    Args:
+        path: file to write; an existing one is replaced.
+        rate: frames a second.
+    """
+
+    def __init__(self, path: Path, rate: float):
+        self.path, self.rate = path, rate
+        self._partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+        self._writer = None
+
+    def add(self, frame: np.ndarray) -> None:
+        """Append a frame, uint8 `[H, W, 3]` RGB; all have one size.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        if self._writer is None:
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            size = frame.shape[1], frame.shape[0]
+            self._writer = cv2.VideoWriter(str(self._partial), code, self.rate, size)
+            if not self._writer.isOpened():
+                raise OSError(f"{self.path} cannot be written; name another folder with --output.")
+        self._writer.write(frame[..., ::-1])
+
+    def close(self) -> None:
+        """Finish the file, also after an interruption."""
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(self._partial, self.path)

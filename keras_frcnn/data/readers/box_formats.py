@@ -1,0 +1,104 @@
+"""Boxes in another format than the one that is expected of them.
+
+Corners taken for corner and size, or the reverse, often still make boxes. The whole set gives them away: in
+the right format all boxes lie inside their pictures, and in a wrong one many do not.
+Letter: N boxes.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+# For each format: its name in messages, a function from the four numbers to corners, and its inverse.
+FORMATS = {
+    "xyxy": (
+        "x1, y1, x2, y2",
+        lambda a, b, c, d: (a, b, c, d),
+        lambda x1, y1, x2, y2: (x1, y1, x2, y2),
+    ),
+    "xywh": (
+        "x, y, width, height",
+        lambda x, y, w, h: (x, y, x + w, y + h),
+        lambda x1, y1, x2, y2: (x1, y1, x2 - x1, y2 - y1),
+    ),
+    "cxcywh": (
+        "center x, center y, width, height",
+        lambda x, y, w, h: (x - w / 2, y - h / 2, x + w / 2, y + h / 2),
+        lambda x1, y1, x2, y2: ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1),
+    ),
+}
+# On the sets of BCCD, raccoon, VOC, COCO and the shapes, at least 0.998 of the boxes lie inside when they are
+# read in their own format, and at most 0.87 (raccoon, whose objects are large) when they are read in another.
+INSIDE = 0.98
+DOUBTFUL = 0.95
+# Fewer boxes may look like anything.
+FEWEST = 10
+# Boxes may be a little too large: pixels, or this share of the picture.
+TOLERANCE, RELATIVE_TOLERANCE = 2.0, 0.01
+
+
+def inside(boxes: np.ndarray, sides: np.ndarray, written: str, actual: str) -> np.ndarray:
+    """Which boxes have an area and lie inside their picture when they are read in another format.
+
+    Args:
+        boxes: float `[N, 4]` xyxy, as they were read.
+        sides: `[N, 2]`, width and height of the picture of each box, in the unit of the boxes.
+        written: the format of `FORMATS` in which they were read.
+        actual: the format to read the same numbers in.
+
+    Returns:
+        bool `[N]`.
+
+    Example:
+        >>> inside(np.array([[30.0, 40, 20, 10]]), np.array([[60, 60]]), "xyxy", "xywh").tolist()
+        [True]
+    """
+    numbers = FORMATS[written][2](*np.asarray(boxes, np.float64).T)
+    left, top, right, bottom = FORMATS[actual][1](*numbers)
+    width, height = np.asarray(sides, np.float64).T
+    slack = np.where(width <= 1, RELATIVE_TOLERANCE, TOLERANCE)
+    fits = (left >= -slack) & (top >= -slack) & (right <= width + slack) & (bottom <= height + slack)
+    return fits & (right > left) & (bottom > top)
+
+
+def refuse_other_format(boxes: np.ndarray, sides: np.ndarray, written: str, name: str) -> None:
+    """Refuse boxes that are in another format than the one they were read in.
+
+    Args:
+        boxes, sides, written: see `inside`.
+        name: name of the set, for the message.
+
+    Raises:
+        ValueError: many of them reach outside or are inverted, and none would in another format.
+    """
+    if len(boxes) < FEWEST:
+        return
+    wrong = ~inside(boxes, sides, written, written)
+    if wrong.mean() < 1 - DOUBTFUL:
+        return
+    shares = {other: inside(boxes, sides, written, other).mean() for other in FORMATS if other != written}
+    actual = max(shares, key=lambda other: shares[other])
+    if shares[actual] >= INSIDE:
+        raise ValueError(
+            f"{name} has boxes in another format: read as {FORMATS[written][0]}, {wrong.sum()} of "
+            f"{len(boxes)} end before they begin or reach outside their picture, but as {FORMATS[actual][0]} "
+            f"{shares[actual]:.0%} of them lie inside; write them as {FORMATS[written][0]}."
+        )
+
+
+def joined(boxes: Sequence, sides: Sequence) -> tuple[np.ndarray, np.ndarray]:
+    """The boxes of several pictures and, for each, the sides of its picture.
+
+    Args:
+        boxes: for each picture a list of boxes xyxy.
+        sides: for each picture its (width, height).
+
+    Returns:
+        float64 `[N, 4]` and `[N, 2]`, without boxes that are not finite.
+    """
+    every = [np.asarray(one, np.float64).reshape(-1, 4) for one in boxes]
+    counts = [len(one) for one in every]
+    repeated = np.repeat(np.asarray(sides, np.float64).reshape(-1, 2), counts, axis=0)
+    flat = np.concatenate([np.zeros([0, 4]), *every])
+    finite = np.isfinite(flat).all(axis=1)
+    return flat[finite], repeated[finite]

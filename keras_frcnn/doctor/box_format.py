@@ -1,0 +1,103 @@
+"""Whether the boxes of the sets look like boxes in pixels of their pictures.
+
+Reading refuses what is certain (`data/readers/box_formats.py`); this finds what is only likely.
+"""
+
+import numpy as np
+
+from keras_frcnn.data import DetectionDataset
+from keras_frcnn.data.readers import box_formats
+from keras_frcnn.doctor.case import Case
+from keras_frcnn.doctor.findings import Finding, Result
+
+# On healthy sets at most 0.40 of the corners make a box inside the picture when they are read as corner and
+# size.
+LIKELY_SIZES = 0.98
+FEWEST = 20
+# On healthy sets (BCCD, raccoon, VOC, COCO, shapes) 1 % of the boxes reach their picture's far end within
+# 0.97.
+NEAR_EDGE, FAR_EDGE = 0.6, 0.85
+# Share of the boxes that reading had to drop; 0.0005 at most on healthy sets. Boxes clipped by a pixel are
+# common.
+MOST_MENDED = 0.1
+# Sides, pixels, and the share of smaller objects: 0.01 on the smallest of COCO.
+TINY, MOST_TINY = 3.0, 0.3
+
+
+def check_box_format(case: Case) -> Result:
+    """Look for boxes in another format or on another scale than pixels of their picture."""
+    figures, findings = [], []
+    for role, dataset in case.sets.items():
+        boxes, sides = _boxes(dataset)
+        if len(boxes) < FEWEST:
+            figures.append(f"{role} set: {len(boxes)} boxes are too few to tell")
+            continue
+        sizes = box_formats.inside(boxes, sides, "xyxy", "xywh").mean()
+        figures.append(f"{role} set: {sizes:.0%} of the corners could be corner and size")
+        far = float(np.quantile((boxes[:, 2:] / sides).max(axis=1), 0.99))
+        far_sizes = float(np.quantile(((boxes[:, :2] + boxes[:, 2:]) / sides).max(axis=1), 0.99))
+        tiny = float((np.min(boxes[:, 2:] - boxes[:, :2], axis=1) < TINY).mean())
+        if sizes >= LIKELY_SIZES and far_sizes >= FAR_EDGE:
+            findings.append(
+                _finding(
+                    dataset,
+                    0.93,
+                    "look like x, y, width, height given as corners: objects seem to lie near the upper left "
+                    "corner only; write x + width and y + height as the second corner",
+                    f"{sizes:.0%} of {len(boxes)} boxes lie inside their pictures if their second corner "
+                    "is taken for a size, at most 40 % in other sets",
+                )
+            )
+        elif far < NEAR_EDGE:
+            findings.append(
+                _finding(
+                    dataset,
+                    0.85,
+                    "fill only the upper left part of their pictures, as if they were fractions, percent, "
+                    "or of smaller copies; give pixels of the pictures as they are in the files",
+                    f"99 % of {len(boxes)} boxes end before {far:.0%} of their picture's sides",
+                )
+            )
+        elif tiny >= MOST_TINY:
+            findings.append(
+                _finding(
+                    dataset,
+                    0.8,
+                    f"are mostly smaller than {TINY:g} pixels, as if they were fractions or in another "
+                    "format",
+                    f"{tiny:.0%} of {len(boxes)} boxes have a side below {TINY:g} pixels",
+                )
+            )
+    return Result("; ".join(figures), [*findings, *_mended(case)])
+
+
+def _finding(dataset, likelihood, what, figure):
+    return Finding(
+        "box format",
+        likelihood,
+        f"The boxes of {dataset.name} {what}.",
+        figure,
+        f"python -m keras_frcnn check-data {dataset.name}",
+    )
+
+
+def _mended(case):
+    """Findings about boxes that reading had to drop."""
+    for mended in case.mended:
+        total = sum(len(record.labels) for each in case.sets.values() for record in each.records)
+        if mended.noun == "box" and "dropped" in mended.what and mended.count >= MOST_MENDED * total:
+            yield Finding(
+                "box format",
+                0.82,
+                f"Many boxes of {mended.name} had to be mended ({mended.what}), as if they were in another "
+                "format or of pictures of another size; write pixels of the pictures as they are in the "
+                "files.",
+                f"{mended.count} boxes of about {total}",
+                f"python -m keras_frcnn check-data {mended.name}",
+            )
+
+
+def _boxes(dataset: DetectionDataset):
+    records = dataset.records
+    sides = [(record.width, record.height) for record in records]
+    return box_formats.joined([record.boxes for record in records], sides)

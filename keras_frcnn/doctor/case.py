@@ -1,0 +1,141 @@
+"""What is examined: data sets, a recipe, a model, and what several checks need of them."""
+
+import dataclasses
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_frcnn.data import DetectionDataset
+from keras_frcnn.data.records import Mended
+from keras_frcnn.detects import Detects
+from keras_frcnn.doctor.findings import Finding, Skipped
+from keras_frcnn.doctor.probe import Probe
+from keras_frcnn.export.settings import with_settings
+from keras_frcnn.models import Detector, transfer
+from keras_frcnn.training.recipe import Recipe
+
+# Images that the trained model is tried on, and the time after which a part of them must do.
+TRIED, FEWEST_TRIED = 40, 12
+SECONDS_TRIED = 30.0
+# Detections are asked for down to this score, whatever the model's own threshold.
+LOWEST_SCORE = 0.01
+
+
+@dataclasses.dataclass
+class Case:
+    """The inputs of the checks; what is None was not given, and checks that need it are skipped.
+
+    Args:
+        output: folder for pictures.
+        train, val: the sets of a training run.
+        recipe: its recipe.
+        initial: the model whose weights the run began with, if any, and the name of its file.
+        run: folder of the run.
+        model: the trained model.
+        model_name: name of the model in commands.
+        tried: the set that the model is tried on, with class names of its own.
+        mended: what had to be mended in the sets.
+        refusals: what could not be read.
+        training_command: the command that trains, without the options that mend it.
+        unbuildable: whether a new model was refused.
+    """
+
+    output: Path
+    train: DetectionDataset | None = None
+    val: DetectionDataset | None = None
+    recipe: Recipe | None = None
+    initial: tuple[Detector, str] | None = None
+    run: Path | None = None
+    model: Detects | None = None
+    model_name: str = "MODEL"
+    tried: DetectionDataset | None = None
+    mended: list[Mended] = dataclasses.field(default_factory=list)
+    refusals: list[Finding] = dataclasses.field(default_factory=list)
+    training_command: str = "python train.py"
+    unbuildable: bool = False
+
+    @property
+    def sets(self) -> dict[str, DetectionDataset]:
+        """The sets by their role."""
+        roles = {"training": self.train, "validation": self.val, "given": self.tried}
+        known = {id(dataset): (role, dataset) for role, dataset in reversed(roles.items()) if dataset}
+        return {role: dataset for role, dataset in reversed(known.values())}
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes of the model, or else of the training set."""
+        if self.model is not None:
+            return tuple(self.model.class_names)
+        return self.train.class_names if self.train else ()
+
+    @cached_property
+    def fresh(self) -> Detector:
+        """A new model by the recipe, as it was before training."""
+        if self.recipe is None:
+            raise Skipped("there is no recipe")
+        if not self.class_names:
+            raise Skipped("there is no training set")
+        if self.unbuildable:
+            raise Skipped("no new model can be built")
+        weights = self.recipe.backbone_weights
+        if self.model is not None and weights not in ("none", "imagenet") and not Path(weights).is_file():
+            raise Skipped(f"the weights {weights} that the run began with are gone")
+        self.unbuildable = True
+        keras.utils.set_random_seed(self.recipe.seed)
+        model = self.recipe.build(self.class_names, self.initial and self.initial[1])
+        if self.initial:
+            transfer(self.initial[0], model, self.initial[1])
+        self.unbuildable = False
+        return model
+
+    @cached_property
+    def probe(self) -> Probe:
+        """The experiments on eight images."""
+        if self.recipe is None or self.train is None:
+            raise Skipped("there is no training recipe with a set")
+        return Probe(self.recipe, self.fresh, self.train)
+
+    @cached_property
+    def patient(self) -> Detects:
+        """The trained model with a low score threshold."""
+        if isinstance(self.model, Detector) and "score_threshold" in self.model.arguments:
+            return with_settings(self.model, score_threshold=LOWEST_SCORE)
+        if self.model is None:
+            raise Skipped("there is no trained model")
+        return self.model
+
+    @cached_property
+    def sample(self) -> list[int]:
+        """Places of images with objects in the set that is tried, evenly spaced."""
+        if self.tried is None:
+            raise Skipped("there is no set to try the model on")
+        places = [index for index, record in enumerate(self.tried.records) if (~record.ignore).any()]
+        chosen = np.linspace(0, len(places) - 1, min(TRIED, len(places))).round().astype(int)
+        # Every third one first, so that a part of them is evenly spaced too.
+        return [places[index] for start in range(3) for index in chosen[start::3]]
+
+    @cached_property
+    def answers(self) -> list[dict[str, Any]]:
+        """Detections of the sample, and with "swapped", those with the channels in the other order."""
+        needs = getattr(self.patient, "needs_proposals", False)
+        given = self.tried.proposals if self.tried and needs else None
+        answers, begin = [], time.monotonic()
+        for place in self.sample:
+            image = np.asarray(self.tried.image(place)) if self.tried else np.zeros([1, 1, 3])
+            proposals = [] if given is None else [given[place]]
+            plain = self.patient.detect(image, *proposals)
+            swapped = self.patient.detect(np.ascontiguousarray(image[..., ::-1]), *proposals)
+            answers.append({**plain, "swapped": swapped, "place": place})
+            if time.monotonic() - begin > SECONDS_TRIED and len(answers) >= FEWEST_TRIED:
+                break
+        if not answers:
+            raise Skipped("no image of the set has an object that counts")
+        return answers
+
+    def retrain(self, options: str) -> str:
+        """The command that trains again with other options."""
+        return f"{self.training_command} {options}".strip()

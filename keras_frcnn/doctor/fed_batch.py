@@ -1,0 +1,41 @@
+"""Draw a training batch as the model gets it."""
+
+import numpy as np
+
+from keras_frcnn import drawing
+from keras_frcnn.doctor.case import Case
+from keras_frcnn.doctor.findings import Result, Skipped
+
+MARGIN = 8
+COLUMNS = 2
+FILE = "fed.png"
+
+
+def draw_fed_batch(case: Case) -> Result:
+    """Write the first training batch, with its boxes and class names, to `fed.png` in the output folder."""
+    assert case.recipe and case.train
+    if not any((~record.ignore).any() for record in case.train.records):
+        raise Skipped("no object of the training set counts")
+    x, y = next(iter(case.recipe.batches(case.train, case.fresh, training=True)))
+    images = np.clip(x["images"].numpy(), 0, 255).astype(np.uint8)
+    pictures = []
+    for image, boxes, labels, ignore in zip(
+        images, *(y[key].numpy() for key in ("boxes", "labels", "ignore"))
+    ):
+        real = (labels >= 0) & ~ignore
+        objects = {"boxes": boxes[real], "labels": labels[real]}
+        pictures.append(drawing.draw(image, objects, case.train.class_names))
+    drawing.write(case.output / FILE, _grid(pictures))
+    return Result(f"{len(pictures)} training images as the model gets them are in {case.output / FILE}")
+
+
+def _grid(pictures):
+    height, width = pictures[0].shape[:2]
+    rows = -(-len(pictures) // COLUMNS)
+    shape = [rows * (height + MARGIN) + MARGIN, COLUMNS * (width + MARGIN) + MARGIN, 3]
+    grid = np.full(shape, 255, np.uint8)
+    for number, picture in enumerate(pictures):
+        y = MARGIN + number // COLUMNS * (height + MARGIN)
+        x = MARGIN + number % COLUMNS * (width + MARGIN)
+        grid[y : y + height, x : x + width] = picture
+    return grid

@@ -1,0 +1,137 @@
+"""Whether training and validation set are what they are taken for."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+
+from keras_frcnn.data import DetectionDataset
+from keras_frcnn.doctor.case import Case
+from keras_frcnn.doctor.findings import Finding, Result, Skipped
+
+# The training sets of BCCD, raccoon, VOC 2007, COCO and the shapes are 1 to 20 times as large as the
+# validation sets (VOC 2007 train: 0.996 times).
+SMALLER = 0.7
+# Share of the validation pictures that training has too; 0 in healthy sets, and a few copies do no harm.
+MOST_SHARED = 0.2
+# Share of the validation objects whose class training never shows; 0.01 in tiny_coco, whose classes are 80.
+MOST_UNSEEN = 0.2
+# Fewer pictures are hardly a training set.
+FEWEST = 10
+# Pictures of each set that are compared by their contents.
+COMPARED = 4000
+
+
+def check_splits(case: Case) -> Result:
+    """Look for sets that are swapped, that share pictures, or that have nothing to do with each other."""
+    train, val = case.train, case.val
+    if train is None:
+        raise Skipped("there is no training set")
+    if val is None:
+        return Result(f"{len(train)} training images, no validation set", _few(case, train))
+    digests = set(_digests(train))
+    shared = float(np.mean([digest in digests for digest in _digests(val)])) if len(val) else 0.0
+    seen = {int(label) for record in train.records for label in record.labels[~record.ignore]}
+    wanted = np.concatenate([np.zeros(0, int), *(record.labels[~record.ignore] for record in val.records)])
+    unseen = float(np.mean([label not in seen for label in wanted])) if len(wanted) else 0.0
+    figure = (
+        f"{len(train)} training and {len(val)} validation images; training has {shared:.0%} of the "
+        f"validation images; {unseen:.0%} of the validation objects are of a class without training objects"
+    )
+    findings = _few(case, train)
+    swap = f"python train.py --train {_words(val)} --val {_words(train)}"
+    if unseen >= MOST_UNSEEN:
+        findings.append(
+            Finding(
+                "wrong split",
+                0.8 + 0.15 * unseen,
+                f"The training set {train.name} has no object of classes that the validation set "
+                f"{val.name} asks for, so these are never learned; train on a split with all classes.",
+                f"{unseen:.0%} of the validation objects are of classes without training objects",
+                case.retrain("--train SPEC"),
+            )
+        )
+    names = _is_for_validation(train.name), _is_for_training(val.name)
+    smaller = len(train) < SMALLER * len(val)
+    if shared >= MOST_SHARED:
+        findings.append(
+            Finding(
+                "wrong split",
+                0.6,
+                f"The validation set {val.name} has the same pictures as the training set {train.name}, so "
+                "its scores say nothing about new pictures; validate on others.",
+                f"{shared:.0%} of the {len(val)} validation images are training images too",
+                case.retrain("--val SPEC"),
+            )
+        )
+    elif all(names) or (smaller and any(names)) or smaller:
+        sure = 0.92 if all(names) else 0.85 if any(names) else 0.65
+        findings.append(
+            Finding(
+                "wrong split",
+                sure,
+                f"Training and validation set seem swapped: {train.name} is trained on, and {val.name}, "
+                f"which is {'larger' if len(val) > len(train) else 'meant for training'}, only validates.",
+                f"{len(train)} training images, {len(val)} validation images",
+                swap,
+            )
+        )
+    elif any(names):
+        findings.append(
+            Finding(
+                "wrong split",
+                0.5,
+                f"By their names, {train.name} is trained on and {val.name} validates; check the splits.",
+                f"{len(train)} training images, {len(val)} validation images",
+                swap,
+            )
+        )
+    return Result(figure, findings)
+
+
+def _few(case, train):
+    if len(train) >= FEWEST:
+        return []
+    return [
+        Finding(
+            "wrong split",
+            0.6,
+            f"The training set {train.name} has hardly any image; check its split.",
+            f"{len(train)} training images",
+            case.retrain("--train SPEC"),
+        )
+    ]
+
+
+def _words(dataset):
+    return " --train ".join(dataset.name.split(" + "))
+
+
+def _split(name):
+    """The part of a spec that names its split: what follows the @, and the JSON file of a COCO set."""
+    first, _, split = name.rpartition("@")
+    return f"{Path(first).stem} {split}".lower() if first.startswith("coco:") else split.lower()
+
+
+def _is_for_validation(name):
+    return all(_has(spec, r"val|valid|validation|test|eval") for spec in name.split(" + "))
+
+
+def _is_for_training(name):
+    return all(_has(spec, r"train|training|trainval") for spec in name.split(" + "))
+
+
+def _has(spec, words):
+    """Whether the split has one of the words, perhaps with a number such as a year behind it."""
+    return any(re.fullmatch(rf"({words})\d*", word) for word in re.split(r"[^a-z0-9]+", _split(spec)))
+
+
+def _digests(dataset: DetectionDataset):
+    """A digest of the contents of each picture, or its name if its pixels are drawn."""
+    for record in dataset.records[:COMPARED]:
+        file = Path(record.file)
+        if file.is_file():
+            yield hashlib.sha256(file.read_bytes()).hexdigest()
+        else:
+            yield f"{dataset.name} {record.image_id}"

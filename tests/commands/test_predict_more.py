@@ -1,0 +1,158 @@
+"""`predict` on patterns, lists, videos, odd pictures; and what it writes for other tools."""
+
+import csv
+import io
+import json
+import os
+import signal
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_frcnn as kf
+from keras_frcnn.commands import drawn_detections, predict
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """The command with the model that all tests share, writing to `out`."""
+
+    def words(*given):
+        return predict.main(
+            ["--model", str(trained.folder / "last.keras"), *map(str, given), "--output", str(out)]
+        )
+
+    out = words.out = tmp_path / "out"
+    return words
+
+
+@pytest.fixture
+def scenes(voc, tmp_path):
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number:03d}.jpg").write_bytes((voc / f"JPEGImages/val{number}.jpg").read_bytes())
+    return folder
+
+
+def video(path, frames):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10.0, (80, 64))
+    for number in range(frames):
+        frame = np.full([64, 80, 3], 90, np.uint8)
+        frame[10:40, number % 40 : number % 40 + 30] = 220
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+def test_patterns_and_lists(run, scenes, monkeypatch):
+    names = [answer["image"] for answer in run(f"{scenes}/*.jpg")["images"]]
+    assert names == [f"{scenes}/{number:03d}.jpg" for number in range(3)]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join([*names[:2], "", names[0]])))
+    assert [answer["image"] for answer in run("-")["images"]] == names[:2]
+
+
+def test_a_pattern_that_matches_nothing(run, scenes, capsys):
+    with pytest.raises(SystemExit):
+        run(f"{scenes}/*.nothing")
+    assert "No file matches" in capsys.readouterr().err
+
+
+def test_what_other_tools_read(run, scenes):
+    formats = ("coco", "voc", "yolo", "csv", "crops")
+    results = run(scenes, "--score-threshold", 0.05, "--write", *formats)
+    names = results["class_names"]
+    sure = [
+        [found for found in answer["detections"] if found["score"] >= 0.05] for answer in results["images"]
+    ]
+    assert sum(map(len, sure)) > 3 and all(answer["drawn"] is None for answer in results["images"])
+    coco = json.loads((run.out / "coco_results.json").read_text())
+    assert len(coco) == sum(len(answer["detections"]) for answer in results["images"])
+    first = results["images"][0]["detections"][0]
+    assert coco[0]["image_id"] == 0 and coco[0]["category_id"] == first["label"] + 1
+    np.testing.assert_allclose(coco[0]["bbox"][2], first["box"][2] - first["box"][0], atol=1e-4)
+    with open(run.out / "detections.csv") as file:
+        rows = [*csv.DictReader(file)]
+    assert len(rows) == sum(map(len, sure)) == len([*(run.out / "crops").rglob("*.png")])
+    # The package's own readers take both as annotations to correct.
+    for path in scenes.iterdir():
+        for folder, ending in (("voc", ".xml"), ("yolo", ".txt")):
+            (scenes / f"as_{folder}").mkdir(exist_ok=True)
+            (scenes / f"as_{folder}" / path.name).write_bytes(path.read_bytes())
+            text = (run.out / folder / path.with_suffix(ending).name).read_text()
+            (scenes / f"as_{folder}" / path.with_suffix(ending).name).write_text(text)
+    (scenes / "as_yolo" / "classes.txt").write_text((run.out / "yolo/classes.txt").read_text())
+    for folder, tolerance in (("as_voc", 1.0), ("as_yolo", 0.01)):
+        dataset = kf.data.load(f"folder:{scenes}/{folder}").with_class_names(names)
+        for record, expected in zip(dataset.records, sure, strict=True):
+            boxes = np.array([found["box"] for found in expected]).reshape(-1, 4)
+            np.testing.assert_allclose(record.boxes, boxes, atol=tolerance)
+            assert record.labels.tolist() == [found["label"] for found in expected]
+
+
+def test_a_video(run, tmp_path, capsys):
+    clip = video(tmp_path / "clip.mp4", 100)
+    results = run(clip, "--write", "pictures", "csv")
+    assert [answer["frame"] for answer in results["images"]] == [*range(100)]
+    assert {answer["drawn"] for answer in results["images"]} == {str(run.out / "clip.mp4")}
+    drawn = cv2.VideoCapture(str(run.out / "clip.mp4"))
+    assert drawn.get(cv2.CAP_PROP_FRAME_COUNT) == 100 and drawn.get(cv2.CAP_PROP_FPS) == 10
+    assert f"{clip}: 100 frames, " in capsys.readouterr().out
+
+
+def test_a_video_that_is_interrupted_keeps_what_is_done(trained, run, tmp_path, monkeypatch):
+    clip = video(tmp_path / "clip.mp4", 20)
+    count = []
+
+    def draw(image, *_):
+        count.append(1)
+        if len(count) == 8:
+            os.kill(os.getpid(), signal.SIGINT)
+        return image
+
+    monkeypatch.setattr(drawn_detections.drawing, "draw", draw)
+    with pytest.raises(SystemExit) as stop:
+        run(clip, "--json", tmp_path / "all.json")
+    assert stop.value.code == 130
+    frames = cv2.VideoCapture(str(run.out / "clip.mp4")).get(cv2.CAP_PROP_FRAME_COUNT)
+    assert 7 <= frames <= 8 and len(json.loads((tmp_path / "all.json").read_text())["images"]) >= 7
+    assert [path.name for path in run.out.iterdir()] == ["clip.mp4"]
+
+
+def test_odd_pictures_and_a_broken_one(run, scenes, capsys):
+    image = Image.open(scenes / "000.jpg")
+    Image.new("RGB", (1, 1), (9, 9, 9)).save(scenes / "tiny.png")
+    Image.new("RGB", (8000, 5000), (90, 90, 90)).save(scenes / "large.jpg", quality=30)
+    image.convert("L").save(scenes / "gray.png")
+    image.convert("RGBA").save(scenes / "alpha.png")
+    image.convert("CMYK").save(scenes / "cmyk.jpg")
+    (scenes / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0broken")
+    (scenes / "broken.mp4").write_bytes(b"no video")
+    with pytest.raises(SystemExit) as stop:
+        run(scenes, scenes / "broken.mp4", "--json", scenes / "all.json")
+    printed = capsys.readouterr()
+    assert stop.value.code == 1
+    assert "broken.jpg cannot be decoded" in printed.err and "broken.mp4 cannot be opened" in printed.err
+    assert "2 of 10 images were skipped" in printed.err
+    results = json.loads((scenes / "all.json").read_text())
+    assert len(results["images"]) == 8 and len(results["skipped"]) == 2
+    shapes = {
+        answer["image"].rsplit("/")[-1]: (answer["height"], answer["width"]) for answer in results["images"]
+    }
+    assert shapes["large.jpg"] == (5000, 8000) and shapes["tiny.png"] == (1, 1)
+
+
+def test_tiles(run, scenes):
+    whole = run(scenes / "000.jpg")["images"][0]["detections"]
+    tiled = run(scenes / "000.jpg", "--tiles", 64)["images"][0]["detections"]
+    assert len(tiled) >= len(whole)
+
+
+def test_a_server_takes_no_video(tmp_path, capsys):
+    from keras_frcnn.commands import serve_client
+
+    with pytest.raises(SystemExit):
+        serve_client.main(["--url", "http://localhost:1/v1/models/a", str(video(tmp_path / "clip.mp4", 2))])
+    assert "is a video, which no server takes" in capsys.readouterr().err

@@ -1,0 +1,31 @@
+import pytest
+
+import keras_frcnn as kf
+from keras_frcnn.doctor.findings import DECISIVE
+from keras_frcnn.doctor.frozen import check_frozen
+
+
+@pytest.fixture
+def model(case):
+    return kf.FasterRCNN(case().train.class_names, image_size=(128, 160))
+
+
+def test_a_model_that_trains(case, model):
+    assert not check_frozen(case(model=model)).findings
+
+
+def test_everything_frozen(case, model):
+    model.trainable = False
+    (finding,) = check_frozen(case(model=model)).findings
+    assert finding.sentence.startswith("Nothing trains") and "0%" in finding.figure
+
+
+def test_a_frozen_head(case, model):
+    model.head.trainable = False
+    assert "head" in check_frozen(case(model=model)).findings[0].sentence
+
+
+def test_a_frozen_backbone(case, model):
+    model.backbone.trainable = False
+    (finding,) = check_frozen(case(model=model)).findings
+    assert "whole backbone" in finding.sentence and finding.likelihood >= DECISIVE

@@ -1,0 +1,21 @@
+from keras_frcnn.doctor.generalization import check_generalization
+
+
+def score(good):
+    """A function from an image to a score: high for the images whose sums are given."""
+    return lambda image: 0.9 if int(image.sum()) in good else 0.01
+
+
+def sums(dataset):
+    return {int(dataset.image(index).sum()) for index in range(len(dataset))}
+
+
+def test_what_is_found_in_training_alone(case, seer):
+    made = case()
+    both = sums(made.train) | sums(made.val)
+    for good, count in ((both, 0), (sums(made.train), 1), (set(), 0)):
+        model = seer(made.val, score=score(good))
+        model.known |= seer(made.train).known
+        tried = case(model=model, tried=made.val, train=made.train, val=made.val)
+        findings = check_generalization(tried).findings
+        assert [finding.cause for finding in findings] == ["wrong split"] * count
