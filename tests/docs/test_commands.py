@@ -58,7 +58,7 @@ def test_takes_its_options(words, world, monkeypatch):
     monkeypatch.setattr(tyro, "cli", parse_only)
     with pytest.raises(Parsed):
         if name == "train":  # what --init and --resume name is not there
-            train._parse(rest)
+            train.parse(rest)
         else:
             importlib.import_module(f"keras_frcnn.commands.{name.replace('-', '_')}").main(rest)
 

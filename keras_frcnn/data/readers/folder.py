@@ -60,10 +60,10 @@ def load(root, split=None, name=None, reading=STRICT):
     names = names or next((folder / place for place in CLASSES if is_file(folder / place)), None)
     if names is None:
         described = next((file for file in (root / "data.yaml", folder / "data.yaml") if is_file(file)), None)
-        remedy = f"name yolo:{described}@{split or 'train'}" if described else "add one of these"
+        wanted = f"name yolo:{described}@{split or 'train'}" if described else "add one of these"
         raise FileNotFoundError(
             f"{folder} has neither VOC XML nor {COCO}, and no {CLASSES[0]} with the class names of YOLO's "
-            f"text files; {remedy}."
+            f"text files; {wanted}."
         )
     class_names = read_labels(names)
     pictures = yolo.pictures_of(Pictures(folder).files, class_names, check)
