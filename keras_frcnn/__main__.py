@@ -3,6 +3,8 @@
 import importlib
 import sys
 
+from keras_frcnn.names import remedy
+
 COMMANDS = {
     "train": "train a detector on a named data set",
     "evaluate": "measure a detector by the rules of PASCAL VOC and COCO",
@@ -10,6 +12,7 @@ COMMANDS = {
     "convert": "make a detector of another library's weights, such as torchvision's",
     "check-data": "list what is wrong in data sets, and write a clean copy",
     "convert-data": "write data sets in the layout of COCO, VOC or YOLO",
+    "show": "draw anchors, targets, proposals, features, RoIs or errors of one image",
     "proposals": "write the proposals of selective search or an RPN, and their recall",
     "doctor": "find out why a detector finds nothing",
     "export": "write a model as the next version of a folder that TF-Serving watches",
@@ -37,10 +40,14 @@ def main(arguments):
         print(_help())
         return 0
     print(
-        _help() if name is None else f"There is no command {name!r}; use {', '.join(COMMANDS)}.",
+        _help() if name is None else f"There is no command {name!r}; {_listed(name)}",
         file=sys.stderr,
     )
     return 2
+
+
+def _listed(name):
+    return remedy(name, COMMANDS, f"use {', '.join(COMMANDS)}.")
 
 
 def _help():

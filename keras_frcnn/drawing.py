@@ -107,7 +107,7 @@ def outline(image, box, color, line):
         color: three ints 0–255, RGB.
         line: width of the edges, pixels.
     """
-    _frame(image, _pixels(box, *image.shape[:2]), color, line)
+    _frame(image, whole_pixels(box, *image.shape[:2]), color, line)
 
 
 def write(path, image):

@@ -192,14 +192,17 @@ class AnchorTargets:
         Returns:
             `AnchorSample`.
         """
-        verdict, match = self.match(
-            anchors, y["boxes"], y["labels"], y["ignore"], self._usable(anchors, image_shapes)
-        )
+        verdict, match = self.verdict(anchors, image_shapes, y)
         index, positive, valid = self.sample(verdict, seed)
         match = tf.gather(match, index, axis=1, batch_dims=1)
         boxes = _matched(y["boxes"], match, positive)
         deltas = self.coder.encode(boxes, tf.gather(anchors, index))
         return AnchorSample(index, deltas, positive, valid, match)
+
+    def verdict(self, anchors, image_shapes, y):
+        """Judge all anchors, before any is drawn; arguments as above, returns as from `Matcher`."""
+        usable = self._usable(anchors, image_shapes)
+        return self.match(anchors, y["boxes"], y["labels"], y["ignore"], usable)
 
     def _usable(self, anchors, image_shapes):
         """Whether each anchor lies within the image; with `cross_border` only its center must."""

@@ -13,23 +13,10 @@ import pytest
 import tensorflow as tf
 
 import keras_frcnn
-from keras_frcnn.data import readers
 
 ROOT = Path(__file__).resolve().parents[1]
 # What an example may use without importing or making it.
 GIVEN = {"keras": keras, "keras_frcnn": keras_frcnn, "np": np, "tf": tf}
-
-
-def blocks(name):
-    return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text("utf-8"), re.DOTALL)
-
-
-def test_extending_runs(monkeypatch):
-    monkeypatch.setattr(readers, "READERS", dict(readers.READERS))
-    names = {}
-    for code in blocks("docs/extending.md"):
-        exec(code, names)
-    assert len(names["counts"].counts) == 1
 
 
 def test_the_readme_is_short():
@@ -39,7 +26,8 @@ def test_the_readme_is_short():
 
 def test_links_lead_somewhere():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "README.md"]:
-        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+        text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+        for link in re.findall(r"\]\(([^)#:]+)\)", text):
             assert (page.parent / link).exists(), f"{page.name} links to {link}"
 
 

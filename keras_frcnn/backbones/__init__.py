@@ -13,6 +13,7 @@ from keras_frcnn.backbones.resnet50_fpn_v2 import resnet50_fpn_v2
 from keras_frcnn.backbones.tiny_fpn import tiny_fpn
 from keras_frcnn.backbones.vgg16 import vgg16
 from keras_frcnn.backbones.zf import zf
+from keras_frcnn.names import remedy
 
 NETWORKS = {
     "vgg16": vgg16,
@@ -54,7 +55,8 @@ def get(backbone, weights="none"):
         return _from_model(backbone, weights)
     if backbone not in NETWORKS:
         raise ValueError(
-            f"Unknown backbone {backbone!r}; use one of {', '.join(NETWORKS)}, or a keras.Model."
+            f"Unknown backbone {backbone!r}; "
+            + remedy(backbone, NETWORKS, f"use one of {', '.join(NETWORKS)}, or a keras.Model.")
         )
     if isinstance(weights, dict) and backbone not in OF_TORCHVISION:
         raise ValueError(

@@ -41,6 +41,10 @@ class Backbone:
     source: str = "none"
     load_fc: Callable | None = None
 
+    def __repr__(self):
+        maps = f"{self.channels} channels at stride {', '.join(map(str, self.strides))}"
+        return f"<Backbone {self.network.name}: {maps}, weights: {self.source}>"
+
     @property
     def pyramid(self):
         """Whether there are several maps."""

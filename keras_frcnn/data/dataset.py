@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_frcnn.class_names import fault
 from keras_frcnn.data import pipeline
 from keras_frcnn.data.records import Record
+from keras_frcnn.names import remedy
 
 
 class DetectionDataset:
@@ -240,8 +241,7 @@ class DetectionDataset:
             ('moon', 'circle', 'cross')
         """
         names = tuple(class_names)
-        once = [name for name in names if name != "N/A"]  # torchvision's name for ids without a class
-        if len(set(once)) < len(once):
+        if len({*names} - {"N/A"}) < sum(name != "N/A" for name in names):  # torchvision's word for no class
             raise ValueError(f"The class names {', '.join(names)} hold a name twice; give each once.")
         if names == self.class_names:
             return self
@@ -249,9 +249,10 @@ class DetectionDataset:
         used = np.unique(np.concatenate([np.zeros(0, np.int32)] + [record.labels for record in self.records]))
         missing = [self.class_names[label] for label in used if new[label] < 0]
         if missing:
+            listed = remedy(missing[0], names, "use sets and models of the same classes.")
             raise ValueError(
                 f"{self.name} has objects of the class{'es' * (len(missing) > 1)} {', '.join(missing)}, "
-                f"not among {', '.join(names)}; use sets and models of the same classes."
+                f"not among {', '.join(names)}; {listed}"
             )
         records = [dataclasses.replace(record, labels=new[record.labels]) for record in self.records]
         return DetectionDataset(self.name, names, records, self.source, self.category_ids, self.proposals)

@@ -36,6 +36,11 @@ class Record:
     ignore: np.ndarray
     area: np.ndarray
 
+    def __repr__(self):
+        ignored = f" ({int(self.ignore.sum())} ignored)" if self.ignore.any() else ""
+        objects = counted(len(self.labels), "object")
+        return f"<Record {self.image_id!r}: {self.height} × {self.width} pixels, {objects}{ignored}>"
+
 
 @dataclasses.dataclass
 class Collected:

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_frcnn.data import DetectionDataset
 from keras_frcnn.detects import Detects
+from keras_frcnn.names import remedy
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -84,7 +85,8 @@ def _renumbering(class_names, dataset):
     if missing:
         raise ValueError(
             f"{dataset.name} has objects of {', '.join(missing)}, which this detector does not know (only "
-            f"{', '.join(class_names)}); evaluate it on a set with its own classes."
+            f"{', '.join(class_names)}); "
+            + remedy(missing[0], class_names, "evaluate it on a set with its own classes.")
         )
     return np.array([known.get(name, -1) for name in class_names])
 

@@ -64,6 +64,14 @@ class AnchorGenerator(keras.layers.Layer):
         self.anchors_per_cell = counts.pop() * len(self.ratios)
         self.built = True
 
+    def __repr__(self):
+        levels = ", ".join(
+            f"{'/'.join(f'{side:g}' for side in sides)} at stride {stride}"
+            for sides, stride in zip(self.sizes, self.strides)
+        )
+        ratios = ", ".join(f"{ratio:g}" for ratio in self.ratios)
+        return f"<AnchorGenerator: sides {levels}; height / width {ratios}>"
+
     def cell_anchors(self, level):
         """The k anchors of the cell at the origin of a level: float32 `[k, 4]`, pixels."""
         ratios, sizes = np.meshgrid(self.ratios, self.sizes[level], indexing="ij")

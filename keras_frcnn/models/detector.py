@@ -14,6 +14,7 @@ from keras_frcnn.class_names import checked_class_names
 from keras_frcnn.layers import DetectionHead, PixelNormalization
 from keras_frcnn.layers.roi_layer import RoILayer
 from keras_frcnn.models import batches, first_batch
+from keras_frcnn.models.constructor import check_names
 from keras_frcnn.models.consumed import Consumed
 from keras_frcnn.models.defaults import entries, resolve
 from keras_frcnn.models.finite_update import FiniteUpdate
@@ -52,6 +53,7 @@ class Detector(SavedDetector):
 
     def __init__(self, class_names, backbone, backbone_weights, arguments, log_names):
         known = entries(self.argument_group)
+        check_names(type(self).__name__, arguments, known)
         super().__init__(
             autocast=False, **{name: value for name, value in arguments.items() if name not in known}
         )

@@ -121,6 +121,14 @@ class ProposalStage:
             box_normalizer=arguments["rpn_box_normalizer"],
         )
 
+    def __repr__(self):
+        (training, test), match = self.rpn.post_nms, self.targets.match
+        return (
+            f"<ProposalStage: {training} proposals in training, {test} at test; learns from "
+            f"{self.targets.sample.size} anchors, positive from IoU {match.positive_iou:g}, negative below "
+            f"{match.negative_iou[1]:g}>"
+        )
+
     def __call__(self, features: list, image_shapes, training: bool = False) -> Proposals:
         """Propose boxes.
 

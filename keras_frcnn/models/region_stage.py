@@ -12,6 +12,7 @@ from keras_frcnn.backbones import Backbone
 from keras_frcnn.boxes import BoxCoder
 from keras_frcnn.layers import DetectionHead, ExactRoIPooling, RoIAlign, RoIPooling
 from keras_frcnn.losses import BOX_LOSSES, CLASS_LOSSES, SmoothL1, detection_loss
+from keras_frcnn.names import remedy
 from keras_frcnn.ops.nms import postprocess
 from keras_frcnn.sampling import ProposalTargets, RoISample
 
@@ -33,7 +34,8 @@ def roi_pooling(backbone: Backbone, arguments: Mapping):
     """
     name = arguments["pooling"]
     if name not in POOLINGS:
-        raise ValueError(f"Unknown pooling {name!r}; use one of {', '.join(POOLINGS)}.")
+        listed = remedy(name, POOLINGS, f"use one of {', '.join(POOLINGS)}.")
+        raise ValueError(f"Unknown pooling {name!r}; {listed}")
     details = {"samples": arguments["pool_samples"], "aligned": arguments["pool_aligned"]}
     if name == "exact":
         details = {"corners": arguments["pool_corners"]}
@@ -96,10 +98,9 @@ def loss_named(loss, table, argument, **details):
     if isinstance(loss, str) and loss in table:
         return table[loss](**(details if table[loss] is SmoothL1 else {}))
     if isinstance(loss, (str, type)) or not (callable(loss) and hasattr(loss, "get_config")):
-        raise ValueError(
-            f"{argument} is {loss!r}; use one of {', '.join(table)}, or an object such as "
-            f"losses.{next(iter(table.values())).__name__}()."
-        )
+        example = next(iter(table.values())).__name__
+        listed = f"use one of {', '.join(table)}, or an object such as losses.{example}()."
+        raise ValueError(f"{argument} is {loss!r}; {remedy(str(loss), table, listed)}")
     return loss
 
 
@@ -178,6 +179,15 @@ class RegionStage:
                 min_box_size=arguments["min_box_size"],
             ),
             **further,
+        )
+
+    def __repr__(self):
+        match, size = self.targets.match, self.targets.sample.size
+        low, high = match.negative_iou
+        losses = " and ".join(type(loss).__name__ for loss in (self.class_loss, self.box_loss) if loss)
+        return (
+            f"<RegionStage: {self.head.name} learns by {losses} from {size} RoIs, foreground from IoU "
+            f"{match.positive_iou:g}, background {low:g}–{high:g}>"
         )
 
     @property

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from keras_frcnn import _compat
+from keras_frcnn.names import remedy
 
 KINDS = ("auto", "stock", "xla")
 
@@ -37,7 +38,8 @@ def use(kind: str) -> Iterator[None]:
         True
     """
     if kind not in KINDS:
-        raise ValueError(f"Unknown kernels {kind!r}; use one of {', '.join(KINDS)}.")
+        listed = remedy(kind, KINDS, f"use one of {', '.join(KINDS)}.")
+        raise ValueError(f"Unknown kernels {kind!r}; {listed}")
     token = _kind.set(kind)
     try:
         yield

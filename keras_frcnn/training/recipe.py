@@ -9,6 +9,7 @@ import keras
 import tyro
 
 from keras_frcnn import models
+from keras_frcnn.names import remedy
 from keras_frcnn.training.caffe_sgd import CaffeSGD
 from keras_frcnn.training.kernel_decay import KernelAdamW, KernelSGD
 from keras_frcnn.training.step_decay import StepDecay
@@ -115,7 +116,15 @@ class Recipe:
     detector: Annotated[dict[str, Any], tyro.conf.Suppress] = dataclasses.field(default_factory=dict)
     """Further arguments of the model's constructor; only in YAML."""
 
+    def __repr__(self):
+        usual, own = vars(Recipe()), vars(self)
+        changed = [f"{name}={own[name]!r}" for name in usual if own[name] != usual[name]]
+        return f"{type(self).__name__}({', '.join(changed)})"  # what differs from the defaults
+
     def __post_init__(self):
+        if self.model not in MODELS:
+            listed = remedy(self.model, MODELS, f"use one of {', '.join(MODELS)}.")
+            raise ValueError(f"Unknown model {self.model!r}; {listed}")
         for name in (
             "epochs",
             "batch_size",
@@ -170,7 +179,7 @@ class Recipe:
         if wrong:
             raise ValueError(
                 f"The recipe's `detector` has {', '.join(wrong)}, but takes of {self.model} only "
-                f"{', '.join(known)}."
+                f"{', '.join(known)}; {remedy(wrong[0], known, 'take the others out.')}"
             )
         detector = self.detector
         if self.backbone_weights == "none" and not weights_source:

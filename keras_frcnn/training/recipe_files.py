@@ -7,6 +7,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import yaml
 
 from keras_frcnn.files import parse_yaml
+from keras_frcnn.names import remedy
 from keras_frcnn.training.recipe import ALTERNATING, Recipe
 
 
@@ -26,7 +27,8 @@ def load(name, base=None):
     """
     if name not in names():
         raise ValueError(
-            f"Unknown recipe {name!r}; use one of {', '.join(names())}, or give a file with --config."
+            f"Unknown recipe {name!r}; "
+            + remedy(name, names(), f"use one of {', '.join(names())}, or give a file with --config.")
         )
     text = (resources.files("keras_frcnn.training") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
     return from_yaml(text, f"recipe {name!r}", base)
@@ -52,7 +54,8 @@ def from_yaml(text, origin, base=None):
         raise ValueError(f"{origin} must be a mapping such as `epochs: 12`.")
     unknown = [str(name) for name in values if name not in known]
     if unknown:
-        raise ValueError(f"{origin} has unknown fields {', '.join(unknown)}; known are {', '.join(known)}.")
+        listed = remedy(unknown[0], known, f"known are {', '.join(known)}.")
+        raise ValueError(f"{origin} has unknown fields {', '.join(unknown)}; {listed}")
     values = {name: _typed(value, known[name], f"{name} in {origin}") for name, value in values.items()}
     if "epochs" in values:
         values.setdefault("steps", 0)  # otherwise the base's steps would override epochs
@@ -78,9 +81,10 @@ def _typed(value, kind, what):
         return value
     if get_origin(kind) is dict and isinstance(value, dict):
         return value
-    choices = f"one of {', '.join(parts)}" if get_origin(kind) is Literal else None
-    wanted = choices or (str(kind) if parts else kind.__name__)
-    raise ValueError(f"{what} is {value!r}; it must be {wanted}.")
+    if get_origin(kind) is Literal:
+        listed = remedy(str(value), parts, f"it must be one of {', '.join(parts)}.")
+        raise ValueError(f"{what} is {value!r}; {listed}")
+    raise ValueError(f"{what} is {value!r}; it must be {str(kind) if parts else kind.__name__}.")
 
 
 def to_yaml(recipe):

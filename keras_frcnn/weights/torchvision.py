@@ -14,6 +14,7 @@ from keras_frcnn.backbones.torchvision_common import DEFAULTS
 from keras_frcnn.models import FasterRCNN
 from keras_frcnn.models.defaults import resolve
 from keras_frcnn.models.faster_rcnn import FasterRCNNArguments
+from keras_frcnn.names import remedy
 from keras_frcnn.weights.coco import TORCHVISION_CLASS_NAMES
 from keras_frcnn.weights.torchvision_names import current_name, detector_tensors
 
@@ -118,7 +119,8 @@ def from_state(
             number of names that differs from that of classes.
     """
     if name not in BACKBONES:
-        raise ValueError(f"torchvision has no Faster R-CNN {name!r}; use one of {', '.join(BACKBONES)}.")
+        listed = remedy(name, BACKBONES, f"use one of {', '.join(BACKBONES)}.")
+        raise ValueError(f"torchvision has no Faster R-CNN {name!r}; {listed}")
     decided = [key for key in ("backbone", "backbone_weights", "weights_source") if key in arguments]
     if decided:
         raise TypeError(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.readers import coco, csv_file, folder, labelme, shapes, tfds, voc, yolo
 from keras_frcnn.data.readers.assembly import STRICT, Reading
+from keras_frcnn.names import remedy
 
 
 class Reader(typing.NamedTuple):
@@ -75,7 +76,8 @@ def read(spec: str, default_split: str = "val", reading: Reading = STRICT) -> De
     kind, _, rest = text.partition("@" if text.startswith("shapes@") else ":")
     dataset = READERS[kind].read(rest, spec, reading) if kind in READERS else None
     if dataset is None:
-        raise ValueError(f"{spec!r} names no data set; write {forms()}.")
+        listed = remedy(kind.partition("@")[0], READERS, f"write {forms()}.")
+        raise ValueError(f"{spec!r} names no data set; {listed}")
     unheard = [name for name in READERS[kind].without if getattr(reading, name) != getattr(STRICT, name)]
     if unheard:
         options = " and ".join(f"--{name.replace('_', '-')}" for name in unheard)

@@ -6,6 +6,7 @@ from keras_frcnn.data.readers.json_file import read_json
 from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, is_file, normal
 from keras_frcnn.data.readers.voc import Annotations, annotated, read_labels
 from keras_frcnn.data.records import BoxCheck
+from keras_frcnn.names import remedy
 
 SPLITS = ("train", "valid", "val", "test")
 COCO = "_annotations.coco.json"
@@ -44,8 +45,8 @@ def load(root, split=None, name=None, reading=STRICT):
     splits = [place for place in SPLITS if is_dir(root / place)]
     folder = root / split if split else root
     if not is_dir(folder):
-        wanted = f"; it has {', '.join(splits)}" if splits and is_dir(root) else "; check the path"
-        raise FileNotFoundError(f"There is no folder {folder}{wanted}.")
+        listed = f"it has {', '.join(splits)}." if splits and is_dir(root) else "check the path."
+        raise FileNotFoundError(f"There is no folder {folder}; {remedy(split or '', splits, listed)}")
     if not split and splits:
         raise ValueError(
             f"{root} has the folders {', '.join(splits)}; name one, such as folder:{root}@{splits[0]}."
@@ -59,10 +60,10 @@ def load(root, split=None, name=None, reading=STRICT):
     names = names or next((folder / place for place in CLASSES if is_file(folder / place)), None)
     if names is None:
         described = next((file for file in (root / "data.yaml", folder / "data.yaml") if is_file(file)), None)
-        remedy = f"name yolo:{described}@{split or 'train'}" if described else "add one of these"
+        wanted = f"name yolo:{described}@{split or 'train'}" if described else "add one of these"
         raise FileNotFoundError(
             f"{folder} has neither VOC XML nor {COCO}, and no {CLASSES[0]} with the class names of YOLO's "
-            f"text files; {remedy}."
+            f"text files; {wanted}."
         )
     class_names = read_labels(names)
     pictures = yolo.pictures_of(Pictures(folder).files, class_names, check)

@@ -15,6 +15,7 @@ import numpy as np
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.data.sources import Drawn
+from keras_frcnn.names import remedy
 
 HEIGHT, WIDTH = 256, 320
 CLASS_NAMES = ("circle", "cross", "ring", "square", "star", "triangle")
@@ -63,7 +64,8 @@ def load(split, count=None):
         ValueError: there is no such split.
     """
     if split not in SPLITS:
-        raise ValueError(f"shapes has no split {split!r}; it has {' and '.join(SPLITS)}.")
+        listed = remedy(split, SPLITS, f"it has {' and '.join(SPLITS)}.")
+        raise ValueError(f"shapes has no split {split!r}; {listed}")
     first, default = SPLITS[split]
     count = default if count is None else count
     check = BoxCheck("shapes")

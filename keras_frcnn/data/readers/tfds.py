@@ -13,6 +13,7 @@ from keras_frcnn.data.readers.assembly import STRICT, note_broken
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.data.sources import decode_or_name
 from keras_frcnn.images import headers
+from keras_frcnn.names import remedy
 
 
 def parse(text, spec, reading):
@@ -55,8 +56,9 @@ def load(name, split, spec=None, reading=STRICT):
             split=split, shuffle_files=False, decoders={"image": tfds.decode.SkipDecoding()}
         )
     except (ValueError, KeyError):
-        splits = ", ".join(sorted(builder.info.splits))
-        raise ValueError(f"The TFDS set {name} has no split {split}; it has {splits}.") from None
+        splits = sorted(builder.info.splits)
+        listed = remedy(split, splits, f"it has {', '.join(splits)}.")
+        raise ValueError(f"The TFDS set {name} has no split {split}; {listed}") from None
     check = BoxCheck(spec)
     records, source, broken = [], Spool(), []
     for index, example in enumerate(data.as_numpy_iterator()):

@@ -5,6 +5,7 @@ from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble, witho
 from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, is_file, leaves, normal, stem
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.files import read_text
+from keras_frcnn.names import remedy
 
 FLAGS = ("1", "0", "-1")
 
@@ -172,7 +173,8 @@ def _lines(root, split, pictures, check):
     file = folder / f"{split}.txt"
     if not is_file(file):
         splits = sorted(path.stem for path in folder.glob("*.txt"))
-        raise FileNotFoundError(f"{root} has no split {split}; it has {', '.join(splits) or 'none'}.")
+        listed = remedy(split, splits, f"it has {', '.join(splits) or 'none'}.")
+        raise FileNotFoundError(f"{root} has no split {split}; {listed}")
     lines = [line.strip() for line in read_text(file).splitlines() if line.strip()]
     if not lines:
         raise ValueError(f"{file} lists no image; write one image id a line.")

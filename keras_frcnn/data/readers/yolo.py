@@ -8,6 +8,7 @@ from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
 from keras_frcnn.data.readers.pictures import SUFFIXES, Pictures, expanded, is_dir, is_file, leaves
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.files import parse_yaml, read_text
+from keras_frcnn.names import remedy
 
 # A coordinate beyond is in pixels, not a fraction of the picture.
 LARGEST = 2.0
@@ -48,7 +49,8 @@ def load(file, split, name=None, reading=STRICT):
         usual = (f"{split}/images", f"images/{split}")
         places = [place for place in usual if is_dir(file.parent / place)][:1]
     if not places:
-        raise FileNotFoundError(f"{file} has no split {split}; it has {', '.join(splits) or 'none'}.")
+        listed = remedy(split, splits, f"it has {', '.join(splits) or 'none'}.")
+        raise FileNotFoundError(f"{file} has no split {split}; {listed}")
     if "kpt_shape" in content:
         raise ValueError(f"{file} has key points, not boxes (`kpt_shape`); give a set of detection.")
     root = file.parent / str(content.get("path") or ".")
