@@ -7,8 +7,10 @@ import pytest
 
 import keras_frcnn as kf
 from keras_frcnn.data.readers import shapes
+from keras_frcnn.evaluation.matches import match
+from keras_frcnn.evaluation.tide import classify
 from keras_frcnn.figures import FIGURES, Subject, write
-from keras_frcnn.figures.errors import judge
+from keras_frcnn.figures.errors import kinds_of
 
 SIZE = {"image_size": (96, 120)}
 EXTERNAL = {"pool_size": 2, "head_units": (8, 8)}
@@ -136,8 +138,9 @@ def test_each_error_has_its_kind():
         "background": ([80, 0, 90, 10], 1),
     }
     boxes, labels = zip(*found.values())
-    kinds, missed = judge({"boxes": np.float32(boxes), "labels": np.int32(labels)}, truth)
-    assert kinds == [*found]
-    assert not len(missed)  # the second and third object fail only in place or class
-    _, missed = judge({"boxes": np.zeros([0, 4]), "labels": np.zeros(0, int)}, truth)
-    assert missed.tolist() == [0, 1, 2]
+    scores = np.linspace(0.9, 0.6, len(labels))
+    answer = {"boxes": np.float32(boxes), "scores": scores, "labels": np.int32(labels)}
+    matches = match([answer], [truth], ("one", "two"))
+    names = dict(zip(matches.scores.tolist(), kinds_of(matches, classify(matches))))
+    assert [names[score] for score in scores.tolist()] == [*found]
+    assert not classify(matches).missed.any()  # the second and third object fail only in place or class
