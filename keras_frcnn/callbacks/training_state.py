@@ -169,10 +169,13 @@ class TrainingState:
         if state["step"]:  # otherwise the epoch has just begun, and its means are zero
             for index, variable in enumerate(self._mean_variables()):
                 variable.assign(arrays[f"means/{index:04d}"])
-        for index, (other, (kind, simple)) in enumerate(zip(self._neighbors, state["callbacks"])):
-            if type(other).__name__ != kind:
+        kept = dict(enumerate(state["callbacks"]))
+        for other in self._neighbors:
+            # By kind, because another version of the same program may have more callbacks.
+            index = next((index for index, (kind, _) in kept.items() if kind == type(other).__name__), None)
+            if index is None:
                 continue
-            lists = {}
+            (_, simple), lists = kept.pop(index), {}
             for name in sorted(name for name in arrays if name.startswith(f"callback/{index}/")):
                 lists.setdefault(name.split("/")[2], []).append(arrays[name])
             put_back(other, {**simple, **lists})

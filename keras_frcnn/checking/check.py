@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_frcnn.checking import pictures as picture_files
-from keras_frcnn.checking.copies import copies_across, copies_within
+from keras_frcnn.checking.copies import copies_across, copies_within, files_of
 from keras_frcnn.checking.findings import Finding
 from keras_frcnn.checking.objects import anchor_findings, box_findings, class_findings
 from keras_frcnn.checking.pictures import Picture
@@ -15,7 +15,6 @@ from keras_frcnn.data import DetectionDataset, readers
 from keras_frcnn.data.readers.assembly import Reading
 from keras_frcnn.data.readers.pictures import Pictures
 from keras_frcnn.data.records import Collected
-from keras_frcnn.data.sources import Files
 from keras_frcnn.layers import AnchorGenerator
 
 
@@ -66,7 +65,7 @@ def check(
     try:
         dataset = readers.read(spec, "train", dataclasses.replace(reading, collected=collected))
     except (ValueError, OSError) as error:
-        collected.refusals.append(str(error))
+        collected.refusals[str(error)] = None
         dataset = None
     findings = [Finding("error", sentence.rstrip(".")) for sentence in collected.refusals]
     for (noun, what), places in collected.notes.items():
@@ -78,8 +77,9 @@ def check(
     found = Checked(spec, findings, dataset, changes)
     if dataset is None:
         return found
-    files = {record.file: None for record in dataset.records} if isinstance(dataset.source, Files) else {}
-    found.pictures = picture_files.examine_all(list(files), progress)
+    files = files_of(dataset)
+    examined = picture_files.examine_all([*dict.fromkeys(files)], progress)
+    found.pictures = {record.file: examined[file] for record, file in zip(dataset.records, files)}
     findings += picture_files.findings(list(found.pictures.values()))
     if found.pictures:
         findings += copies_within(dataset, found.pictures)
@@ -110,9 +110,8 @@ def check_pairs(sets: Sequence[Checked]) -> list[Finding]:
 
 def strays(sets: Sequence[Checked]) -> list[Finding]:
     """Pictures beside those of the sets that none of these uses."""
-    used = {path for checked in sets for path in checked.pictures}
+    used = {picture.path for checked in sets for picture in checked.pictures.values()}
     folders = {Path(path).parent for path in used}
-    beside = [
-        str(path) for folder in sorted(folders) for path in Pictures(folder).files if str(path) not in used
-    ]
-    return Finding.count("note", "picture", "of the same folders not used", beside)
+    beside = {str(path): None for folder in sorted(folders) for path in Pictures(folder).files}
+    unused = [path for path in beside if path not in used]
+    return Finding.count("note", "picture", "of the same folders not used", unused)

@@ -42,8 +42,7 @@ def write(sets: Sequence[Checked], folder: Path) -> str:
         str, the names of the new sets and of the list of changes.
     """
     lines, specs = [], []
-    splits = [checked.spec.rpartition("@")[2] for checked in sets]
-    splits = [re.sub(r"[^\w-]+", "-", split).strip("-") or "data" for split in splits]
+    splits = [_split(checked.spec) for checked in sets]
     readable = [checked.dataset for checked in sets if checked.dataset]
     class_names = tuple(dict.fromkeys(name for dataset in readable for name in dataset.class_names))
     for number, (checked, split) in enumerate(zip(sets, splits), start=1):
@@ -61,6 +60,14 @@ def write(sets: Sequence[Checked], folder: Path) -> str:
     write_text(folder / CHANGES, "\n".join(lines) + "\n")
     written = f"The clean copy is {' and '.join(specs)}" if specs else "Nothing could be read"
     return f"{written}; {folder / CHANGES} lists what is different."
+
+
+def _split(spec):
+    """A name for the split of a set: what follows the @, or the name of its file if that is a folder."""
+    kind, _, text = spec.partition(":")
+    before, _, after = text.rpartition("@")
+    name = Path(before).stem if kind in ("coco", "csv") else after or before
+    return re.sub(r"[^\w-]+", "-", Path(name).name).strip("-") or "data"
 
 
 def _clean(checked):

@@ -3,6 +3,7 @@
 Letters: A and B pictures of two sets, D numbers of a thumbnail.
 """
 
+import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from keras_frcnn.data.sources import Files
 # 0.989 or more, copies that lost 3 % at each border 0.94 on average. Different pictures of blood cells have
 # at most 0.75, of raccoons 0.80.
 ALIKE = 0.95
-BLOCK = 2048
+BLOCK = 256
 TWICE = "What is learned from a picture is no measure on it; keep it on one side"
 
 
@@ -86,6 +87,15 @@ def copies_across(
     ]
 
 
+def files_of(dataset: DetectionDataset) -> list[str]:
+    """The picture files of a set, one for each record; none if its pixels are in no files."""
+    if not isinstance(dataset.source, Files):
+        return []
+    # The source may have a copy in another format, and the record of a reader of one's own another name.
+    pairs = zip(dataset.records, dataset.source.paths)
+    return [record.file if Path(record.file).is_file() else str(path) for record, path in pairs]
+
+
 def same_files(first: DetectionDataset, second: DetectionDataset) -> list[str]:
     """Files of the second set with the contents of one of the first, without reading most of them.
 
@@ -95,23 +105,22 @@ def same_files(first: DetectionDataset, second: DetectionDataset) -> list[str]:
     Returns:
         list of paths; empty if a set has no files.
     """
-    if not isinstance(first.source, Files) or not isinstance(second.source, Files):
-        return []
-    by_size = {}
-    for record in first.records:
-        by_size.setdefault(Path(record.file).stat().st_size, []).append(record.file)
-    digests = {}
+    ours, by_size = files_of(first), {}
+    for file in ours:
+        by_size.setdefault(Path(file).stat().st_size, []).append(file)
+
+    @functools.cache
+    def digests(size):
+        return {digest(file) for file in by_size.get(size, [])}
 
     def digest(file):
-        if file not in digests:
-            digests[file] = hashlib.blake2b(Path(file).read_bytes()).digest()
-        return digests[file]
+        return hashlib.blake2b(Path(file).read_bytes()).digest()
 
+    own = {*ours}
     return [
-        record.file
-        for record in second.records
-        for candidates in [by_size.get(Path(record.file).stat().st_size, [])]
-        if record.file in candidates or digest(record.file) in map(digest, candidates)
+        file
+        for file in files_of(second)
+        if file in own or ((same := digests(Path(file).stat().st_size)) and digest(file) in same)
     ]
 
 

@@ -132,12 +132,18 @@ def anchor_findings(
 
 def _twins(names):
     """Pairs of names that are likely one."""
-    for place, second in enumerate(names):
-        for first in names[:place]:
-            one, other = ("".join(filter(str.isalnum, name.casefold())) for name in (first, second))
-            alike = difflib.SequenceMatcher(None, one, other).ratio() >= LIKE
-            # "lane1" and "lane2" are two on purpose.
-            if one == other or (
-                alike and min(len(one), len(other)) >= LONG and not any(map(str.isdigit, one + other))
-            ):
-                yield first, second
+    plain = ["".join(filter(str.isalnum, name.casefold())) or name for name in names]
+    letters = [frozenset(name) for name in plain]
+    for place, other in enumerate(plain):
+        for index, one in enumerate(plain[:place]):
+            # These tests come first because comparing all names with all others takes minutes.
+            near = abs(len(one) - len(other)) <= 2 and len(letters[index] ^ letters[place]) <= 2
+            if one == other or (near and _alike(one, other)):
+                yield names[index], names[place]
+
+
+def _alike(one, other):
+    # "lane1" and "lane2" are two on purpose.
+    if min(len(one), len(other)) < LONG or any(map(str.isdigit, one + other)):
+        return False
+    return difflib.SequenceMatcher(None, one, other).ratio() >= LIKE

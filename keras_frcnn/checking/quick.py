@@ -1,14 +1,19 @@
 """The part of the check that costs next to nothing, for the beginning of a training."""
 
+import numpy as np
+
 from keras_frcnn.checking.copies import TWICE, same_files
 from keras_frcnn.checking.findings import Finding
 from keras_frcnn.checking.objects import anchor_findings, box_findings, class_findings
 from keras_frcnn.data import DetectionDataset
+from keras_frcnn.data.splitting import part
 from keras_frcnn.models import Detector
 from keras_frcnn.models.proposing_detector import ProposingDetector
 
 # Lines of the report, with the one that names the whole check.
 MOST_LINES = 10
+# Images, evenly spaced, whose boxes stand for those of all.
+ENOUGH = 5000
 
 
 def quick_report(train: DetectionDataset, val: DetectionDataset | None, model: Detector) -> list[str]:
@@ -21,11 +26,16 @@ def quick_report(train: DetectionDataset, val: DetectionDataset | None, model: D
     Returns:
         list of at most ten lines, each with a remedy; empty if there is nothing to tell.
     """
-    findings = [*class_findings(train), *box_findings(train, model.image_size)]
+    indices = np.linspace(0, len(train) - 1, min(len(train), ENOUGH)).astype(int)
+    some = part(train, indices.tolist(), train.name)
+    findings = [*class_findings(train), *box_findings(some, model.image_size)]
     if isinstance(model, ProposingDetector):
         cross_border = model.arguments["rpn_cross_border"]
-        findings += anchor_findings(train, model.image_size, model.rpn.anchors, cross_border)[0]
-    if val:
+        findings += anchor_findings(some, model.image_size, model.rpn.anchors, cross_border)[0]
+    if val is not None and not any((~record.ignore).any() for record in val.records):
+        text = "No object of the validation set counts, so its scores mean nothing"
+        findings.append(Finding("warning", text, [], "Check its split and its annotations"))
+    if val is not None:
         what = "of the validation set also in the training set"
         findings += Finding.count("warning", "picture", what, same_files(train, val), TWICE)
     lines = [f"Note: {finding.line()}." for finding in findings if finding.remedy]

@@ -26,9 +26,17 @@ class DetectionFiles:
 
     def __init__(self, folder: Path, formats: Sequence[str], score_threshold: float):
         self.folder, self.formats, self.score_threshold = folder, formats, score_threshold
-        self._coco, self._rows = [], [("image", "xmin", "ymin", "xmax", "ymax", "score", "class")]
+        columns = ("image", "frame", "xmin", "ymin", "xmax", "ymax", "score", "class")
+        self._coco, self._rows, self._identities = [], [columns], {}
 
-    def add(self, name: str, file: str, image: np.ndarray, detections: Sequence[dict[str, Any]]) -> None:
+    def add(
+        self,
+        name: str,
+        file: str,
+        image: np.ndarray,
+        detections: Sequence[dict[str, Any]],
+        frame: int | None = None,
+    ) -> None:
         """Add a picture, and write the files that it has of its own.
 
         Args:
@@ -36,24 +44,35 @@ class DetectionFiles:
             file: the picture, for the annotation.
             image: uint8 `[H, W, 3]` RGB.
             detections: dicts of "box" xyxy in pixels, "score", "label", "class".
+            frame: number of the frame, from 0, if `file` is a video.
         """
         height, width = image.shape[:2]
-        identity = int(name) if name.isdecimal() else name
-        for found in detections:
-            x1, y1, x2, y2 = found["box"]
-            box = {"bbox": [x1, y1, x2 - x1, y2 - y1], "score": found["score"]}
-            self._coco.append({"image_id": identity, "category_id": found["label"] + 1, **box})
+        if "coco" in self.formats:
+            identity = self._identity(name)
+            for found in detections:
+                x1, y1, x2, y2 = found["box"]
+                box = {"bbox": [x1, y1, x2 - x1, y2 - y1], "score": found["score"]}
+                self._coco.append({"image_id": identity, "category_id": found["label"] + 1, **box})
         sure = [found for found in detections if found["score"] >= self.score_threshold]
-        self._rows += [(file, *found["box"], found["score"], found["class"]) for found in sure]
+        if "csv" in self.formats:
+            number = "" if frame is None else frame
+            self._rows += [(file, number, *found["box"], found["score"], found["class"]) for found in sure]
         if "voc" in self.formats:
-            objects = [(found["class"], [round(side) for side in found["box"]], False) for found in sure]
-            self._write(f"voc/{name}.xml", voc_text(Path(file).name, width, height, objects))
+            boxes = [drawing.whole_pixels(found["box"], height, width) for found in sure]
+            objects = [(found["class"], box, False) for found, box in zip(sure, boxes)]
+            filename = Path(file).name if frame is None else f"{name}.png"
+            self._write(f"voc/{name}.xml", voc_text(filename, width, height, objects))
         if "yolo" in self.formats:
             lines = [yolo_line(found["label"], found["box"], width, height) for found in sure]
             self._write(f"yolo/{name}.txt", "".join(lines))
         if "crops" in self.formats:
             for number, found in enumerate(sure, start=1):
                 self._write_crop(image, found, f"{name}-{number}.png")
+
+    def _identity(self, name):
+        """The id of a picture in COCO: its number if its name is one that no other picture has."""
+        number = int(name) if name.isdecimal() else name
+        return number if self._identities.setdefault(number, name) == name else name
 
     def finish(self, class_names: Sequence[str]) -> None:
         """Write the files of all pictures together."""

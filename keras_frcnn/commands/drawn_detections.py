@@ -99,8 +99,10 @@ class DrawnDetections:
     def _keep(self, name, file, target, image, found, frame=None):
         """Keep an answer for the JSON and for other tools."""
         answer = _answer(file, target, image, found, self._class_names, frame)
-        self._answers.append(answer)
-        self._for_others.add(name, file, image, answer["detections"])
+        # A stream has no end, but the memory has.
+        if self._json or not is_stream(file):
+            self._answers.append(answer)
+        self._for_others.add(name, file, image, answer["detections"], frame)
 
     def skip(self, file, reason):
         """Report an image that could not be read, and why."""
@@ -155,8 +157,10 @@ def _s(count):
 
 
 def _targets(files, videos, output):
-    """Name an output file for every image and video: JPEG for JPEG, PNG for all other images, MP4 for videos;
-    equal names are numbered."""
+    """Name an output file for every image and video; names that differ in their ending only are numbered.
+
+    Images are JPEG if they were, and PNG otherwise; videos are MP4.
+    """
     targets, taken = [], set()
     sources = {
         file.resolve() for file in [*files, *(Path(video) for video in videos if not is_stream(video))]
@@ -164,7 +168,7 @@ def _targets(files, videos, output):
     for file in [*files, *map(_name_of_video, videos)]:
         suffix = file.suffix if file.suffix.lower() in (".jpg", ".jpeg", ".mp4") else ".png"
         target, number = output / f"{file.stem}{suffix}", 1
-        while target in taken:
+        while target.stem.casefold() in taken:
             number += 1
             target = output / f"{file.stem}-{number}{suffix}"
         if target.resolve() in sources:
@@ -172,7 +176,7 @@ def _targets(files, videos, output):
                 f"The picture of {file} would replace the image {target}; name another folder with --output."
             )
         targets.append(target)
-        taken.add(target)
+        taken.add(target.stem.casefold())
     return targets
 
 

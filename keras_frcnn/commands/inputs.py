@@ -49,7 +49,7 @@ def _all_words(words):
     """The words with "-" and patterns replaced by what they stand for."""
     for word in map(str, words):
         if word == "-":
-            yield from (line.strip() for line in sys.stdin if line.strip())
+            yield from _all_words(line.strip() for line in sys.stdin if line.strip() not in ("", "-"))
         elif glob.has_magic(word) and not is_stream(word) and not Path(word).exists():
             found = sorted(glob.glob(word, recursive=True))
             if not found:

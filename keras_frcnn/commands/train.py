@@ -286,6 +286,14 @@ def _folder(run, config):
     if run.schedule != "alternating" and not (staged and (folder / FITTED).exists()):
         begin = "" if staged else f"go on with it with --resume {folder}, "
         raise ValueError(f"Run folder {folder} holds an earlier run; {begin}{remedy}")
-    if resume.after_first_lines(before.read_text(encoding="utf-8")) != config:
+    if not _same(resume.after_first_lines(before.read_text(encoding="utf-8")), config):
         raise ValueError(f"Run folder {folder} holds a run of another recipe or other data; {remedy}")
     return folder
+
+
+def _same(before, config):
+    """Whether two texts of config.yaml are of one recipe and the same sets; older ones have fewer fields."""
+    if before.partition("\n")[0] != config.partition("\n")[0]:
+        return False
+    one, other = (recipe_files.from_yaml(text, "config.yaml") for text in (before, config))
+    return one == other

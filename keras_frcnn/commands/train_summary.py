@@ -17,13 +17,14 @@ def summary(run, folder, minutes, exported):
     best = (folder / "best.keras").exists()
     print("  last.keras, best.keras (by validation): models" if best else "  last.keras: the model")
     if run.schedule == "alternating":
-        print("  1-rpn to 4-fast-rcnn-shared: the steps, each with its model and its log.csv")
+        print("  1-rpn to 4-fast-rcnn-shared: the steps, each with its model, log.csv and curves.png")
     else:
-        print("  log.csv: every epoch")
-    print("  config.yaml: the recipe; curves.png: losses and scores; detections.png: what it finds")
+        print("  log.csv, curves.png: losses and scores of every epoch")
+    print("  config.yaml: the recipe; detections.png: what it finds")
     if run.tensorboard:
-        print(f"  tensorboard --logdir {folder / BOARD}: losses, scores and pictures of all epochs")
-    if run.val or run.val_split:
+        place = folder if run.schedule == "alternating" else folder / BOARD
+        print(f"  tensorboard --logdir {place}: losses, scores and pictures of all epochs")
+    if (folder / "metrics.json").exists():
         print("  metrics.json: the scores of last.keras")
     if exported:
         print(f"SavedModel for TF-Serving: {exported}")

@@ -61,17 +61,19 @@ class VideoFile:
         self._writer = None
 
     def add(self, frame: np.ndarray) -> None:
-        """Append a frame, uint8 `[H, W, 3]` RGB; all have one size.
+        """Append a frame, uint8 `[H, W, 3]` RGB; it gets the size of the first one.
 
         Raises:
             OSError: the file cannot be written.
         """
         if self._writer is None:
             code = cv2.VideoWriter.fourcc(*"mp4v")
-            size = frame.shape[1], frame.shape[0]
-            self._writer = cv2.VideoWriter(str(self._partial), code, self.rate, size)
+            self._size = frame.shape[1], frame.shape[0]
+            self._writer = cv2.VideoWriter(str(self._partial), code, self.rate, self._size)
             if not self._writer.isOpened():
                 raise OSError(f"{self.path} cannot be written; name another folder with --output.")
+        if frame.shape[1::-1] != self._size:
+            frame = cv2.resize(frame, self._size)  # OpenCV leaves frames of other sizes out
         self._writer.write(frame[..., ::-1])
 
     def close(self) -> None:

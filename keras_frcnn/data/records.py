@@ -47,11 +47,11 @@ class Collected:
     """What is wrong in a set, all of it; see `BoxCheck.part`.
 
     Attributes:
-        refusals: list of sentences, each about what was left out.
+        refusals: dict whose keys are sentences, each about what was left out.
         notes: dict from a defect that was mended, as in `BoxCheck.note`, to its places.
     """
 
-    refusals: list = dataclasses.field(default_factory=list)
+    refusals: dict = dataclasses.field(default_factory=dict)
     notes: dict = dataclasses.field(default_factory=dict)
 
 
@@ -97,8 +97,7 @@ class BoxCheck:
         except (ValueError, OSError) as error:
             if self.collected is None:
                 raise
-            if str(error) not in self.collected.refusals:
-                self.collected.refusals.append(str(error))
+            self.collected.refusals[str(error)] = None
 
     def note(self, noun, what, place):
         """Count a defect.

@@ -22,9 +22,12 @@ from keras_frcnn.images import headers
 
 
 def write_coco(dataset: DetectionDataset, folder: Path, split: str) -> str:
-    """Write `SPLIT.json` and the folder `images`; ignored objects become crowds. Returns the set's spec."""
-    names = _copy_pictures(dataset, folder / "images")
-    ids = dataset.category_ids or {name: number for number, name in enumerate(dataset.class_names, start=1)}
+    """Write `SPLIT.json` and the folder `images/SPLIT`; ignored objects become crowds. Returns the spec."""
+    _check_new(folder / f"{split}.json")
+    names = _copy_pictures(dataset, folder / "images" / split)
+    ids = dict(dataset.category_ids or {})
+    if not {*dataset.class_names} <= ids.keys():
+        ids = {name: number for number, name in enumerate(dataset.class_names, start=1)}
     content = {"images": [], "annotations": [], "categories": []}
     content["categories"] = [{"id": ids[name], "name": name} for name in dataset.class_names]
     for number, (record, name) in enumerate(zip(dataset.records, names), start=1):
@@ -43,11 +46,12 @@ def write_coco(dataset: DetectionDataset, folder: Path, split: str) -> str:
                 }
             )
     write_json(folder / f"{split}.json", content)
-    return f"coco:{folder}/{split}.json@{folder}/images"
+    return f"coco:{folder}/{split}.json@{folder}/images/{split}"
 
 
 def write_voc(dataset: DetectionDataset, folder: Path, split: str) -> str:
     """Write the folders of VOCdevkit; ignored objects become difficult. Returns the set's spec."""
+    _check_new(folder / "ImageSets" / "Main" / f"{split}.txt")
     names = _copy_pictures(dataset, folder / "JPEGImages")
     (folder / "Annotations").mkdir(exist_ok=True)
     (folder / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
@@ -64,6 +68,7 @@ def write_voc(dataset: DetectionDataset, folder: Path, split: str) -> str:
 
 def write_yolo(dataset: DetectionDataset, folder: Path, split: str) -> str:
     """Write `data.yaml`, `images` and `labels`; ignored objects are left out. Returns the set's spec."""
+    _check_new(folder / "labels" / split)
     names = _copy_pictures(dataset, folder / "images" / split)
     (folder / "labels" / split).mkdir(parents=True, exist_ok=True)
     for record, name in zip(dataset.records, names):
@@ -128,10 +133,16 @@ WRITERS: dict[str, Callable[[DetectionDataset, Path, str], str]] = {
 }
 
 
+def _check_new(path):
+    """Refuse to write a split over another one."""
+    if path.exists():
+        raise FileExistsError(f"{path} is there already; name another folder, or another split.")
+
+
 def _copy_pictures(dataset, folder):
-    """Copy the pictures; return their names."""
+    """Copy the pictures; return their names, which no picture of another split in the folder has."""
     folder.mkdir(parents=True, exist_ok=True)
-    names, taken = [], set()
+    names, taken = [], {path.stem.casefold() for path in folder.iterdir()}
     for index, record in enumerate(dataset.records):
         source = Path(dataset.source.paths[index]) if isinstance(dataset.source, Files) else None
         if source is not None and read_header(source)[2] != 1:

@@ -266,7 +266,7 @@ def _gif_header(contents):
 
 def _jpeg_header(contents):
     turn, start = None, 2
-    while True:
+    for _ in range(_MOST_SEGMENTS):
         marker, length = struct.unpack_from(">HH", contents, start)
         if marker == 0xFFFF:
             start += 1
@@ -279,6 +279,7 @@ def _jpeg_header(contents):
         if marker == 0xFFE1 and contents[start + 4 : start + 10] == b"Exif\0\0" and turn is None:
             turn = tiff.orientation(contents[start + 10 : start + 2 + length])
         start += 2 + length
+    return None
 
 
 def _number(contents, start, count, little=True):

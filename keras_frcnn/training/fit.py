@@ -6,6 +6,7 @@ import dataclasses
 import keras
 
 from keras_frcnn import callbacks, evaluation
+from keras_frcnn.callbacks import checkpoint_files
 from keras_frcnn.callbacks.curves import Curves
 from keras_frcnn.callbacks.detection_board import DetectionBoard
 from keras_frcnn.callbacks.epoch_log import EpochLog
@@ -71,6 +72,10 @@ def _fit(recipe, model, train, val, folder, metrics):
     lines, log = EpochLines(), EpochLog(folder / "log.csv")
     run_folder = RunFolder(folder, monitor=model.score_name)
     early = _early_stopping(recipe, model)
+    if early and _has_stopped(recipe, folder):
+        print("This run has stopped early; its last model is scored again.", flush=True)
+        model.load_weights(folder / "last.keras")
+        return evaluation.evaluate(model, val, ImageLines("evaluation"))
     with contextlib.closing(lines):
         model.fit(
             batches.repeat() if recipe.steps else batches,
@@ -85,7 +90,7 @@ def _fit(recipe, model, train, val, folder, metrics):
                 log,
                 run_folder,
                 Curves(log, folder / "curves.png"),
-                *(_boards(recipe, val or train, folder) if recipe.tensorboard else []),
+                *_boards(recipe, model, val or train, folder),
                 *early,
                 callbacks.OnNonFinite(recipe.on_nonfinite, folder / NONFINITE),
                 checkpoint,
@@ -109,13 +114,25 @@ def _early_stopping(recipe, model):
     return [keras.callbacks.EarlyStopping(model.score_name, mode="max", patience=recipe.early_stopping)]
 
 
-def _boards(recipe, dataset, folder):
-    """The callbacks that write the log for TensorBoard."""
+def _has_stopped(recipe, folder):
+    """Whether the newest checkpoint of a run is of one that had stopped early, with the same patience."""
+    found = checkpoint_files.newest(folder / CHECKPOINTS)
+    states = [state for kind, state in found[2]["callbacks"] if kind == "EarlyStopping"] if found else []
+    return any(
+        state.get("stopped_epoch") and state.get("wait", 0) >= recipe.early_stopping for state in states
+    )
+
+
+def _boards(recipe, model, dataset, folder):
+    """The callbacks that write the log for TensorBoard, if it is asked for."""
+    if not recipe.tensorboard:
+        return []
+    numbers = keras.callbacks.TensorBoard(str(folder / BOARD), write_graph=False)
+    if model.trains_in_stages:
+        return [numbers]  # the detections mean nothing before the last stage
     settings = {name: value for name, value in dataclasses.asdict(recipe).items() if name != "detector"}
-    return [
-        keras.callbacks.TensorBoard(str(folder / BOARD), write_graph=False),
-        DetectionBoard(folder / BOARD / "detections", dataset, {**settings, **recipe.detector}),
-    ]
+    board = DetectionBoard(folder / BOARD / "detections", dataset, {**settings, **recipe.detector})
+    return [numbers, board]
 
 
 def write_scores(results, folder):

@@ -77,7 +77,7 @@ def test_training_begins_with_it(keras_file, voc, tmp_path, capsys):
 
 def test_its_recipe_goes_over_the_file_and_fetches_nothing(keras_file):
     words = ["--train", "voc:x@y", "--init", str(keras_file), "--recipe", "resnet50_fpn_coco"]
-    run = train._parse(words, train._initial(words))
+    run = train.parse(words, train._initial(words))
     assert (run.backbone, run.backbone_weights, run.steps) == ("resnet50_fpn", "none", 190580)
     assert run.detector["frozen_stages"] == 2 and run.detector["rpn_score_threshold"] == 0.0
     assert "weights_source" not in run.detector
@@ -85,7 +85,7 @@ def test_its_recipe_goes_over_the_file_and_fetches_nothing(keras_file):
 
 def test_its_configuration_alone_freezes_nothing(keras_file):
     words = ["--train", "voc:x@y", "--init", str(keras_file), "--image-size", "64", "80"]
-    recipe = train._recipe_of(train._parse(words, train._initial(words)))
+    recipe = train.recipe_of(train.parse(words, train._initial(words)))
     assert recipe.detector["frozen_stages"] == 3 and "weights_source" not in recipe.detector
     begun, new = recipe.build(["a"], "coco.keras"), recipe.build(["a"])
     assert (begun.arguments["frozen_stages"], begun.arguments["weights_source"]) == (3, "coco.keras")

@@ -25,6 +25,7 @@ FILES = [
     "config.yaml",
     "detections.png",
     "last.keras",
+    "curves.png",
     "log.csv",
     "metrics.json",
 ]
@@ -111,7 +112,7 @@ def test_a_run_without_a_checkpoint_begins_anew(tmp_path, capsys):
     (tmp_path / "config.yaml").write_text("# train.py --train shapes@train\nepochs: 3\n")
     words = resume.original_words(tmp_path, (tmp_path / "config.yaml").read_text())
     assert "has no checkpoint yet; the run begins anew." in capsys.readouterr().out
-    run = train._parse(resume.merged(words, ["--epochs", "5"], resume.settings(tmp_path)))
+    run = train.parse(resume.merged(words, ["--epochs", "5"], resume.settings(tmp_path)))
     assert (run.train, run.epochs, run.output) == (("shapes@train",), 5, tmp_path)
 
 
@@ -164,23 +165,23 @@ def test_exports_the_next_version(trained, voc, tiny, tmp_path):
 
 def test_a_run_can_be_repeated_from_its_configuration(trained):
     voc = trained.voc
-    again = train._parse(["--train", f"voc:{voc}@train", "--config", str(trained.folder / "config.yaml")])
+    again = train.parse(["--train", f"voc:{voc}@train", "--config", str(trained.folder / "config.yaml")])
     words, where, sets, saved = (trained.folder / "config.yaml").read_text().split("\n", 3)
     assert words.startswith(f"# train.py --train voc:{voc}@train")
     assert where == f"# in {Path.cwd()}"
     assert sets == f"# sets: ['voc:{voc}@train'] ['voc:{voc}@val'] joint"
-    assert recipe_files.to_yaml(train._recipe_of(again)) == saved
+    assert recipe_files.to_yaml(train.recipe_of(again)) == saved
 
 
 def test_without_words_it_learns_the_shapes():
-    run = train._parse([])
+    run = train.parse([])
     assert run.train == ("shapes@train",) and run.val == ("shapes@val",)
     assert str(run.export) == "saved_models/shapes"
-    assert train._recipe_of(run) == recipe_files.load("shapes")
+    assert train.recipe_of(run) == recipe_files.load("shapes")
 
 
 def test_shapes_by_name_get_their_recipe_too():
-    run = train._parse(["--train", "shapes", "--epochs", "1"])
+    run = train.parse(["--train", "shapes", "--epochs", "1"])
     assert run.train == ("shapes",) and run.val == ("shapes@val",) and run.export is None
     assert run.backbone == "tiny_fpn" and run.epochs == 1
 
@@ -188,18 +189,16 @@ def test_shapes_by_name_get_their_recipe_too():
 def test_the_command_line_goes_over_the_file_and_the_file_over_the_recipe(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("epochs: 7\nbatch_size: 2\n")
-    run = train._parse(
-        ["--train", "shapes", "--recipe", "shapes", "--config", str(file), "--batch-size", "3"]
-    )
+    run = train.parse(["--train", "shapes", "--recipe", "shapes", "--config", str(file), "--batch-size", "3"])
     assert run.backbone == recipe_files.load("shapes").backbone
     assert run.epochs == 7
     assert run.batch_size == 3
 
 
 def test_sets_of_ones_own_start_from_the_defaults():
-    run = train._parse(["--train", "a", "--train", "b", "--val", "c"])
+    run = train.parse(["--train", "a", "--train", "b", "--val", "c"])
     assert run.train == ("a", "b") and run.val == ("c",) and run.export is None
-    assert train._recipe_of(run) == recipes.Recipe()
+    assert train.recipe_of(run) == recipes.Recipe()
 
 
 def test_a_bare_shapes_is_the_training_split(monkeypatch, tmp_path, capsys):
@@ -271,9 +270,9 @@ def test_names_an_undecodable_image(capsys, voc, tiny, tmp_path):
 
 
 def test_epochs_win_over_the_steps_of_a_recipe():
-    run = train._parse(["--recipe", "vgg16_voc07", "--train", "voc:x@y", "--epochs", "3"])
+    run = train.parse(["--recipe", "vgg16_voc07", "--train", "voc:x@y", "--epochs", "3"])
     assert (run.epochs, run.steps) == (3, 0)
-    assert train._parse(["--recipe", "vgg16_voc07", "--train", "voc:x@y"]).steps == 70000
+    assert train.parse(["--recipe", "vgg16_voc07", "--train", "voc:x@y"]).steps == 70000
 
 
 def test_refuses_what_does_not_go_together(voc, tiny, tmp_path, capsys):

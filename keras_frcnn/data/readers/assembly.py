@@ -133,19 +133,20 @@ def assemble(pictures, class_names, check, reading, category_ids=None, source=No
     inverted = any(box[2] < box[0] or box[3] < box[1] for picture in pictures for box in picture.boxes)
     with check.part():
         if inverted:
-            _check_format(pictures, check.name)
+            sized = [(picture, size) for picture in pictures if (size := _size(picture)) is not None]
+            _check_format(sized, check.name)
     for picture in pictures:
         _check_objects(picture, labels, listed, check)
     with check.part():
         _check_scale(pictures, check.name)
-    records, read = [], []
+    records, sized = [], []
     for picture in _whole(pictures, reading, check):
         with check.part():
             records.append(_record(picture, labels, check, source))
-            read.append(picture)
+            sized.append((picture, picture.size or (records[-1].height, records[-1].width)))
     with check.part():
         if not inverted:
-            _check_format(read, check.name)
+            _check_format(sized, check.name)
     check.report()
     source = source or Files([decodable(record.file) for record in records])
     return DetectionDataset(check.name, tuple(class_names), records, source, category_ids)
@@ -200,10 +201,9 @@ def _check_object(place, name, box):
         )
 
 
-def _check_format(pictures, name):
-    """Refuse boxes in another format than theirs."""
-    sized = [(picture, size) for picture in pictures if (size := _size(picture)) is not None]
-    for kind in {(picture.written, picture.relative) for picture in pictures}:
+def _check_format(sized, name):
+    """Refuse boxes in another format than theirs; `sized` has pairs of `Annotated` and height and width."""
+    for kind in {(picture.written, picture.relative) for picture, _ in sized}:
         alike = [pair for pair in sized if (pair[0].written, pair[0].relative) == kind]
         sides = [(1, 1) if kind[1] else (width, height) for _, (height, width) in alike]
         boxes, sides = box_formats.joined([picture.boxes for picture, _ in alike], sides)
@@ -212,10 +212,13 @@ def _check_format(pictures, name):
 
 def _size(picture):
     """Height and width that the boxes of a picture refer to; None if its file cannot be read."""
+    if picture.size or picture.relative:
+        return picture.size or (1, 1)
     try:
-        return picture.size or read_header(picture.path)[:2]
+        height, width, orientation = read_header(picture.path)
     except (ValueError, OSError):
         return None
+    return (height, width) if orientation < 5 else (width, height)
 
 
 def _note_likely_twins(class_names, check):

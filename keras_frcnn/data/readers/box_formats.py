@@ -30,9 +30,10 @@ FORMATS = {
 # On the sets of BCCD, raccoon, VOC, COCO and the shapes, at least 0.998 of the boxes lie inside when they are
 # read in their own format, and at most 0.87 (raccoon, whose objects are large) when they are read in another.
 INSIDE = 0.98
-DOUBTFUL = 0.95
-# Fewer boxes may look like anything.
-FEWEST = 10
+# Share and number of wrong boxes, below which they may be single mistakes; these are clipped or refused one
+# by one.
+DOUBTFUL = 0.1
+FEWEST = 20
 # Boxes may be a little too large: pixels, or this share of the picture.
 TOLERANCE, RELATIVE_TOLERANCE = 2.0, 0.01
 
@@ -71,10 +72,8 @@ def refuse_other_format(boxes: np.ndarray, sides: np.ndarray, written: str, name
     Raises:
         ValueError: many of them reach outside or are inverted, and none would in another format.
     """
-    if len(boxes) < FEWEST:
-        return
     wrong = ~inside(boxes, sides, written, written)
-    if wrong.mean() < 1 - DOUBTFUL:
+    if wrong.sum() < FEWEST or wrong.mean() < DOUBTFUL:
         return
     shares = {other: inside(boxes, sides, written, other).mean() for other in FORMATS if other != written}
     actual = max(shares, key=lambda other: shares[other])

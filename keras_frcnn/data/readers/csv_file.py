@@ -6,7 +6,7 @@ import json
 
 from keras_frcnn.data.readers import scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
-from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, is_file, leaves, normal
+from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, is_file, leaves, normal, stem
 from keras_frcnn.data.readers.yolo import LARGEST
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.files import read_text
@@ -75,6 +75,10 @@ def load(file, folder, name=None, reading=STRICT):
             if any(values.get(corner) for corner in (*CORNERS, "box", "class")):
                 _add(picture, values, place)
     found = [pictures[name] for name in by_path.values()]
+    bare = [stem(picture.image_id) for picture in found]
+    if len({*bare}) == len(bare):
+        for picture, name in zip(found, bare):
+            picture.image_id = name
     return assemble(found, class_names, check, reading, listed=listed)
 
 

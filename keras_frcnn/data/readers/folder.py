@@ -91,7 +91,7 @@ def _voc(root, folder, splits, annotations, check, reading):
             path = _across(file, bare)
             if path is None:
                 path = files.find(name, str(file))[0] if name else None
-                if path is None or is_file(by_name[identities[path]]):
+                if path not in identities or is_file(by_name[identities[path]]):
                     check.note("annotation", "without a picture left out", str(file))
                     continue
                 check.note("picture", "found by another form of its name", str(file))

@@ -46,10 +46,12 @@ def load(folder, name=None, reading=STRICT):
                 raise ValueError(
                     f"{other.source} and {picture.source} are both of the picture {picture.path}; remove one."
                 )
+    known = {*annotations}
     for path in files.files:
+        if path in found:
+            continue
         beside = path.with_suffix(".json")
-        refused = reading.collected is not None and beside in annotations
-        if path not in found and not refused:
+        if reading.collected is None or beside not in known:
             with check.part():
                 found[path] = without_annotation(path, _id(path, folder), beside, reading, check)
     return assemble(list(found.values()), None, check, reading)

@@ -59,7 +59,7 @@ def load(name, split, spec=None, reading=STRICT):
         splits = sorted(builder.info.splits)
         listed = remedy(split, splits, f"it has {', '.join(splits)}.")
         raise ValueError(f"The TFDS set {name} has no split {split}; {listed}") from None
-    check = BoxCheck(spec)
+    check = BoxCheck(spec, reading.collected)
     records, source, broken = [], Spool(), []
     for index, example in enumerate(data.as_numpy_iterator()):
         file = f"{spec} image {index}"

@@ -108,8 +108,9 @@ class Annotations:
         """Note the files that belong to no picture of a `Pictures`."""
         for file in self.files:
             name = file.relative_to(self.folder).with_suffix("").as_posix()
-            if pictures.find(name, str(file))[0] is None:
-                self.check.note("annotation", "without a picture not used", str(file))
+            with self.check.part():
+                if pictures.find(name, str(file))[0] is None:
+                    self.check.note("annotation", "without a picture not used", str(file))
 
     def file_of(self, name):
         """The file of a picture's name; the one that it should have if there is none."""

@@ -226,15 +226,21 @@ def _paths(root, place, file, reading, check):
                     check.note("line", "naming no picture left out", f"{line[:80]} in {candidate}")
             files, paths = Pictures(candidate.parent), []
             for line in (line for line in lines if line.lower().endswith(SUFFIXES)):
-                path = candidate.parent / line
-                if not is_file(path):
-                    path = None if leaves(line) else files.find(line, str(candidate))[0]
-                    check.note("picture", "found by another form of its name", f"{line[:80]} in {candidate}")
-                if path is None:
-                    raise FileNotFoundError(
-                        f"There is no picture {str(candidate.parent / line)[:200]}, which {candidate} lists; "
-                        "add it."
-                    )
-                paths.append(path)
+                with check.part():
+                    paths.append(_listed(line, candidate, files, check))
             return paths
     raise FileNotFoundError(f"There is no folder {candidates[0]}, which {file} names; check its `path`.")
+
+
+def _listed(line, candidate, files, check):
+    """The picture that a line of a list names."""
+    path = candidate.parent / line
+    if is_file(path):
+        return path
+    path = None if leaves(line) else files.find(line, str(candidate))[0]
+    if path is None:
+        raise FileNotFoundError(
+            f"There is no picture {str(candidate.parent / line)[:200]}, which {candidate} lists; add it."
+        )
+    check.note("picture", "found by another form of its name", f"{line[:80]} in {candidate}")
+    return path
