@@ -231,3 +231,47 @@ def test_anchors_that_fit_nothing(clean, checked, tmp_path):
 def test_a_spec_that_names_nothing_is_an_error(checked):
     found, _ = checked("voc:/nowhere@train")
     assert found.dataset is None and "There is no folder" in worst(found, "error")[0]
+
+
+def test_one_doubtful_name_does_not_lose_the_set(clean, checked, tmp_path):
+    spec = clean("voc", tmp_path)
+    picture = cv2.imread(str(tmp_path / "JPEGImages/scene11.jpg"))
+    split = tmp_path / "ImageSets/Main/train.txt"
+    split.write_text(split.read_text().replace("scene11\n", ""))
+    cv2.imwrite(str(tmp_path / "JPEGImages/scene11.png"), picture)
+    found, _ = checked(spec)
+    assert len(found.dataset) == 11
+
+
+def test_every_missing_picture_of_a_list_is_told(clean, checked, tmp_path):
+    spec = clean("yolo", tmp_path)
+    listed = "".join(f"./images/train/{name}.jpg\n" for name in ("scene0", "gone", "scene1", "away"))
+    (tmp_path / "train.txt").write_text(listed)
+    file = tmp_path / "data.yaml"
+    file.write_text(file.read_text().replace("images/train", "train.txt"))
+    found, _ = checked(spec)
+    assert len(worst(found, "error")) == 2 and len(found.dataset) == 2
+
+
+def test_pictures_in_nested_folders_are_counted_once(clean, checked, tmp_path):
+    from keras_frcnn.checking.check import strays
+
+    spec = clean("coco", tmp_path)
+    folder = tmp_path / "images/train"
+    (folder / "more").mkdir()
+    content = json.loads((tmp_path / "train.json").read_text())
+    first = content["images"][0]["file_name"]
+    shutil.move(folder / first, folder / "more" / first)
+    content["images"][0]["file_name"] = f"more/{first}"
+    (tmp_path / "train.json").write_text(json.dumps(content))
+    shutil.copy(folder / "more" / first, folder / "more" / "alone.jpg")
+    found, _ = checked(spec)
+    (finding,) = strays([found])
+    assert finding.text.startswith("1 picture ")
+
+
+def test_names_of_signs_are_different_classes(clean, checked, tmp_path):
+    spec = clean("voc", tmp_path)
+    labels = tmp_path / "labels.txt"
+    labels.write_text(labels.read_text() + "+\n-\n")
+    assert not [line for line in worst(checked(spec)[0]) if "same name" in line]

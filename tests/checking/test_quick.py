@@ -32,3 +32,16 @@ def test_pictures_of_both_sets_are_found_by_their_contents(clean, tmp_path):
     assert "12 pictures of the validation set also in the training set" in "\n".join(
         quick_report(train, val, model(train.class_names))
     )
+
+
+def test_a_validation_set_without_objects_and_a_reader_of_ones_own(clean, tmp_path):
+    train = kf.data.load(clean("voc", tmp_path / "one"))
+    image = np.zeros([256, 320, 3], np.uint8)
+    val = kf.data.from_arrays([image], [[]], [[]], train.class_names)
+    lines = quick_report(train, val, model(train.class_names))
+    assert "No object of the validation set counts" in "\n".join(lines)
+    for record in train.records:
+        object.__setattr__(record, "file", f"picture {record.image_id}")
+    assert "12 pictures of the validation set" in "\n".join(
+        quick_report(train, train, model(train.class_names))
+    )

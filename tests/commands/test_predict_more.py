@@ -13,6 +13,9 @@ from PIL import Image
 
 import keras_frcnn as kf
 from keras_frcnn.commands import drawn_detections, predict
+from keras_frcnn.commands.detection_files import DetectionFiles
+from keras_frcnn.data.readers import voc_xml
+from keras_frcnn.data.records import BoxCheck
 
 
 @pytest.fixture
@@ -156,3 +159,32 @@ def test_a_server_takes_no_video(tmp_path, capsys):
     with pytest.raises(SystemExit):
         serve_client.main(["--url", "http://localhost:1/v1/models/a", str(video(tmp_path / "clip.mp4", 2))])
     assert "is a video, which no server takes" in capsys.readouterr().err
+
+
+def test_pictures_of_one_stem_and_thin_boxes_keep_apart(tmp_path):
+    files = DetectionFiles(tmp_path, DetectionFiles.FORMATS, 0.5)
+    image = np.zeros([40, 60, 3], np.uint8)
+    thin = {"box": [10.2, 5.0, 10.45, 20.0], "score": 0.9, "label": 0, "class": "a/b"}
+    for name in ("7", "007", "b"):
+        files.add(name, f"{name}.png", image, [thin])
+    files.add("clip-000003", "clip.mp4", image, [thin], 3)
+    files.finish(["a/b"])
+    ids = [found["image_id"] for found in json.loads((tmp_path / "coco_results.json").read_text())]
+    assert ids == [7, "007", "b", "clip-000003"]
+    rows = [*csv.DictReader(io.StringIO((tmp_path / "detections.csv").read_text()))]
+    assert [row["frame"] for row in rows] == ["", "", "", "3"]
+    for file in (tmp_path / "voc").iterdir():
+        xml = voc_xml.read(file, BoxCheck("test"))
+        assert xml.boxes[0][2] > xml.boxes[0][0]
+    assert len([*(tmp_path / "crops" / "a_b").iterdir()]) == 4
+
+
+def test_outputs_of_pictures_that_differ_in_their_ending_only(tmp_path):
+    files = [tmp_path / name for name in ("a.jpg", "a.png", "A.JPG", "b.png")]
+    targets = drawn_detections._targets(files, ["x/a.mp4"], tmp_path / "out")
+    assert len({target.stem.casefold() for target in targets}) == 5
+
+
+def test_a_list_may_hold_patterns(run, scenes, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{scenes}/*1.jpg\n-\n"))
+    assert [answer["image"] for answer in run("-")["images"]] == [f"{scenes}/001.jpg"]

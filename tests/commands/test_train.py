@@ -23,9 +23,9 @@ FILES = [
     "best.keras",
     "checkpoints",
     "config.yaml",
+    "curves.png",
     "detections.png",
     "last.keras",
-    "curves.png",
     "log.csv",
     "metrics.json",
 ]

@@ -31,6 +31,13 @@ def test_a_run_that_gets_no_better_stops_early_and_shows_itself(voc, tiny, tmp_p
     board = folder / "tensorboard"
     assert {path.name for path in board.iterdir()} == {"train", "validation", "detections"}
     assert f"tensorboard --logdir {board}" in out
+    # Going on with it trains no epoch more.
+    weights = (folder / "last.keras").read_bytes()
+    train.main(["--resume", str(folder)])
+    assert "This run has stopped early" in capsys.readouterr().out
+    assert (folder / "last.keras").read_bytes() == weights
+    with open(folder / "log.csv") as file:
+        assert len([*csv.DictReader(file)]) == len(scores)
 
 
 @pytest.mark.parametrize(

@@ -136,3 +136,14 @@ def test_real_sets_are_in_one_format_only(shared, spec):
     assert box_formats.inside(boxes, sides, "xyxy", "xyxy").mean() > 0.99
     assert box_formats.inside(boxes, sides, "xyxy", "xywh").mean() < 0.5
     assert box_formats.inside(boxes, sides, "xyxy", "cxcywh").mean() < 0.5
+
+
+@pytest.mark.parametrize(("count", "beyond"), [(12, 1), (200, 12)])
+def test_single_boxes_that_reach_out_are_clipped_not_taken_for_another_format(count, beyond):
+    image = np.zeros([100, 100, 3], np.uint8)
+    boxes = [[90, 40, 20, 20] if index < beyond else [40, 40, 20, 20] for index in range(count)]
+    with pytest.warns(UserWarning, match=f"{beyond} box.* reaching outside the image clipped"):
+        dataset = kf.data.from_arrays(
+            [image] * count, [[box] for box in boxes], [["a"]] * count, box_format="xywh"
+        )
+    assert len(dataset) == count
