@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import keras_frcnn as kf
-from keras_frcnn.commands import doctor, train
+from keras_frcnn.commands import doctor, resume, train
 from keras_frcnn.data.writers import write_voc
 from keras_frcnn.export.settings import with_settings
 
@@ -167,6 +167,22 @@ def test_refuses_what_names_no_case(words, capsys):
     assert stop.value.code == 1
     error = capsys.readouterr().err
     assert "--model" in error or "--train" in error
+
+
+def test_refuses_a_recipe_without_sets(config, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        doctor.main(["--config", str(config()), "--output", str(tmp_path / "out")])
+    assert "--train" in capsys.readouterr().err
+
+
+def test_says_from_where_paths_of_a_run_count(config, tmp_path, monkeypatch, capsys):
+    started = tmp_path / "started"
+    started.mkdir()
+    recipe = config()
+    recipe.write_text(resume.first_lines(["--train", "shapes@val"], started) + recipe.read_text())
+    monkeypatch.setattr(doctor.doctor, "examine", lambda case, sentence_of: [])
+    doctor.main(["--config", str(recipe), "--output", str(tmp_path / "out")])
+    assert f"Relative paths count from {started}" in capsys.readouterr().out
 
 
 def test_refuses_a_folder_that_is_no_run(tmp_path, capsys):
