@@ -118,7 +118,7 @@ def _add_training(case, run, stack):
             folder = resume.working_folder(text)
             file = file.absolute()
             if folder != Path.cwd():
-                print(f"Relative paths count from {folder}, where the run was started; those of sets, too.")
+                print(f"Relative paths count from {folder}, where the run was started.")
             stack.enter_context(contextlib.chdir(folder))
         elif not run.train:
             raise ValueError(
@@ -127,7 +127,9 @@ def _add_training(case, run, stack):
             )
         words = ["--config", str(file)]
     given = [word for name in ("train", "val") for spec in getattr(run, name) for word in (f"--{name}", spec)]
-    before = resume.without(recorded or [], ["--resume", *(["--train", "--val"] if given else [])])
+    before = resume.without(
+        recorded or [], ["--resume", *(["--train", "--val", "--val-split"] if given else [])]
+    )
     training = train.parse([*before, *words, *given, *_reading(run)])
     case.recipe = train.recipe_of(training)
     kept = [*resume.without(before, OWN), *given] if recorded is not None else [*words, *given]

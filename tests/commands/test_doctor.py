@@ -185,6 +185,19 @@ def test_says_from_where_paths_of_a_run_count(config, tmp_path, monkeypatch, cap
     assert f"Relative paths count from {started}" in capsys.readouterr().out
 
 
+def test_sets_given_beside_a_run_replace_its_own(config, tmp_path, monkeypatch):
+    recipe = config()
+    words = ["--train", "shapes@val", "--val-split", "0.2", "--epochs", "3"]
+    recipe.write_text(resume.first_lines(words, tmp_path) + recipe.read_text())
+    cases = []
+    monkeypatch.setattr(doctor.doctor, "examine", lambda case, sentence_of: cases.append(case) or [])
+    sets = ["--train", "shapes@val", "--val", "shapes@val"]
+    doctor.main(["--config", str(recipe), *sets, "--output", str(tmp_path / "out")])
+    assert cases[0].val.name == "shapes@val"
+    assert cases[0].specs == {"training": ("shapes@val",), "validation": ("shapes@val",)}
+    assert cases[0].training_command == f"python train.py --epochs 3 {' '.join(sets)}"
+
+
 def test_refuses_a_folder_that_is_no_run(tmp_path, capsys):
     with pytest.raises(SystemExit):
         doctor.main(["--run", str(tmp_path), "--output", str(tmp_path / "out")])
