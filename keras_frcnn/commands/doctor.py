@@ -34,7 +34,7 @@ class Examination(ReadingOptions):
     run: Path | None = None
     """Folder of a training run."""
     config: Path | None = None
-    """YAML file of recipe fields, for --train and --val."""
+    """YAML file of recipe fields, for --train and --val; the config.yaml of a run names its own sets."""
     train: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Training set, such as voc:ROOT@SPLIT; several are joined."""
     val: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
@@ -102,6 +102,7 @@ def _add_model(case, run):
     case.training_command = f"python train.py --init {shlex.quote(str(run.model))}"
     with _refusals(case, "model", "python train.py"):
         case.model = load_detector(run.model)
+    case.specs = {"given": run.data}
     with _refusals(case, "data", _check_data(run.data)), _mended(case):
         case.tried = run.load(run.data)
 
@@ -116,14 +117,25 @@ def _add_training(case, run, stack):
         if recorded is not None:
             folder = resume.working_folder(text)
             file = file.absolute()
+            if folder != Path.cwd():
+                print(f"Relative paths count from {folder}, where the run was started.")
             stack.enter_context(contextlib.chdir(folder))
+        elif not run.train:
+            raise ValueError(
+                f"{file} begins with no command of a run, so it names no data set; give it as --config, with "
+                "--train."
+            )
         words = ["--config", str(file)]
     given = [word for name in ("train", "val") for spec in getattr(run, name) for word in (f"--{name}", spec)]
-    before = resume.without(recorded or [], ["--resume", *(["--train", "--val"] if given else [])])
+    before = resume.without(
+        recorded or [], ["--resume", *(["--train", "--val", "--val-split"] if given else [])]
+    )
     training = train.parse([*before, *words, *given, *_reading(run)])
     case.recipe = train.recipe_of(training)
     kept = [*resume.without(before, OWN), *given] if recorded is not None else [*words, *given]
     case.training_command = shlex.join(["python", "train.py", *kept])
+    # A part that --val-split has split off has no spec but that of the whole.
+    case.specs = {"training": training.train, "validation": training.val or training.train}
     if run.run:
         case.run = file.parent
         _add_trained(case)
@@ -133,7 +145,7 @@ def _add_training(case, run, stack):
             case.initial = (initial, training.init.name) if isinstance(initial, models.Detector) else None
     with _refusals(case, "data", _check_data([*training.train, *training.val])), _mended(case):
         case.train, case.val = train_sets(training)
-        case.tried = case.val or case.train
+        case.tried = case.train if case.val is None else case.val
 
 
 def _add_trained(case):

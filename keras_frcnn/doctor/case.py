@@ -1,7 +1,9 @@
 """What is examined: data sets, a recipe, a model, and what several checks need of them."""
 
 import dataclasses
+import shlex
 import time
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,8 @@ class Case:
         model: the trained model.
         model_name: name of the model in commands.
         tried: the set that the model is tried on, with class names of its own.
+        specs: the specs of the sets as they were given, by role (see `sets`); a set without them goes by its
+            name.
         mended: what had to be mended in the sets.
         refusals: what could not be read.
         training_command: the command that trains, without the options that mend it.
@@ -53,6 +57,7 @@ class Case:
     model: Detects | None = None
     model_name: str = "MODEL"
     tried: DetectionDataset | None = None
+    specs: dict[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     mended: list[Mended] = dataclasses.field(default_factory=list)
     refusals: list[Finding] = dataclasses.field(default_factory=list)
     training_command: str = "python train.py"
@@ -61,16 +66,28 @@ class Case:
     @property
     def sets(self) -> dict[str, DetectionDataset]:
         """The sets by their role."""
-        roles = {"training": self.train, "validation": self.val, "given": self.tried}
-        known = {id(dataset): (role, dataset) for role, dataset in reversed(roles.items()) if dataset}
+        known = {
+            id(dataset): (role, dataset)
+            for role, dataset in reversed(self._roles.items())
+            if dataset is not None  # an empty set is one too
+        }
         return {role: dataset for role, dataset in reversed(known.values())}
+
+    @property
+    def _roles(self):
+        return {"training": self.train, "validation": self.val, "given": self.tried}
+
+    @property
+    def role_of_tried(self) -> str:
+        """The role of the set that the model is tried on."""
+        return next(role for role, dataset in self.sets.items() if dataset is self.tried)
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes of the model, or else of the training set."""
         if self.model is not None:
             return tuple(self.model.class_names)
-        return self.train.class_names if self.train else ()
+        return self.train.class_names if self.train is not None else ()
 
     @cached_property
     def fresh(self) -> Detector:
@@ -114,6 +131,8 @@ class Case:
         if self.tried is None:
             raise Skipped("there is no set to try the model on")
         places = [index for index, record in enumerate(self.tried.records) if (~record.ignore).any()]
+        if not places:
+            raise Skipped("no image of the set has an object that counts")
         chosen = np.linspace(0, len(places) - 1, min(TRIED, len(places))).round().astype(int)
         # Every third one first, so that a part of them is evenly spaced too.
         return [places[index] for start in range(3) for index in chosen[start::3]]
@@ -122,20 +141,39 @@ class Case:
     def answers(self) -> list[dict[str, Any]]:
         """Detections of the sample, and with "swapped", those with the channels in the other order."""
         needs = getattr(self.patient, "needs_proposals", False)
-        given = self.tried.proposals if self.tried and needs else None
+        given = self.tried.proposals if self.tried is not None and needs else None
         answers, begin = [], time.monotonic()
         for place in self.sample:
-            image = np.asarray(self.tried.image(place)) if self.tried else np.zeros([1, 1, 3])
+            image = np.asarray(self.tried.image(place)) if self.tried is not None else np.zeros([1, 1, 3])
             proposals = [] if given is None else [given[place]]
             plain = self.patient.detect(image, *proposals)
             swapped = self.patient.detect(np.ascontiguousarray(image[..., ::-1]), *proposals)
             answers.append({**plain, "swapped": swapped, "place": place})
             if time.monotonic() - begin > SECONDS_TRIED and len(answers) >= FEWEST_TRIED:
                 break
-        if not answers:
-            raise Skipped("no image of the set has an object that counts")
         return answers
+
+    def specs_of(self, role: str) -> Sequence[str]:
+        """The specs of a set by its role, see `sets`."""
+        dataset = self._roles[role]
+        return self.specs.get(role) or ([dataset.name] if dataset is not None else [])
+
+    def check_data(self, role: str) -> str:
+        """The command that shows a set."""
+        return f"python -m keras_frcnn check-data {shlex.join(self.specs_of(role))}"
 
     def retrain(self, options: str) -> str:
         """The command that trains again with other options."""
         return f"{self.training_command} {options}".strip()
+
+    def retrain_on(self, **sets: Sequence[str]) -> str:
+        """The command that trains again on other sets, given as the specs of `train` and `val`."""
+        options = {f"--{name}": specs for name, specs in sets.items()}
+        words, kept = iter(shlex.split(self.training_command)), []
+        for word in words:
+            if word in options:
+                next(words, None)
+            elif word.partition("=")[0] not in options:
+                kept.append(word)
+        given = [word for option, specs in options.items() for spec in specs for word in (option, spec)]
+        return shlex.join([*kept, *given])

@@ -54,7 +54,7 @@ def check_class_map(case: Case) -> Result:
                 0.95,
                 f"{_kind(moved, names, model_names)} in {case.tried.name}: {listed}.",
                 f"{explained / of:.0%} of {int(of)} objects of these classes fit this map; {figure}",
-                f"python -m keras_frcnn check-data {case.tried.name}",
+                case.check_data(case.role_of_tried),
             )
         ],
     )

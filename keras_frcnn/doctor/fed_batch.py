@@ -13,7 +13,7 @@ FILE = "fed.png"
 
 def draw_fed_batch(case: Case) -> Result:
     """Write the first training batch, with its boxes and class names, to `fed.png` in the output folder."""
-    assert case.recipe and case.train
+    assert case.recipe is not None and case.train is not None
     if not any((~record.ignore).any() for record in case.train.records):
         raise Skipped("no object of the training set counts")
     x, y = next(iter(case.recipe.batches(case.train, case.fresh, training=True)))

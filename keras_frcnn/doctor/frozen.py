@@ -4,7 +4,7 @@ import math
 
 from keras_frcnn.doctor.case import Case
 from keras_frcnn.doctor.findings import Finding, Result
-from keras_frcnn.models import Detector
+from keras_frcnn.models import Detector, SPPNet
 
 UNFREEZE = "--config FILE, with `detector: {frozen_stages: 2}` in FILE"
 
@@ -32,7 +32,8 @@ def check_frozen(case: Case) -> Result:
                 f"The new part{'s' * (len(still) > 1)} {', '.join(still)} of the model cannot learn: frozen"
             )
             found.append(_finding(case, 0.95, what, figure))
-        elif layers and not any(layer.trainable_weights for layer in layers):
+        # SPPNet's convolutions are frozen by method: its pyramid passes no gradient on.
+        elif not isinstance(model, SPPNet) and not any(layer.trainable_weights for layer in layers):
             what = "The whole backbone is frozen, so its features cannot adapt to the pictures"
             found.append(_finding(case, 0.74, what, f"{figure}, none of the backbone's {len(stages)} stages"))
     return Result(figure, found[:1])

@@ -17,6 +17,8 @@ def check_generalization(case: Case) -> Result:
     """Compare the share of objects that are found, with their class, in the two sets."""
     if case.train is None or case.val is None or case.tried is not case.val or case.patient.needs_proposals:
         raise Skipped("there is no trained model with a training and a validation set")
+    if getattr(case.model, "only_proposals", False):
+        raise Skipped("an RPN knows no classes")
     names = tuple(case.patient.class_names)
     answers = case.answers[:IMAGES]
     records = [case.val.records[answer["place"]] for answer in answers]
@@ -25,6 +27,8 @@ def check_generalization(case: Case) -> Result:
     if on_val > POOR:
         return Result(figure)
     places = [place for place, record in enumerate(case.train.records) if (~record.ignore).any()]
+    if not places:
+        raise Skipped("no training image has an object that counts")
     chosen = [places[at] for at in np.linspace(0, len(places) - 1, min(IMAGES, len(places))).astype(int)]
     answers = [case.patient.detect(np.asarray(case.train.image(place))) for place in chosen]
     on_train = _found(answers, [case.train.records[place] for place in chosen], case.train.class_names, names)
@@ -40,7 +44,7 @@ def check_generalization(case: Case) -> Result:
                 f"The model finds what it was trained on ({case.train.name}), but hardly anything in "
                 f"{case.val.name}: the sets have little to do with each other; check the splits.",
                 figure,
-                case.retrain("--train SPEC --val SPEC"),
+                case.retrain_on(train=["SPEC"], val=["SPEC"]),
             )
         ],
     )

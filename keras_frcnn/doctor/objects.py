@@ -9,6 +9,8 @@ from keras_frcnn.doctor.findings import Finding, Result, Skipped
 MOST_IGNORED = 0.5
 # COCO has 1 % of images without objects.
 MOST_EMPTY = 0.8
+# Likelihood if some images have objects: the sets of camera traps are healthy, with 80 % of empty pictures.
+SPARSE = 0.4
 # Objects of the trained model's set whose class it does not know.
 MOST_UNKNOWN = 0.02
 
@@ -20,7 +22,7 @@ def check_objects(case: Case) -> Result:
         ignore = np.concatenate([np.zeros(0, bool), *(record.ignore for record in dataset.records)])
         empty = sum(not len(record.labels) for record in dataset.records)
         figures.append(f"{role} set: {len(ignore)} objects in {len(dataset)} images, {ignore.sum()} ignored")
-        check = f"python -m keras_frcnn check-data {dataset.name}"
+        check = case.check_data(role)
         weight = 1.0 if role == "training" else 0.95
         if len(ignore) and ignore.mean() >= MOST_IGNORED:
             what = "All" if ignore.all() else f"{ignore.mean():.0%} of the"
@@ -35,12 +37,13 @@ def check_objects(case: Case) -> Result:
                 )
             )
         elif not len(ignore) or empty >= MOST_EMPTY * len(dataset):
+            what = "Most images" if len(ignore) else "All images" if len(dataset) else "There are no images"
+            what += f" of the {role} set {dataset.name}" + (" have no object" if len(dataset) else "")
             findings.append(
                 Finding(
                     "no objects",
-                    weight,
-                    f"Most images of the {role} set {dataset.name} have no object; check its split and "
-                    "whether its annotations are found.",
+                    SPARSE if len(ignore) else weight,
+                    f"{what}; check its split and whether its annotations are found.",
                     f"{empty} of {len(dataset)} images have no object",
                     check,
                 )
@@ -70,7 +73,7 @@ def check_class_names(case: Case) -> Result:
                 f"{case.tried.name} has objects of {listed}, which the model does not know (only "
                 f"{', '.join(case.model.class_names[:10])}); rename its classes, or train on them.",
                 f"{lost} of {len(labels)} objects have a class that the model does not know",
-                f"python -m keras_frcnn check-data {case.tried.name}",
+                case.check_data(case.role_of_tried),
             )
         ],
     )

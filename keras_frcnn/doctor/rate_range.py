@@ -29,6 +29,13 @@ def check_rate(case: Case) -> Result:
     """Compare the recipe's learning rate with those at which the loss falls and explodes."""
     probe = case.probe
     rates, losses = sweep(probe)
+    if not math.isfinite(losses[0]):
+        figure = f"the loss of the first step is {losses[0]:g}, at a rate of {rates[0]:g}"
+        what = (
+            "The loss is not finite from the first step on, at the lowest rate; look at the weights that "
+            "training begins with, at the boxes, and at the recipe's mixed_precision."
+        )
+        return Result(figure, [Finding("divergence", 0.78, what, figure, case.check_data("training"))])
     fall, limit = bounds(rates, losses)
     figure = (
         f"the loss falls from a rate of {fall:.1g} on and explodes at {limit:.1g}; the recipe has "
@@ -79,7 +86,7 @@ def bounds(rates: np.ndarray, losses: np.ndarray) -> tuple[float, float]:
     """The rates at which the loss begins to fall and to explode.
 
     Args:
-        rates, losses: see `sweep`.
+        rates, losses: see `sweep`; the first loss is finite.
 
     Returns:
         Two floats; the second is the last rate if the loss never explodes.

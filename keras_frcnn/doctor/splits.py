@@ -40,7 +40,6 @@ def check_splits(case: Case) -> Result:
         f"validation images; {unseen:.0%} of the validation objects are of a class without training objects"
     )
     findings = _few(case, train)
-    swap = f"python train.py --train {_words(val)} --val {_words(train)}"
     if unseen >= MOST_UNSEEN:
         findings.append(
             Finding(
@@ -49,9 +48,12 @@ def check_splits(case: Case) -> Result:
                 f"The training set {train.name} has no object of classes that the validation set "
                 f"{val.name} asks for, so these are never learned; train on a split with all classes.",
                 f"{unseen:.0%} of the validation objects are of classes without training objects",
-                case.retrain("--train SPEC"),
+                case.retrain_on(train=["SPEC"]),
             )
         )
+    if _are_parts(train.name, val.name):
+        return Result(figure, findings)
+    swap = case.retrain_on(train=case.specs_of("validation"), val=case.specs_of("training"))
     names = _is_for_validation(train.name), _is_for_training(val.name)
     smaller = len(train) < SMALLER * len(val)
     if shared >= MOST_SHARED:
@@ -62,7 +64,7 @@ def check_splits(case: Case) -> Result:
                 f"The validation set {val.name} has the same pictures as the training set {train.name}, so "
                 "its scores say nothing about new pictures; validate on others.",
                 f"{shared:.0%} of the {len(val)} validation images are training images too",
-                case.retrain("--val SPEC"),
+                case.retrain_on(val=["SPEC"]),
             )
         )
     elif all(names) or (smaller and any(names)) or smaller:
@@ -99,18 +101,25 @@ def _few(case, train):
             0.6,
             f"The training set {train.name} has hardly any image; check its split.",
             f"{len(train)} training images",
-            case.retrain("--train SPEC"),
+            case.retrain_on(train=["SPEC"]),
         )
     ]
 
 
-def _words(dataset):
-    return " --train ".join(dataset.name.split(" + "))
+def _are_parts(train, val):
+    """Whether `split_off` has made the two sets from one, whose sides are no mistake."""
+    whole = train.removesuffix(" (without the validation split)")
+    return whole != train and val == f"{whole} (only the validation split)"
 
 
 def _split(name):
-    """The part of a spec that names its split: what follows the @, and the JSON file of a COCO set."""
-    first, _, split = name.rpartition("@")
+    """The part of a spec that names its split: what follows the @, and the JSON file of a COCO set.
+
+    A spec without @ names none.
+    """
+    first, _, split = re.sub(r" \([^()]*\)$", "", name).rpartition("@")
+    if not first:
+        return ""
     return f"{Path(first).stem} {split}".lower() if first.startswith("coco:") else split.lower()
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import keras_frcnn as kf
-from keras_frcnn.commands import doctor, train
+from keras_frcnn.commands import doctor, resume, train
 from keras_frcnn.data.writers import write_voc
 from keras_frcnn.export.settings import with_settings
 
@@ -167,6 +167,35 @@ def test_refuses_what_names_no_case(words, capsys):
     assert stop.value.code == 1
     error = capsys.readouterr().err
     assert "--model" in error or "--train" in error
+
+
+def test_refuses_a_recipe_without_sets(config, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        doctor.main(["--config", str(config()), "--output", str(tmp_path / "out")])
+    assert "--train" in capsys.readouterr().err
+
+
+def test_says_from_where_paths_of_a_run_count(config, tmp_path, monkeypatch, capsys):
+    started = tmp_path / "started"
+    started.mkdir()
+    recipe = config()
+    recipe.write_text(resume.first_lines(["--train", "shapes@val"], started) + recipe.read_text())
+    monkeypatch.setattr(doctor.doctor, "examine", lambda case, sentence_of: [])
+    doctor.main(["--config", str(recipe), "--output", str(tmp_path / "out")])
+    assert f"Relative paths count from {started}" in capsys.readouterr().out
+
+
+def test_sets_given_beside_a_run_replace_its_own(config, tmp_path, monkeypatch):
+    recipe = config()
+    words = ["--train", "shapes@val", "--val-split", "0.2", "--epochs", "3"]
+    recipe.write_text(resume.first_lines(words, tmp_path) + recipe.read_text())
+    cases = []
+    monkeypatch.setattr(doctor.doctor, "examine", lambda case, sentence_of: cases.append(case) or [])
+    sets = ["--train", "shapes@val", "--val", "shapes@val"]
+    doctor.main(["--config", str(recipe), *sets, "--output", str(tmp_path / "out")])
+    assert cases[0].val.name == "shapes@val"
+    assert cases[0].specs == {"training": ("shapes@val",), "validation": ("shapes@val",)}
+    assert cases[0].training_command == f"python train.py --epochs 3 {' '.join(sets)}"
 
 
 def test_refuses_a_folder_that_is_no_run(tmp_path, capsys):

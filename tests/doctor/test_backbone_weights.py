@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_frcnn as kf
 from keras_frcnn.doctor.backbone_weights import check_backbone_weights
 
 FILE = "mobilenet_v2_1.0_coco_ssd_notop.weights.h5"
@@ -43,9 +44,41 @@ def test_whole_weights(case, shared):
     assert not findings(case, shared / "weights" / FILE)
 
 
+class Dull:
+    """Pictures unlike photographs: gray, dark and of low contrast."""
+
+    def image(self, index):
+        gray = np.random.default_rng(index).normal(60, 4, (256, 320, 1))
+        return np.repeat(gray, 3, axis=2).astype(np.uint8)
+
+
+def test_pictures_of_a_set_play_no_role(case, shared):
+    train = case().train
+    dull = kf.data.DetectionDataset("dull", train.class_names, train.records, Dull())
+    recipe = dataclasses.replace(
+        case().recipe, backbone="mobilenet_v2_fpn", backbone_weights=str(shared / "weights" / FILE)
+    )
+    assert not check_backbone_weights(case(recipe=recipe, train=dull)).findings
+
+
 def noisy(value):
     deviation = value.std() if value.ndim > 1 else 0.0
     return value + np.random.default_rng(0).normal(0, deviation, value.shape)
+
+
+def half_zero(value):
+    """Lose the second half of each kernel."""
+    lost = np.arange(value.size).reshape(value.shape) >= value.size / 2
+    return np.where(lost & (value.ndim > 1), 0.0, value)
+
+
+def flipped(value):
+    """Flip one bit of the sign or exponent in half of the weights of each kernel."""
+    if value.ndim < 2:
+        return value
+    rng = np.random.default_rng(0)
+    bits = np.uint32(1) << rng.choice([23, 24, 25, 26, 31], value.shape).astype(np.uint32)
+    return (value.view(np.uint32) ^ bits * (rng.random(value.shape) < 0.5)).view(np.float32)
 
 
 @pytest.mark.parametrize(
@@ -53,16 +86,22 @@ def noisy(value):
     [
         (None, "never trained"),
         (noisy, "not those of a trained network"),
+        (half_zero, "not those of a trained network"),
+        (flipped, "not those of a trained network"),
         (lambda value: value * (50 if value.ndim > 1 else 1), "not those of a trained network"),
-        (lambda value: np.where(value > 1.0, np.nan, value), "not those"),
         (lambda value: value * (value.shape[-1] != 320), "not those"),
         (lambda value: np.random.default_rng(0).permutation(value.ravel()).reshape(value.shape), "not those"),
     ],
-    ids=["untrained", "noisy", "scaled", "nan", "zeros", "shuffled"],
+    ids=["untrained", "noisy", "half zero", "flipped", "scaled", "zeros", "shuffled"],
 )
 def test_damaged_weights(case, damaged, change, what):
     (finding,) = findings(case, damaged(change))
     assert finding.cause == "backbone weights" and what in finding.sentence
+
+
+def test_weights_that_are_not_finite_are_refused_at_load(case, damaged):
+    with pytest.raises(ValueError, match="not finite"):
+        findings(case, damaged(lambda value: np.where(value > 1.0, np.nan, value)))
 
 
 def test_a_network_without_normalization(case, shared, tmp_path):

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from keras_frcnn.data.records import Mended
+import keras_frcnn as kf
+from keras_frcnn.data.records import BoxCheck, Mended
 from keras_frcnn.doctor import box_format
 from keras_frcnn.doctor.box_format import check_box_format
 
@@ -44,3 +45,15 @@ def test_many_boxes_had_to_be_dropped(case):
     assert "mine" in finding.sentence
     few = Mended("said", "mine", "box", "without area inside the image dropped", 2)
     assert not check_box_format(case(mended=[few])).findings
+
+
+def test_objects_in_the_middle_of_all_pictures(case):
+    rng = np.random.default_rng(0)
+    corners = np.array([280, 210]) + rng.uniform(-40, 40, [30, 2])
+    check = BoxCheck("middle")
+    records = [
+        check.record(place, "photo", 480, 640, [[*corner, *(corner + [80, 60])]], [0], [False])
+        for place, corner in enumerate(corners)
+    ]
+    train = kf.data.DetectionDataset("middle", ("cell",), records, case().train.source)
+    assert not check_box_format(case(train=train, val=None)).findings

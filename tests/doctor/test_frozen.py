@@ -25,6 +25,11 @@ def test_a_frozen_head(case, model):
     assert "head" in check_frozen(case(model=model)).findings[0].sentence
 
 
+def test_the_backbone_of_an_sppnet_is_frozen_by_method(case):
+    model = kf.SPPNet(case().train.class_names, "zf", head_units=(8,))
+    assert not check_frozen(case(model=model, recipe=None)).findings
+
+
 def test_a_frozen_backbone(case, model):
     model.backbone.trainable = False
     (finding,) = check_frozen(case(model=model)).findings

@@ -1,3 +1,6 @@
+import pytest
+
+from keras_frcnn.doctor.findings import Skipped
 from keras_frcnn.doctor.generalization import check_generalization
 
 
@@ -19,3 +22,11 @@ def test_what_is_found_in_training_alone(case, seer):
         tried = case(model=model, tried=made.val, train=made.train, val=made.val)
         findings = check_generalization(tried).findings
         assert [finding.cause for finding in findings] == ["wrong split"] * count
+
+
+def test_an_rpn_is_not_judged_by_classes(case, seer):
+    made = case()
+    model = seer(made.val)
+    model.only_proposals = True
+    with pytest.raises(Skipped, match="RPN"):
+        check_generalization(case(model=model, tried=made.val))

@@ -28,6 +28,14 @@ def test_a_loss_that_is_not_finite():
     assert bounds(rates[:4], np.array([3, 3, 1, np.nan]))[1] == rates[3]
 
 
+def test_a_loss_that_is_not_finite_from_the_first_step(case, monkeypatch):
+    monkeypatch.setattr(rate_range, "sweep", lambda probe: (np.array([1e-7]), np.array([np.nan])))
+    made = case()
+    made.__dict__["probe"] = None
+    (finding,) = check_rate(made).findings
+    assert "from the first step" in finding.sentence and "nan" in finding.figure
+
+
 @pytest.mark.parametrize("factor, word", [(1, None), (1000, "high"), (1 / 1000, "low")])
 def test_rates(case, monkeypatch, factor, word):
     rates = np.geomspace(1e-7, 100, 91)

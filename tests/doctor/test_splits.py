@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 
 import keras_frcnn as kf
+from keras_frcnn.data.splitting import split_off
 from keras_frcnn.doctor.splits import check_splits
 
 
@@ -48,3 +49,28 @@ def test_hardly_any_image(case):
     train = case().train
     few = named(train, "few", [dataclasses.replace(record) for record in train.records[:3]])
     assert "hardly any image" in check_splits(case(train=few)).findings[0].sentence
+
+
+def test_parts_of_one_set_are_not_taken_for_swapped(case):
+    whole = named(case().train, "shapes@test")
+    train, val = split_off(whole, 0.6)
+    assert not check_splits(case(train=train, val=val)).findings
+
+
+def test_words_in_a_path_are_no_names_of_splits(case):
+    train = named(case().train, "labelme:/projects/test/photos")
+    val = named(case().val, "labelme:/projects/train/photos (copy)")
+    assert not check_splits(case(train=train, val=val)).findings
+
+
+def test_the_command_of_swapped_sets_keeps_all_else(case):
+    train, val = case().train, case().val
+    swapped = case(
+        train=named(val, "voc:a b@x + voc:c@x"),
+        val=named(train, "voc:d@x"),
+        specs={"training": ["voc:a b@x", "voc:c@x"], "validation": ["voc:d@x"]},
+        training_command="python train.py --output train --train 'voc:a b@x' --train=voc:c@x --val voc:d@x",
+    )
+    assert only(swapped).command == (
+        "python train.py --output train --train voc:d@x --val 'voc:a b@x' --val voc:c@x"
+    )
