@@ -111,8 +111,10 @@ def _fault(x, y, class_count):
         return ""
     whole = np.tile(images.shape[1:3], [len(images), 1])
     sides = np.asarray(x.get("image_shapes", whole), np.float64)
+    # Regions that are ignored may reach anywhere.
+    counts = np.where(np.asarray(y.get("ignore", False), bool), -1, labels)
     return (
-        _of_images(images, sides) or _of_labels(labels, boxes, class_count) or _of_boxes(boxes, labels, sides)
+        _of_images(images, sides) or _of_labels(labels, boxes, class_count) or _of_boxes(boxes, counts, sides)
     )
 
 
