@@ -26,16 +26,17 @@ def check_frozen(case: Case) -> Result:
         still = [name for name, part in parts.items() if part is not None and not part.trainable_weights]
         stages = model.backbone_info.stages
         names = {name for stage in stages for name in stage}
-        layers = [layer for layer in model.backbone.layers if layer.name in names and layer.weights]
+        layers = [layer for layer in model.backbone.layers if layer.weights]
+        layers = [layer for layer in layers if layer.name in names or not names]
         if still:
             what = (
                 f"The new part{'s' * (len(still) > 1)} {', '.join(still)} of the model cannot learn: frozen"
             )
             found.append(_finding(case, 0.95, what, figure))
         # SPPNet's convolutions are frozen by method: its pyramid passes no gradient on.
-        elif not isinstance(model, SPPNet) and not any(layer.trainable_weights for layer in layers):
+        elif layers and not isinstance(model, SPPNet) and not any(one.trainable_weights for one in layers):
             what = "The whole backbone is frozen, so its features cannot adapt to the pictures"
-            found.append(_finding(case, 0.74, what, f"{figure}, none of the backbone's {len(stages)} stages"))
+            found.append(_finding(case, 0.74, what, f"{figure}, none of the backbone's"))
     return Result(figure, found[:1])
 
 

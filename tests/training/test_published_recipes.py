@@ -199,8 +199,8 @@ def test_the_training_is_as_published(name):
     assert {row: getattr(recipe, row) for row in published} == published
     # What is in no row is decided here: nothing escapes the table.
     fields = {field.name for field in dataclasses.fields(recipe)}
-    run = {"epochs", "seed", "cache", "checkpoint_minutes", "deterministic", "on_nonfinite"}
-    assert fields - set(published) == {"detector", *run}
+    run = {"epochs", "seed", "cache", "checkpoint_minutes", "deterministic", "on_nonfinite", "tensorboard"}
+    assert fields - set(published) == {"detector", "balance", "early_stopping", *run}
 
 
 @pytest.mark.parametrize("name", NAMES + PYRAMIDS)
