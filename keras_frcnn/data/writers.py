@@ -102,7 +102,8 @@ def voc_text(filename: str, width: int, height: int, objects: Sequence[tuple]) -
         f"  <size><width>{width}</width><height>{height}</height><depth>3</depth></size>",
     ]
     for name, (x1, y1, x2, y2), difficult in objects:
-        # 1-based inclusive corners.
+        # 1-based inclusive corners, between which no box is thinner than a pixel.
+        x2, y2 = max(x2, x1 + 1.01), max(y2, y1 + 1.01)
         corners = zip(("xmin", "ymin", "xmax", "ymax"), (x1 + 1, y1 + 1, x2, y2))
         box = "".join(f"<{corner}>{_text(value)}</{corner}>" for corner, value in corners)
         lines.append(

@@ -29,6 +29,12 @@ def folder(tmp_path_factory):
     image = cv2.imread(str(root / "DATA/JPEGImages/0.jpg"))
     for name in ("photo.jpg", "photo.png", "photos/a.jpg"):
         cv2.imwrite(str(root / name), image)
+    writer = cv2.VideoWriter(
+        str(root / "clip.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10.0, image.shape[1::-1]
+    )
+    for _ in range(3):
+        writer.write(image)
+    writer.release()
     for name in ("runs/NAME", "runs/cells"):
         (root / name).mkdir(parents=True)
         shutil.copy(ROOT / "tests/stored/trained/pyramid.keras", root / name / "last.keras")

@@ -24,7 +24,8 @@ def test_experiments_on_eight_images(case, monkeypatch):
 
 
 def test_a_rate_that_is_far_too_high_is_noticed(case):
-    losses = [case().probe.step(number, 1e30) for number in range(3)]
+    probe = case().probe
+    losses = [probe.step(number, 1e30) for number in range(3)]
     assert not all(math.isfinite(loss) and loss < 100 * losses[0] for loss in losses)
 
 

@@ -30,10 +30,9 @@ FORMATS = {
 # On the sets of BCCD, raccoon, VOC, COCO and the shapes, at least 0.998 of the boxes lie inside when they are
 # read in their own format, and at most 0.87 (raccoon, whose objects are large) when they are read in another.
 INSIDE = 0.98
-# Share and number of wrong boxes, below which they may be single mistakes; these are clipped or refused one
-# by one.
-DOUBTFUL = 0.1
-FEWEST = 20
+# Pairs of number and share of wrong boxes from which on they are no single mistakes; those are clipped or
+# refused one by one.
+DOUBTFUL = (10, 0.3), (20, 0.1)
 # Boxes may be a little too large: pixels, or this share of the picture.
 TOLERANCE, RELATIVE_TOLERANCE = 2.0, 0.01
 
@@ -73,7 +72,7 @@ def refuse_other_format(boxes: np.ndarray, sides: np.ndarray, written: str, name
         ValueError: many of them reach outside or are inverted, and none would in another format.
     """
     wrong = ~inside(boxes, sides, written, written)
-    if wrong.sum() < FEWEST or wrong.mean() < DOUBTFUL:
+    if not any(wrong.sum() >= number and wrong.mean() >= share for number, share in DOUBTFUL):
         return
     shares = {other: inside(boxes, sides, written, other).mean() for other in FORMATS if other != written}
     actual = max(shares, key=lambda other: shares[other])

@@ -9,7 +9,7 @@ import pytest
 import keras_frcnn as kf
 from keras_frcnn.data.readers import box_formats, shapes
 
-PICTURES = 6
+PICTURES = 40
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def scenes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scenes")
     dataset = shapes.load("val", PICTURES)
     for index in range(PICTURES):
-        cv2.imwrite(str(folder / f"{index}.png"), dataset.image(index)[..., ::-1])
+        cv2.imwrite(str(folder / f"{index:02}.png"), dataset.image(index)[..., ::-1])
     return folder, dataset
 
 
@@ -31,7 +31,7 @@ def numbers(dataset, written):
 def csv_file(scenes, written):
     folder, dataset = scenes
     rows = [
-        ",".join([f"{index}.png", *map(str, box), "thing"])
+        ",".join([f"{index:02}.png", *map(str, box), "thing"])
         for index, boxes in enumerate(numbers(dataset, written))
         for box in boxes
     ]
@@ -47,7 +47,7 @@ def coco_file(scenes, written):
         for box in boxes
     ]
     content = {
-        "images": [{"id": index, "file_name": f"{index}.png"} for index in range(PICTURES)],
+        "images": [{"id": index, "file_name": f"{index:02}.png"} for index in range(PICTURES)],
         "annotations": annotations,
         "categories": [{"id": 1, "name": "thing"}],
     }
@@ -60,10 +60,10 @@ def yolo_file(scenes, written, tmp_path):
     for name in ("images", "labels"):
         (tmp_path / name / "train").mkdir(parents=True)
     for index, boxes in enumerate(numbers(dataset, written)):
-        (tmp_path / f"images/train/{index}.png").write_bytes((folder / f"{index}.png").read_bytes())
+        (tmp_path / f"images/train/{index:02}.png").write_bytes((folder / f"{index:02}.png").read_bytes())
         sides = np.array([dataset.records[index].width, dataset.records[index].height] * 2)
         lines = [" ".join(["0", *map(str, box / sides)]) for box in boxes]
-        (tmp_path / f"labels/train/{index}.txt").write_text("\n".join(lines))
+        (tmp_path / f"labels/train/{index:02}.txt").write_text("\n".join(lines))
     (tmp_path / "data.yaml").write_text("{train: images/train, names: [thing]}")
     return f"yolo:{tmp_path / 'data.yaml'}@train"
 
@@ -120,7 +120,7 @@ def test_swapped_corners_of_one_box_keep_their_own_sentence(scenes):
     folder, _ = scenes
     csv_file(scenes, "xyxy")
     swapped = folder / "swapped.csv"
-    swapped.write_text((folder / "xyxy.csv").read_text() + "\n0.png,90,10,60,40,thing")
+    swapped.write_text((folder / "xyxy.csv").read_text() + "\n00.png,90,10,60,40,thing")
     with pytest.raises(ValueError, match="ends before it begins"):
         kf.data.load(f"csv:{swapped}@{folder}")
 
