@@ -23,6 +23,8 @@ FEW = 32
 ROUNDING = 1.5
 # Share of the boxes that may reach further: an annotator's slip is no other format.
 SLIPS = 0.2
+# Share of its image's sides that none may reach beyond.
+FAR = 0.05
 
 
 @contextlib.contextmanager
@@ -111,10 +113,11 @@ def _fault(x, y, class_count):
         return ""
     whole = np.tile(images.shape[1:3], [len(images), 1])
     sides = np.asarray(x.get("image_shapes", whole), np.float64)
-    # Regions that are ignored may reach anywhere.
-    counts = np.where(np.asarray(y.get("ignore", False), bool), -1, labels)
+    ignore = np.broadcast_to(np.asarray(y.get("ignore", False), bool), labels.shape)
     return (
-        _of_images(images, sides) or _of_labels(labels, boxes, class_count) or _of_boxes(boxes, counts, sides)
+        _of_images(images, sides)
+        or _of_labels(labels, boxes, class_count)
+        or _of_boxes(boxes, labels, ignore, sides)
     )
 
 
@@ -145,7 +148,7 @@ def _of_labels(labels, boxes, class_count):
     return ""
 
 
-def _of_boxes(boxes, labels, sides):
+def _of_boxes(boxes, labels, ignore, sides):
     image, row = np.nonzero(labels >= 0)
     boxes, limits = boxes[image, row].astype(np.float64), sides[image][:, ::-1]
     if not len(boxes):
@@ -159,8 +162,11 @@ def _of_boxes(boxes, labels, sides):
     if flat.any():
         shown = np.round(boxes[np.argmax(flat)], 2).tolist()
         return f"'boxes' has {shown}, which ends before it begins, as width and height would; {form}"
-    beyond = ((boxes[:, 2:] > limits + ROUNDING) | (boxes[:, :2] < -ROUNDING)).any(-1)
-    if beyond.mean() > SLIPS:
+    # Regions that are ignored may reach anywhere.
+    counts = ~ignore[image, row]
+    beyond = counts & ((boxes[:, 2:] > limits + ROUNDING) | (boxes[:, :2] < -ROUNDING)).any(-1)
+    far = counts & ((boxes[:, 2:] > limits * (1 + FAR)) | (boxes[:, :2] < -limits * FAR)).any(-1)
+    if beyond.mean() > SLIPS or far.any():
         first = int(np.argmax(beyond))
         turned = (boxes[:, 2:] <= limits[:, ::-1] + ROUNDING).all()
         hint = ", and y seems to come before x" if turned else ""
