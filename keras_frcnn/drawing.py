@@ -89,13 +89,27 @@ def draw_grid(detector, dataset, path, images=8, columns=4, score_threshold=0.5)
         for index in chosen
     ]
 
-    columns = min(columns, count)
-    height, width = cell[0] + MARGIN, cell[1] + MARGIN
-    grid = np.full([MARGIN + -(-count // columns) * height, MARGIN + columns * width, 3], 255, np.uint8)
-    for number, picture in enumerate(cells):
+    write(path, side_by_side(cells, columns))
+
+
+def side_by_side(pictures, columns):
+    """Put pictures of one size into a grid with white margins.
+
+    Args:
+        pictures: list of uint8 `[H, W, 3]`.
+        columns: largest number of pictures in a row.
+
+    Returns:
+        uint8 array, the grid.
+    """
+    columns = min(columns, len(pictures))
+    height, width = (side + MARGIN for side in pictures[0].shape[:2])
+    rows = -(-len(pictures) // columns)
+    grid = np.full([MARGIN + rows * height, MARGIN + columns * width, 3], 255, np.uint8)
+    for number, picture in enumerate(pictures):
         y, x = MARGIN + number // columns * height, MARGIN + number % columns * width
-        grid[y : y + cell[0], x : x + cell[1]] = picture
-    write(path, grid)
+        grid[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
+    return grid
 
 
 def outline(image, box, color, line):

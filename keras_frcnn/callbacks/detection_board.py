@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import cv2
 import keras
 import numpy as np
 import tensorflow as tf
@@ -84,17 +85,19 @@ class DetectionBoard(keras.callbacks.Callback):
 
     def _pair(self, image, found, record):
         """The image with its detections, and beside it with the ground truth."""
-        truth = {"boxes": record.boxes, "labels": record.labels}
+        # Shrink before drawing, so that lines and text stay readable.
+        height, width = image.shape[:2]
+        factor = min(1.0, SIDE / max(height, width))
+        size = max(1, round(width * factor)), max(1, round(height * factor))
+        ratio = np.array([*size, *size]) / [width, height, width, height]
+        small = image if factor == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        found = {**found, "boxes": found["boxes"] * ratio}
+        truth = {"boxes": record.boxes * ratio, "labels": record.labels}
         drawn = [
-            draw(image, found, self.model.class_names, self.score_threshold),
-            draw(image, truth, self.dataset.class_names),
+            draw(small, found, self.model.class_names, self.score_threshold),
+            draw(small, truth, self.dataset.class_names),
         ]
-        pair = np.concatenate(drawn, axis=1)
-        factor = SIDE / max(image.shape[:2])
-        if factor >= 1:
-            return pair
-        size = [max(1, round(side * factor)) for side in pair.shape[:2]]
-        return np.rint(tf.image.resize(pair, size, antialias=True).numpy()).astype(np.uint8)
+        return np.concatenate(drawn, axis=1)
 
 
 def check_installed() -> None:

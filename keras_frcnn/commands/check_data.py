@@ -3,7 +3,6 @@
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
@@ -12,6 +11,7 @@ from keras_frcnn.checking import clean_copy, findings, statistics
 from keras_frcnn.checking.check import check, check_pairs, strays
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.outputs import check_json
+from keras_frcnn.commands.reading import AnnotationOptions
 from keras_frcnn.data.readers.assembly import Reading
 from keras_frcnn.files import write_json
 from keras_frcnn.models.proposing_detector import ProposingDetector
@@ -20,7 +20,7 @@ from keras_frcnn.training.recipe import Recipe
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Check:
+class Check(AnnotationOptions):
     """Read and decode everything, and list what is wrong by file and object.
 
     The exit status is 0 if nothing is wrong, 1 if something is doubtful, 2 if training would stop.
@@ -38,10 +38,6 @@ class Check:
     """Recipe whose anchors are compared with the objects; by default that of `train.py`."""
     image_size: tuple[int, int] | None = None
     """Short side and limit of the long side that training will resize to, pixels."""
-    missing_annotation: Literal["refuse", "empty"] = "refuse"
-    """A picture without an annotation: refuse it, or take it as one without objects."""
-    allow_outside: bool = False
-    """Let annotations name pictures outside the picture folder."""
 
 
 @in_one_sentence

@@ -7,15 +7,21 @@ from keras_frcnn import data
 
 
 @dataclasses.dataclass(frozen=True)
-class ReadingOptions:
-    """What to do with what cannot be mended."""
+class AnnotationOptions:
+    """What annotations may be like."""
 
     missing_annotation: Literal["refuse", "empty"] = "refuse"
     """A picture without an annotation: refuse it, or take it as one without objects."""
-    on_broken: Literal["stop", "skip"] = "stop"
-    """A picture that cannot be decoded: stop, or leave it out, at most ten or a tenth of them."""
     allow_outside: bool = False
     """Let annotations name pictures outside the picture folder."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadingOptions(AnnotationOptions):
+    """What to do with what cannot be mended."""
+
+    on_broken: Literal["stop", "skip"] = "stop"
+    """A picture that cannot be decoded: stop, or leave it out, at most ten or a tenth of them."""
 
     def load(self, specs, **arguments):
         """Load data sets as `data.load` does, with these options."""

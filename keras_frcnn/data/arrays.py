@@ -19,11 +19,11 @@ from keras_frcnn.data.sources import Drawn
 
 # For each format of boxes: where its four numbers are, as a function to xyxy, and whether they are fractions.
 FORMATS = {
-    "xyxy": (lambda a, b, c, d: (a, b, c, d), False),
+    "xyxy": (box_formats.FORMATS["xyxy"][1], False),
     "yxyx": (lambda a, b, c, d: (b, a, d, c), False),
-    "xywh": (lambda x, y, w, h: (x, y, x + w, y + h), False),
-    "cxcywh": (lambda x, y, w, h: (x - w / 2, y - h / 2, x + w / 2, y + h / 2), False),
-    "rel_xyxy": (lambda a, b, c, d: (a, b, c, d), True),
+    "xywh": (box_formats.FORMATS["xywh"][1], False),
+    "cxcywh": (box_formats.FORMATS["cxcywh"][1], False),
+    "rel_xyxy": (box_formats.FORMATS["xyxy"][1], True),
 }
 
 

@@ -6,7 +6,6 @@ from keras_frcnn import drawing
 from keras_frcnn.doctor.case import Case
 from keras_frcnn.doctor.findings import Result, Skipped
 
-MARGIN = 8
 COLUMNS = 2
 FILE = "fed.png"
 
@@ -25,17 +24,5 @@ def draw_fed_batch(case: Case) -> Result:
         real = (labels >= 0) & ~ignore
         objects = {"boxes": boxes[real], "labels": labels[real]}
         pictures.append(drawing.draw(image, objects, case.train.class_names))
-    drawing.write(case.output / FILE, _grid(pictures))
+    drawing.write(case.output / FILE, drawing.side_by_side(pictures, COLUMNS))
     return Result(f"{len(pictures)} training images as the model gets them are in {case.output / FILE}")
-
-
-def _grid(pictures):
-    height, width = pictures[0].shape[:2]
-    rows = -(-len(pictures) // COLUMNS)
-    shape = [rows * (height + MARGIN) + MARGIN, COLUMNS * (width + MARGIN) + MARGIN, 3]
-    grid = np.full(shape, 255, np.uint8)
-    for number, picture in enumerate(pictures):
-        y = MARGIN + number // COLUMNS * (height + MARGIN)
-        x = MARGIN + number % COLUMNS * (width + MARGIN)
-        grid[y : y + height, x : x + width] = picture
-    return grid
