@@ -41,17 +41,21 @@ def test_a_run_that_gets_no_better_stops_early_and_shows_itself(voc, tiny, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("words", "status", "sentence"),
     [
-        (["--early-stopping", "2"], "--early-stopping needs a validation set"),
-        (["--early-stopping=-1", "--val-split", "0.5"], "early_stopping is -1"),
+        (["--early-stopping", "2"], 1, "--early-stopping needs a validation set"),
+        # The command line itself refuses values of recipe fields.
+        (["--early-stopping=-1", "--val-split", "0.5"], 2, "early_stopping is -1"),
         (
             ["--early-stopping", "2", "--val-split", "0.5", "--schedule", "alternating"],
+            1,
             "needs a score after each",
         ),
     ],
 )
-def test_early_stopping_is_refused_where_nothing_is_scored(voc, tiny, tmp_path, capsys, words, sentence):
+def test_early_stopping_is_refused_where_nothing_is_scored(
+    voc, tiny, tmp_path, capsys, words, status, sentence
+):
     with pytest.raises(SystemExit) as stop:
         train.main(["--train", f"voc:{voc}@train", *tiny, "--output", str(tmp_path), *words])
-    assert stop.value.code == 1 and sentence in capsys.readouterr().err
+    assert stop.value.code == status and sentence in capsys.readouterr().err
