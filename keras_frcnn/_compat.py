@@ -22,6 +22,7 @@ __all__ = [
     "attribute_upstream",
     "begin_at",
     "deterministic",
+    "expect_summed_gradients",
     "for_xla",
     "global_seeds",
     "index_of",
@@ -72,6 +73,15 @@ def index_of(optimizer, variable):
     `update_step`, which Keras documents for custom optimizers, gets a variable without its place.
     """
     return optimizer._get_variable_index(variable)
+
+
+def expect_summed_gradients(optimizer):
+    """Make an optimizer take gradients that are already summed over the replicas of a strategy.
+
+    Keras clips first and sums then, so that the norm of a replica's part would be clipped.
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    optimizer._all_reduce_sum_gradients = list
 
 
 def neighbors(callback):

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
+from keras_frcnn import replicas
 
 
 def smooth_l1(difference: tf.Tensor, beta: float = 1.0) -> tf.Tensor:
@@ -65,11 +66,11 @@ def rpn_loss(
         >>> [round(float(term), 4) for term in terms]  # ln 2 and (1 − 1/18) / 2
         [0.6931, 0.4722]
     """
-    sampled = tf.maximum(tf.reduce_sum(tf.cast(valid, tf.float32)), 1.0)
+    sampled = tf.maximum(replicas.total(tf.reduce_sum(tf.cast(valid, tf.float32))), 1.0)
     cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(positive, tf.float32), objectness)
     class_loss = tf.reduce_sum(tf.where(valid, cross_entropy, 0.0)) / sampled
     distance = tf.reduce_sum(smooth_l1(deltas - targets, beta), axis=-1)
-    divisor = sampled if locations is None else tf.cast(locations, tf.float32)
+    divisor = sampled if locations is None else replicas.total(tf.cast(locations, tf.float32))
     box_loss = tf.reduce_sum(tf.where(positive, distance, 0.0)) / divisor
     return class_loss, box_loss
 
@@ -236,7 +237,7 @@ def detection_loss(
         >>> [round(float(term), 4) for term in terms]  # ln 3 and 4 · 1.5
         [1.0986, 6.0]
     """
-    sampled = tf.maximum(tf.reduce_sum(tf.cast(sample.valid, tf.float32)), 1.0)
+    sampled = tf.maximum(replicas.total(tf.reduce_sum(tf.cast(sample.valid, tf.float32))), 1.0)
     labels = tf.where(sample.positive, sample.labels, -1)
     losses = class_loss(class_logits, labels + 1)
     class_term = tf.reduce_sum(tf.where(sample.valid, losses, 0.0)) / sampled

@@ -8,6 +8,7 @@ import typing
 import tensorflow as tf
 
 from keras_frcnn import boxes as box_ops
+from keras_frcnn import replicas
 
 POSITIVE, NEGATIVE, NEITHER = 1, 0, -1
 
@@ -100,8 +101,11 @@ class BalancedSampler:
         """
         missing = tf.maximum(self.size - tf.shape(verdict)[1], 0)
         verdict = tf.pad(verdict, [[0, 0], [0, missing]], constant_values=NEITHER)
+        # Draw for the whole batch, so that its images get the same numbers on any count of replicas.
         # Name the generator: XLA would choose another one and draw another minibatch.
-        lottery = tf.random.stateless_uniform(tf.shape(verdict), seed, alg="philox")
+        images, candidates = tf.unstack(tf.shape(verdict))
+        drawn_for = [replicas.rows_of_all(images), candidates]
+        lottery = replicas.own_rows(tf.random.stateless_uniform(drawn_for, seed, alg="philox"))
 
         quota = int(self.size * self.positive_fraction)
         tickets = tf.where(verdict == POSITIVE, lottery, -1.0)

@@ -9,11 +9,11 @@ from types import MappingProxyType
 import keras
 import tensorflow as tf
 
-from keras_frcnn import backbones
+from keras_frcnn import _compat, backbones, replicas
 from keras_frcnn.class_names import checked_class_names
 from keras_frcnn.layers import DetectionHead, PixelNormalization
 from keras_frcnn.layers.roi_layer import RoILayer
-from keras_frcnn.models import batches, first_batch
+from keras_frcnn.models import batches, first_batch, shared_batches
 from keras_frcnn.models.constructor import check_names
 from keras_frcnn.models.consumed import Consumed
 from keras_frcnn.models.defaults import entries, resolve
@@ -204,6 +204,7 @@ class Detector(SavedDetector):
                 "Metrics of Keras know no detections; leave metrics and weighted_metrics out of compile, and "
                 "give fit the callback keras_frcnn.callbacks.DetectionMetrics(dataset)."
             )
+        shared_batches.synchronize_batch_norm(self)
         if optimizer is None:
             optimizer = keras.optimizers.SGD(0.01, momentum=0.9, global_clipnorm=10.0)
         super().compile(
@@ -219,19 +220,25 @@ class Detector(SavedDetector):
         self.consumed.begin(x)
         try:
             with first_batch.checked(self, x, args, kwargs) as (x, kwargs):
-                return super().fit(x, *args, **kwargs)
+                strategy = self.distribute_strategy
+                if "validation_data" in kwargs:
+                    validation = shared_batches.repeated(strategy, kwargs["validation_data"])
+                    kwargs = {**kwargs, "validation_data": validation}
+                return super().fit(shared_batches.shared_out(strategy, x), *args, **kwargs)
         finally:
             self.consumed.end()
 
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, x=None, *args, **kwargs):
         with first_batch.checked(self, x, args, kwargs) as (x, kwargs):
-            return super().evaluate(x, *args, **kwargs)
+            return super().evaluate(shared_batches.repeated(self.distribute_strategy, x), *args, **kwargs)
 
     def make_train_function(self, force=False):
         # Build the optimizer before tracing, or the graph keeps a copy of every weight.
         if not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+        _compat.expect_summed_gradients(self.optimizer)
         return super().make_train_function(force)
 
     def compile_from_config(self, config):
@@ -246,6 +253,7 @@ class Detector(SavedDetector):
             loss, logs = self._loss_and_logs(data, training=True)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_variables)
+        gradients, loss = self._of_all_replicas(gradients, loss)
         # Wait for all gradients first; otherwise the optimizer's temporaries stay in memory during the step.
         ready = [gradient for gradient in gradients if gradient is not None]
         with tf.control_dependencies(ready), tf.name_scope("update"):
@@ -254,7 +262,8 @@ class Detector(SavedDetector):
         return self._log({name: self.finite_update.log(refused, *figure) for name, figure in logs.items()})
 
     def test_step(self, data):
-        _, logs = self._loss_and_logs(data, training=False)
+        with replicas.alone():  # each has the whole batch, see `shared_batches.repeated`
+            _, logs = self._loss_and_logs(data, training=False)
         return self._log(logs)
 
     @property
@@ -268,14 +277,34 @@ class Detector(SavedDetector):
         self.check_inputs(x)
         batches.check_targets(y, sample_weight)
         losses, figures = self.training_losses(self.unpack(x), y, training)
-        loss = tf.add_n([*losses.values(), *(tf.cast(extra, tf.float32) for extra in self.losses)])
-        return loss, {name: (value, 1.0) for name, value in {"loss": loss, **losses}.items()} | figures
+        extras = [tf.cast(extra, tf.float32) / replicas.count() for extra in self.losses]
+        loss = tf.add_n([*losses.values(), *extras])
+        terms = {"loss": loss, **losses}
+        if replicas.count() > 1:
+            sums = replicas.total((terms, {name: (v * w, w) for name, (v, w) in figures.items()}))
+            terms, parts = sums
+            figures = {name: (v / tf.maximum(w, 1e-9), w) for name, (v, w) in parts.items()}
+        return loss, {name: (value, 1.0) for name, value in terms.items()} | figures
+
+    @staticmethod
+    def _of_all_replicas(gradients, loss):
+        """Sum the gradients, None where there is none, and the loss over the replicas."""
+        known = [gradient for gradient in gradients if gradient is not None]
+        known, loss = replicas.total((known, loss))
+        summed = iter(known)
+        return [None if gradient is None else next(summed) for gradient in gradients], loss
 
     def _log(self, logs):
         for figure in self._figures:
             value, weight = logs[figure.name]
             figure.update_state(value, sample_weight=weight)
-        return {figure.name: figure.result() for figure in self._figures}
+        results = {figure.name: figure.result() for figure in self._figures}
+        # Keras takes the mean of the workers' logs over their first axis.
+        one_axis = isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        return {name: tf.reshape(value, [1]) if one_axis else value for name, value in results.items()}
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Build nothing, because the constructor has: Keras would sum the targets, some of them bool."""
 
     def sampling_seed(self, training):
         """Return a seed `[2]` for one random draw: new each time in training, otherwise always the same."""

@@ -38,15 +38,16 @@ class FiniteUpdate:
         """Update the weights, or put the moving statistics back.
 
         Args:
-            loss: float32 scalar.
-            gradients: list of tensors, one for each trainable variable; None where there is none.
+            loss: float32 scalar, that of all replicas.
+            gradients: list of tensors, summed over the replicas, one for each trainable variable; None where
+                there is none.
             statistics: answer of `moving_statistics`.
 
         Returns:
             bool scalar, whether the step was refused.
         """
         moved = [variable for variable, _ in statistics]
-        refused, gradients = self._checked(loss, gradients, moved)
+        refused = self._is_refused(loss, gradients, moved)
         self.refused.assign_add(tf.cast(refused, tf.int64))
         self.refused_at.assign(tf.where(refused, self.model.consumed.batches, self.refused_at))
 
@@ -75,23 +76,17 @@ class FiniteUpdate:
         hide = refused & self.hidden
         return tf.where(hide, 0.0, value), tf.where(hide, 0.0, weight)
 
-    def _checked(self, loss, gradients, moved):
-        """Whether to refuse the step, and the gradients to apply otherwise."""
+    def _is_refused(self, loss, gradients, moved):
+        """Whether to refuse the step."""
         optimizer = self.model.optimizer
         rate = tf.convert_to_tensor(optimizer.learning_rate)
         finite = [tf.math.is_finite(value) for value in (loss, rate, tf.linalg.global_norm(moved or [rate]))]
         overflow = _in_any_replica(~tf.math.is_finite(tf.linalg.global_norm(gradients)))
         refused = _in_any_replica(~tf.reduce_all(finite))
         if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-            return refused | overflow, gradients
+            return refused | overflow
         scale = optimizer.dynamic_scale if optimizer.built else optimizer.initial_scale
-        if tf.distribute.has_strategy():
-            # Each replica's gradients are summed, but Keras checks those of the first alone.
-            overflow_of_all = tf.where(overflow, float("nan"), 0.0)
-            gradients = [
-                None if one is None else one + tf.cast(overflow_of_all, one.dtype) for one in gradients
-            ]
-        return refused | (overflow & (tf.convert_to_tensor(scale) <= 1.0)), gradients
+        return refused | (overflow & (tf.convert_to_tensor(scale) <= 1.0))
 
 
 def _variable(value, dtype):

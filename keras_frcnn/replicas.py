@@ -1,0 +1,74 @@
+"""What the replicas of a `tf.distribute.Strategy` share in a training step.
+
+The same functions run without a strategy, as one replica. Letter: B images of this replica's part of a batch.
+"""
+
+import contextlib
+import contextvars
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+
+_alone = contextvars.ContextVar("alone", default=False)
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Count each replica as the only one in what is traced in the block: all of them do the same work.
+
+    Example:
+        >>> with alone():
+        ...     count()
+        1
+    """
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
+
+
+def count() -> int:
+    """The number of replicas that share a batch; 1 without a strategy."""
+    return 1 if _alone.get() else tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def total(values: Any) -> Any:
+    """Sum tensors over the replicas; call it once in every replica.
+
+    Args:
+        values: float tensor, or a nest of these; integers are refused by collective sums on a GPU.
+
+    Returns:
+        The same nest, equal in all replicas.
+    """
+    if count() == 1:
+        return values
+    return _context().all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+
+def rows_of_all(size: tf.Tensor) -> tf.Tensor:
+    """How many images the batch of all replicas has, if each has as many: int scalar."""
+    return size * count()
+
+
+def own_rows(values: tf.Tensor) -> tf.Tensor:
+    """This replica's part of a tensor with a row for each image of the batch of all replicas.
+
+    Args:
+        values: `[B · replicas, ...]`.
+
+    Returns:
+        `[B, ...]`.
+    """
+    if count() == 1:
+        return values
+    size = tf.shape(values)[0] // count()
+    first = tf.cast(_context().replica_id_in_sync_group, tf.int32) * size
+    return values[first : first + size]
+
+
+def _context():
+    context: Any = tf.distribute.get_replica_context()
+    return context
