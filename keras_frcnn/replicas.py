@@ -48,6 +48,27 @@ def total(values: Any) -> Any:
     return _context().all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
+def total_of_known(gradients: list) -> list:
+    """Sum gradients over the replicas: a list of tensors, and None where there is none, as `total` takes."""
+    summed = iter(total([gradient for gradient in gradients if gradient is not None]))
+    return [None if gradient is None else next(summed) for gradient in gradients]
+
+
+def weighted_means(figures: dict[str, tuple]) -> dict[str, tuple]:
+    """Join figures of all replicas.
+
+    Args:
+        figures: dict from a name to a float32 scalar of this replica and its weight.
+
+    Returns:
+        The same of all replicas: weighted means and sums of the weights.
+    """
+    if count() == 1:
+        return figures
+    sums = total({name: (value * weight, weight) for name, (value, weight) in figures.items()})
+    return {name: (value / tf.maximum(weight, 1e-9), weight) for name, (value, weight) in sums.items()}
+
+
 def rows_of_all(size: tf.Tensor) -> tf.Tensor:
     """How many images the batch of all replicas has, if each has as many: int scalar."""
     return size * count()

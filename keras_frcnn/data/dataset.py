@@ -112,6 +112,7 @@ class DetectionDataset:
         first_epoch: int = 0,
         first_batch: int = 0,
         balance: float = 0.0,
+        drop_remainder: bool = False,
     ) -> tf.data.Dataset:
         """Batches for `fit` and `evaluate`.
 
@@ -155,6 +156,7 @@ class DetectionDataset:
             balance: in training, the share of images below which a class counts as rare, 0 (off) to 1. An
                 epoch shows the images of a class that a share f of the images have `sqrt(balance / f)` times
                 (see `balance.py`), and so has more batches; ignored objects do not count.
+            drop_remainder: leave out the batches that an epoch cannot fill, for replicas that share batches.
 
         Returns:
             tf.data.Dataset, of known length unless `repeat` or `first_batch`, with elements `(x, y)`:
@@ -185,6 +187,7 @@ class DetectionDataset:
             first_epoch,
             first_batch,
             balance,
+            drop_remainder,
         )
 
     def with_proposals(self, proposals: Mapping[str, np.ndarray], top: int = 2000) -> "DetectionDataset":

@@ -23,9 +23,10 @@ class Order:
         shuffle: whether each epoch has an order of its own.
         fill: whether a batch that the epoch cannot fill gets images of the same epoch once more.
         repeats: `Repeats` that show some images several times in an epoch, or None; with `shuffle` only.
+        drop_remainder: whether a batch that the epoch cannot fill is left out.
     """
 
-    def __init__(self, kinds, batch_size, seed, shuffle, fill=False, repeats=None):
+    def __init__(self, kinds, batch_size, seed, shuffle, fill=False, repeats=None, drop_remainder=False):
         self.kinds, self.repeats = np.asarray(kinds, np.int64), repeats
         self.batch_size, self.seed, self.shuffle, self.fill = batch_size, seed, shuffle, fill
         # Number of images of each kind in an epoch.
@@ -37,6 +38,8 @@ class Order:
         full, rest = counts // batch_size, counts % batch_size
         if fill:
             full, rest = full + (rest > 0), np.zeros_like(rest)
+        if drop_remainder:
+            rest = np.zeros_like(rest)
         # Numbers of images in the batches of an epoch.
         self.sizes = np.array([batch_size] * int(full.sum()) + [int(size) for size in rest if size], np.int64)
 
@@ -85,7 +88,9 @@ class Order:
         by_batch = tf.argsort(tf.concat(ends, 0), stable=True)
         index = tf.gather(shuffled, tf.gather(tf.concat(places, 0), by_batch))
         seeds = tf.gather(seeds, tf.gather(tf.concat(rows, 0), by_batch))
+        # The images of batches that are left out come last.
         number = tf.constant(np.repeat(np.arange(len(self.sizes)), self.sizes), tf.int64)
+        index, seeds = index[: len(number)], seeds[: len(number)]
         first = tf.gather(tf.constant(np.concatenate([[0], np.cumsum(self.sizes)]), tf.int64), batch)
         return index[first:], seeds[first:], number[first:]
 

@@ -41,6 +41,7 @@ def batches(
     first_epoch,
     first_batch,
     balance,
+    drop_remainder,
 ):
     """Make the batches of `DetectionDataset.batches`; see there for the arguments."""
     _check_arguments(batch_size, image_size, seed, short_sides, scale_jitter, first_epoch, first_batch)
@@ -65,7 +66,7 @@ def batches(
     repeats = None
     if training and balance:
         repeats = Repeats(kinds, repeat_factors(dataset.records, len(dataset.class_names), balance))
-    order = Order(kinds, batch_size, seed, training, repeat, repeats)
+    order = Order(kinds, batch_size, seed, training, repeat, repeats, drop_remainder)
     position = Position(order, first_epoch, first_batch, movable=not repeat)
 
     def load(index, seeds, number):

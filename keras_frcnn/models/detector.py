@@ -220,11 +220,8 @@ class Detector(SavedDetector):
         self.consumed.begin(x)
         try:
             with first_batch.checked(self, x, args, kwargs) as (x, kwargs):
-                strategy = self.distribute_strategy
-                if "validation_data" in kwargs:
-                    validation = shared_batches.repeated(strategy, kwargs["validation_data"])
-                    kwargs = {**kwargs, "validation_data": validation}
-                return super().fit(shared_batches.shared_out(strategy, x), *args, **kwargs)
+                x, kwargs = shared_batches.of_fit(self.distribute_strategy, x, kwargs)
+                return super().fit(x, *args, **kwargs)
         finally:
             self.consumed.end()
 
@@ -252,12 +249,11 @@ class Detector(SavedDetector):
         with tf.GradientTape() as tape:
             loss, logs = self._loss_and_logs(data, training=True)
             scaled = self.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, self.trainable_variables)
-        gradients, loss = self._of_all_replicas(gradients, loss)
+        gradients = replicas.total_of_known(tape.gradient(scaled, self.trainable_variables))
         # Wait for all gradients first; otherwise the optimizer's temporaries stay in memory during the step.
         ready = [gradient for gradient in gradients if gradient is not None]
         with tf.control_dependencies(ready), tf.name_scope("update"):
-            refused = self.finite_update.apply(loss, gradients, statistics)
+            refused = self.finite_update.apply(logs["loss"][0], gradients, statistics)
         self.consumed.batches.assign_add(1)
         return self._log({name: self.finite_update.log(refused, *figure) for name, figure in logs.items()})
 
@@ -279,20 +275,9 @@ class Detector(SavedDetector):
         losses, figures = self.training_losses(self.unpack(x), y, training)
         extras = [tf.cast(extra, tf.float32) / replicas.count() for extra in self.losses]
         loss = tf.add_n([*losses.values(), *extras])
-        terms = {"loss": loss, **losses}
-        if replicas.count() > 1:
-            sums = replicas.total((terms, {name: (v * w, w) for name, (v, w) in figures.items()}))
-            terms, parts = sums
-            figures = {name: (v / tf.maximum(w, 1e-9), w) for name, (v, w) in parts.items()}
-        return loss, {name: (value, 1.0) for name, value in terms.items()} | figures
-
-    @staticmethod
-    def _of_all_replicas(gradients, loss):
-        """Sum the gradients, None where there is none, and the loss over the replicas."""
-        known = [gradient for gradient in gradients if gradient is not None]
-        known, loss = replicas.total((known, loss))
-        summed = iter(known)
-        return [None if gradient is None else next(summed) for gradient in gradients], loss
+        terms = replicas.total({"loss": loss, **losses})
+        logs = {name: (value, 1.0) for name, value in terms.items()} | replicas.weighted_means(figures)
+        return loss, logs
 
     def _log(self, logs):
         for figure in self._figures:

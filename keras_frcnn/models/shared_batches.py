@@ -11,24 +11,39 @@ import tensorflow as tf
 from keras_frcnn import _compat
 
 
+def of_fit(
+    strategy: tf.distribute.Strategy, data: Any, further: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Share out the data of `fit`: its first argument, and the others by name, with "validation_data"."""
+    if further.get("validation_data") is not None:
+        further = {**further, "validation_data": repeated(strategy, further["validation_data"])}
+    return shared_out(strategy, data), further
+
+
 def shared_out(strategy: tf.distribute.Strategy, data: Any) -> Any:
-    """Share out the batches of `fit`.
+    """Share out the batches of training.
 
     Args:
         strategy: of the model.
-        data: `tf.data.Dataset` of batches of all replicas. A batch whose rows cannot be divided by the number
-            of replicas is left out.
+        data: `tf.data.Dataset` of batches of all replicas, each with a multiple of their number of images.
 
     Returns:
         `tf.distribute.DistributedDataset`; `data` itself without replicas to share it.
 
     Raises:
-        ValueError: `data` is no `tf.data.Dataset`, and there are several replicas.
+        ValueError: `data` is no `tf.data.Dataset`, or has a batch that cannot be divided by the replicas.
     """
     count = strategy.num_replicas_in_sync
     if count == 1 or isinstance(data, tf.distribute.DistributedDataset):
         return data
     _check(data, count)
+    position = _compat.attribute_upstream(data, "position")
+    uneven = [] if position is None else [size for size in position.order.sizes if size % count]
+    if uneven:
+        raise ValueError(
+            f"{count} replicas cannot share a batch of {uneven[0]} images; give a batch size that {count} "
+            "divides, and batches(..., drop_remainder=True)."
+        )
 
     def rows(context):
         here = count // context.num_input_pipelines
@@ -40,16 +55,15 @@ def shared_out(strategy: tf.distribute.Strategy, data: Any) -> Any:
                 lambda place: tf.nest.map_structure(lambda value: _part(value, first + place, each), batch)
             )
 
-        whole = data.filter(lambda *batch: tf.shape(tf.nest.flatten(batch)[0])[0] % count == 0)
-        return whole.flat_map(parts).prefetch(2 * here)
+        return data.flat_map(parts).prefetch(2 * here)
 
-    return strategy.distribute_datasets_from_function(rows)
+    return Shared(strategy.distribute_datasets_from_function(rows), data.cardinality())
 
 
 def repeated(strategy: tf.distribute.Strategy, data: Any) -> Any:
     """Give every replica each whole batch of an evaluation, so that none is left out; see `shared_out`."""
     count = strategy.num_replicas_in_sync
-    if count == 1 or data is None or isinstance(data, tf.distribute.DistributedDataset):
+    if count == 1 or isinstance(data, tf.distribute.DistributedDataset):
         return data
     _check(data, count)
 
@@ -57,7 +71,26 @@ def repeated(strategy: tf.distribute.Strategy, data: Any) -> Any:
         here = count // context.num_input_pipelines
         return data.flat_map(lambda *batch: tf.data.Dataset.from_tensors(batch).repeat(here)).prefetch(here)
 
-    return strategy.distribute_datasets_from_function(copies)
+    return Shared(strategy.distribute_datasets_from_function(copies), data.cardinality())
+
+
+class Shared(tf.distribute.DistributedDataset):
+    """A distributed data set that knows its length, which `fit` asks for.
+
+    Args:
+        data: `tf.distribute.DistributedDataset`.
+        cardinality: int64 scalar, number of batches, or one of the constants of `tf.data`.
+    """
+
+    def __init__(self, data, cardinality):
+        self._data, self.cardinality = data, cardinality.numpy()
+
+    def __iter__(self):
+        return iter(self._data)
+
+    @property
+    def element_spec(self):
+        return self._data.element_spec
 
 
 def synchronize_batch_norm(model: Any) -> None:

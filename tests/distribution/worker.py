@@ -1,6 +1,7 @@
-"""One process of a training run: python worker.py OUTPUT KIND DATA; KIND is "none", "mirrored" or "multi_worker".
+"""One process of a training run: worker.py OUTPUT KIND DATA PRECISION BATCHES STEPS.
 
-It writes the changes of the weights in single steps of SGD at rate 1, which are the gradients, then the losses
+KIND is "none", "mirrored" or "multi_worker". It writes the changes of the weights in single steps of SGD at
+rate 1, which are the gradients, then the losses
 of some steps of `fit`.
 """
 
