@@ -17,6 +17,7 @@ from keras_frcnn.models import batches, first_batch, shared_batches
 from keras_frcnn.models.constructor import check_names
 from keras_frcnn.models.consumed import Consumed
 from keras_frcnn.models.defaults import entries, resolve
+from keras_frcnn.models.figure import Figure
 from keras_frcnn.models.finite_update import FiniteUpdate
 from keras_frcnn.models.loading_report import loading_report
 from keras_frcnn.models.resizing import Resizing
@@ -65,7 +66,7 @@ class Detector(SavedDetector):
         self.consumed = Consumed()
         self.finite_update = FiniteUpdate(self)
         self.sampling_seeds = keras.random.SeedGenerator(name="sampling_seeds")
-        self._figures = [keras.metrics.Mean(name=name) for name in ("loss", *log_names)]
+        self._figures = [Figure(name=name) for name in ("loss", *log_names)]
         if isinstance(backbone, dict):
             backbone = keras.saving.deserialize_keras_object(backbone)
         elif isinstance(backbone, keras.Model):
