@@ -29,6 +29,7 @@ __all__ = [
     "layers_inside",
     "neighbors",
     "nodes",
+    "with_cardinality",
 ]
 
 # Protobuf message of a profile. TensorFlow writes these files, but has no public reader for them.
@@ -82,6 +83,16 @@ def expect_summed_gradients(optimizer):
     """
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     optimizer._all_reduce_sum_gradients = list
+
+
+def with_cardinality(data, cardinality):
+    """Let a distributed data set of a function know its number of batches.
+
+    TensorFlow counts the parts of all replicas of a worker, and Keras takes no other class than TensorFlow's.
+    """
+    count = int(cardinality)
+    data.__class__ = type("Shared", (type(data),), {"cardinality": property(lambda self: count)})
+    return data
 
 
 def neighbors(callback):

@@ -57,7 +57,7 @@ def shared_out(strategy: tf.distribute.Strategy, data: Any) -> Any:
 
         return data.flat_map(parts).prefetch(2 * here)
 
-    return Shared(strategy.distribute_datasets_from_function(rows), data.cardinality())
+    return _compat.with_cardinality(strategy.distribute_datasets_from_function(rows), data.cardinality())
 
 
 def repeated(strategy: tf.distribute.Strategy, data: Any) -> Any:
@@ -71,26 +71,7 @@ def repeated(strategy: tf.distribute.Strategy, data: Any) -> Any:
         here = count // context.num_input_pipelines
         return data.flat_map(lambda *batch: tf.data.Dataset.from_tensors(batch).repeat(here)).prefetch(here)
 
-    return Shared(strategy.distribute_datasets_from_function(copies), data.cardinality())
-
-
-class Shared(tf.distribute.DistributedDataset):
-    """A distributed data set that knows its length, which `fit` asks for.
-
-    Args:
-        data: `tf.distribute.DistributedDataset`.
-        cardinality: int64 scalar, number of batches, or one of the constants of `tf.data`.
-    """
-
-    def __init__(self, data, cardinality):
-        self._data, self.cardinality = data, cardinality.numpy()
-
-    def __iter__(self):
-        return iter(self._data)
-
-    @property
-    def element_spec(self):
-        return self._data.element_spec
+    return _compat.with_cardinality(strategy.distribute_datasets_from_function(copies), data.cardinality())
 
 
 def synchronize_batch_norm(model: Any) -> None:
