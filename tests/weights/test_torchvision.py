@@ -157,6 +157,7 @@ def test_epsilon(state, tmp_path):
     assert {norm.epsilon for norm in other.backbone_info.norms()} == {1e-3}
 
 
+@pytest.mark.slow
 def test_models_that_torchvision_lacks(converted, make_model):
     with pytest.raises(ValueError, match="no model like this FasterRCNN"):
         kf.weights.to_torchvision(make_model())
