@@ -85,7 +85,8 @@ def _open_zip(path):
 
     def member(name):
         info = members[folder + name]
-        info.CRC = info.CRC or None  # PyTorch can leave checksums out, and then writes 0
+        if not info.CRC:  # PyTorch can leave checksums out; without the attribute none is compared
+            del info.CRC
         return archive.read(info)
 
     order = member("byteorder") if f"{folder}byteorder" in members else b"little"
