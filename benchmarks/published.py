@@ -3,9 +3,9 @@
     python benchmarks/published.py --data coco:annotations/instances_val2017.json@val2017 [--presets NAME ...]
         [--weights-url URL] [--json FILE]
 
-The weights are fetched on first use (kf.presets()), or from `--weights-url`, an address or a folder. The annotations
-and the 5,000 images are those of cocodataset.org. Each detector takes torchvision's own sizes and thresholds.
-The published AP has one digit behind the point, so a difference of 0.05 is no difference.
+The weights are fetched on first use, from their publisher or from `--weights-url`, an address or a folder.
+Annotations and 5,000 images are those of cocodataset.org. Each detector keeps torchvision's sizes and
+thresholds. The published AP is rounded to one digit behind the point.
 """
 
 import argparse
