@@ -10,6 +10,7 @@ from keras_frcnn.allocator import keep_memory
 from keras_frcnn.models import RCNN, RPN, CascadeRCNN, FasterRCNN, FastRCNN, SPPNet
 from keras_frcnn.ops import kernels
 from keras_frcnn.version import __version__
+from keras_frcnn.weights import presets
 
 __all__ = [
     "RCNN",
@@ -29,6 +30,7 @@ __all__ = [
     "layers",
     "losses",
     "models",
+    "presets",
     "training",
     "weights",
 ]

@@ -1,8 +1,10 @@
 """What every test shares."""
 
 import gc
+import importlib.util
 import os
 import pathlib
+import zipfile
 
 # Before TensorFlow is imported anywhere: later it has no effect.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -14,6 +16,7 @@ import tensorflow as tf
 
 import keras_frcnn as kf
 from keras_frcnn.data.readers import shapes
+from keras_frcnn.downloads import transfer
 
 kf.keep_memory()
 # The collector need not go through everything that the imports made, again and again while graphs are traced.
@@ -58,6 +61,61 @@ def shared():
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+@pytest.fixture
+def server():
+    """A server on the loopback (`loopback.py`)."""
+    spec = importlib.util.spec_from_file_location("loopback", STORED.with_name("loopback.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    serving = module.Server()
+    yield serving
+    serving.close()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache of published files, as a pathlib.Path; no test sees that of the user."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.delenv("KERAS_FRCNN_WEIGHTS_URL", raising=False)
+    monkeypatch.setattr(transfer, "PAUSE", 0.0)
+    return tmp_path / "keras/models"
+
+
+@pytest.fixture(scope="session")
+def torch_file():
+    """A function that writes arrays as PyTorch writes a state dict; it returns nothing."""
+
+    def write(path, arrays):
+        program = b"\x80\x02}("
+        with zipfile.ZipFile(path, "w") as file:
+            for key, (name, array) in enumerate(arrays.items()):
+                kind = {"float32": "FloatStorage", "int64": "LongStorage"}[array.dtype.name]
+                strides = [step // array.itemsize for step in array.strides]
+                program += b"".join(
+                    [
+                        *(_text(name), b"ctorch._utils\n_rebuild_tensor_v2\n(("),
+                        *(_text("storage"), f"ctorch\n{kind}\n".encode(), _text(str(key)), _text("cpu")),
+                        *(_number(array.size), b"tQK\x00"),
+                        *(b"(", *map(_number, array.shape), b"t(", *map(_number, strides), b"t\x89}tR"),
+                    ]
+                )
+                file.writestr(f"made/data/{key}", array.tobytes())
+            file.writestr("made/data.pkl", program + b"u.")
+            file.writestr("made/byteorder", "little")
+
+    return write
+
+
+def _text(text):
+    """The operation of a pickle that makes a str."""
+    return b"X" + len(text.encode()).to_bytes(4, "little") + text.encode()
+
+
+def _number(number):
+    """The operation of a pickle that makes an int."""
+    return b"J" + int(number).to_bytes(4, "little")
 
 
 def small_pyramid():

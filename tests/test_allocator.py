@@ -89,6 +89,7 @@ def test_another_allocator_is_left_alone(tmp_path):
     assert run("keep", LD_PRELOAD=str(tmp_path / "own.so"))[0] is False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(allocator._glibc() is None, reason="there is no glibc")
 @pytest.mark.parametrize("data", ["ours", pytest.param("generator, then set again", marks=pytest.mark.slow)])
 def test_the_setting_outlives_the_data(data):

@@ -1,11 +1,10 @@
 """Layers, weight files and detector settings that torchvision's networks share."""
 
-import hashlib
 from pathlib import Path
 
 import keras
 
-from keras_frcnn import checkpoints
+from keras_frcnn import checkpoints, downloads
 from keras_frcnn.backbones import symmetric_convolutions
 from keras_frcnn.backbones.backbone import mark_source
 
@@ -22,7 +21,6 @@ DEFAULTS = {
     "head_background_box": True,  # FastRCNNPredictor
     "min_box_size": 0.01,  # RoIHeads.postprocess_detections
 }
-DOWNLOADS = "https://download.pytorch.org/models/"
 
 
 def convolution(x, filters, size, strides, name, depthwise=False):
@@ -44,8 +42,8 @@ def load_body(body, weights, published, classifier):
 
     Args:
         body: `keras.Model` whose layers have the names of torchvision's modules.
-        weights: "none"; "imagenet", which is downloaded on first use and opened with torch; a `.safetensors`,
-            `.npz` or `.pth` file of torchvision's state dict; or that dict itself.
+        weights: "none"; "imagenet", which is fetched on first use; a `.safetensors`, `.npz` or `.pth` file of
+            torchvision's state dict; or that dict itself.
         published: name of torchvision's file, which ends with the first digits of its SHA-256.
         classifier: name prefix of the tensors that only the classifier needs.
 
@@ -54,7 +52,7 @@ def load_body(body, weights, published, classifier):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the weights do not fit, or cannot be downloaded.
+        ValueError: the weights do not fit, or cannot be fetched.
     """
     if isinstance(weights, dict):
         origin, source = "the state dict", "state dict"
@@ -68,25 +66,8 @@ def load_body(body, weights, published, classifier):
             f"{body.name}; give one of {', '.join(checkpoints.SUFFIXES)}."
         )
     if origin == "imagenet":
-        weights = origin = _download(published)
+        weights = origin = downloads.published(published)
     tensors = [tensor for layer in body.layers for tensor in checkpoints.layer_tensors(layer, layer.name)]
     checkpoints.assign(tensors, checkpoints.read(weights), origin, ignored=(classifier,))
     mark_source(body, source)
     return source
-
-
-def _download(published):
-    """Path of a file that torchvision publishes, downloaded on first use."""
-    checkpoints.require_torch(f"The ImageNet file {published} of torchvision")
-    try:
-        path = Path(keras.utils.get_file(published, DOWNLOADS + published, cache_subdir="models"))
-    except Exception as error:  # keras.utils.get_file raises a bare Exception when the network is down
-        raise ValueError(
-            f"{DOWNLOADS}{published} could not be downloaded ({error}); check the network, or give the file "
-            "with backbone_weights."
-        ) from error
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not digest.startswith(path.stem.rsplit("-", 1)[-1]):
-        raise ValueError(f"{path} is not the file that torchvision publishes; remove it and try again.")
-    return path

@@ -1,6 +1,6 @@
 """Checkpoints of other libraries: their files and their tensor layouts."""
 
-from keras_frcnn.checkpoints.files import SUFFIXES, read, require_torch
+from keras_frcnn.checkpoints.files import SUFFIXES, read
 from keras_frcnn.checkpoints.finite import check_finite
 from keras_frcnn.checkpoints.torch_tensor import TorchTensor, assign, flattened_dense, layer_tensors
 
@@ -12,5 +12,4 @@ __all__ = [
     "flattened_dense",
     "layer_tensors",
     "read",
-    "require_torch",
 ]

@@ -2,13 +2,15 @@
 
 import json
 import math
-import pickle
 import warnings
 import zipfile
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
+
+from keras_frcnn.checkpoints import torch_file
+from keras_frcnn.checkpoints.stored_tensor import StoredTensor
 
 SAFETENSORS_DTYPES = {
     "F64": np.dtype("float64"),
@@ -32,16 +34,14 @@ def read(source):
     """Read tensors by name.
 
     Args:
-        source: a `.safetensors` or `.npz` file; a `.pth` or `.pt` file of PyTorch, if torch is installed;
-            or a dict from names to arrays.
+        source: a `.safetensors`, `.npz`, `.pth` or `.pt` file, or a dict from names to arrays.
 
     Returns:
         dict from str to NumPy array.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is of another kind, cut off or damaged, holds more than tensors by name, or needs
-            torch, which is not installed.
+        ValueError: the file is of another kind, cut off or damaged, or holds more than tensors by name.
     """
     if isinstance(source, dict):
         return _arrays(_unwrapped(source, "the state dict"), "the state dict")
@@ -55,7 +55,7 @@ def read(source):
     if path.suffix == ".npz":
         return _arrays(_unwrapped(_npz(path), path), path)
     if path.suffix in (".pth", ".pt"):
-        return _arrays(_pth(path), path)
+        return _pth(path)
     raise ValueError(f"{path} is no file of tensors that is known; give one of {', '.join(SUFFIXES)}.")
 
 
@@ -143,42 +143,14 @@ def _last_member(path):
     return contents[start + 30 : start + 30 + length].decode(errors="replace").removesuffix(".npy")
 
 
-def require_torch(what):
-    """Import torch, an optional dependency that only PyTorch files need.
-
-    Args:
-        what: name of the file in the message.
-
-    Returns:
-        The module torch.
-
-    Raises:
-        ValueError: torch is not installed.
-    """
-    try:
-        import torch  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise ValueError(
-            f"{what} is a file of PyTorch, and torch is not installed; install it with `pip install "
-            "keras_frcnn[torch]`, or write the tensors to a .safetensors or .npz file where it is."
-        ) from None
-    return torch
-
-
 def _pth(path):
-    torch = require_torch(path)
-    no_state = f"{path} holds more than tensors by name; save the model's `state_dict()` alone."
-    try:
-        # Without `weights_only` a file could run any code.
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch passes on any exception of its zip, tar or pickle reader
-        if isinstance(error, pickle.UnpicklingError) and "Weights only" in str(error):
-            raise ValueError(no_state) from None
-        raise ValueError(f"{path} is damaged or cut off; fetch the file again.") from None
-    state = _unwrapped(state, path) if isinstance(state, dict) else {}
-    if not state or not all(torch.is_tensor(value) for value in state.values()):
-        raise ValueError(no_state)
-    return state
+    def tensors(tree):
+        state = _unwrapped(tree, path) if isinstance(tree, dict) else {}
+        if not state or not all(isinstance(value, StoredTensor) for value in state.values()):
+            raise ValueError(f"{path} holds more than tensors by name; {torch_file.REMEDY}.")
+        return {str(name): tensor for name, tensor in state.items()}
+
+    return torch_file.read(path, tensors)
 
 
 def _unwrapped(state, origin):

@@ -23,7 +23,7 @@ class Conversion:
     name: tyro.conf.Positional[Literal[*BACKBONES]]  # pyright: ignore[reportInvalidTypeForm]
     """Name of the model in this library."""
     file: tyro.conf.Positional[Path]
-    """State dict of the model: .safetensors, .npz, or .pth, which needs torch."""
+    """State dict of the model: .safetensors, .npz or .pth."""
     output: tyro.conf.Positional[Path]
     """The .keras file to write."""
     class_names: tuple[str, ...] | None = None

@@ -7,29 +7,33 @@ import keras
 from keras_frcnn import export
 from keras_frcnn.checkpoints import check_finite
 from keras_frcnn.data import proposals
-from keras_frcnn.models import Detector
+from keras_frcnn.models import Detector, FasterRCNN
+from keras_frcnn.names import remedy
+from keras_frcnn.weights import PRESETS
 
 
 def load_detector(path):
     """Load a model or an export.
 
     Args:
-        path: `.keras` file of a model, or folder of a SavedModel.
+        path: `.keras` file of a model, folder of a SavedModel, or name of a preset.
 
     Returns:
         `Detector` or `export.ServedDetector`: both have `class_names` and `detect`.
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
-        ValueError: the file or folder is not a detector of this package, or its weights are not finite.
+        ValueError: the file or folder is not a detector of this package, its weights are not finite, or those
+            of the preset can neither be found nor fetched.
     """
     path = Path(path)
     if path.is_dir():
         return export.load(path)
+    if str(path) in PRESETS and not path.exists():
+        return FasterRCNN.from_preset(str(path))
     if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no model {path}; give a .keras file or the folder of a SavedModel."
-        )
+        given = "give a .keras file, the folder of a SavedModel, or a name that keras_frcnn.presets() lists."
+        raise FileNotFoundError(f"There is no model {path}; {remedy(path.name, PRESETS, given)}")
     if path.suffix != ".keras":
         raise ValueError(f"{path} is no model; give a .keras file or the folder of a SavedModel.")
     try:

@@ -66,7 +66,8 @@ class DrawnDetections:
 
         Args:
             video: one of `videos`.
-            detect: function from a frame to a dict as from `detect`.
+            detect: function from an iterable of numbered frames to one of numbers, frames and dicts as from
+                `detect`.
             progress: function that is called with the number of frames done and of all, if that is known.
         """
         target = self._targets[video]
@@ -74,8 +75,7 @@ class DrawnDetections:
         written = VideoFile(target, frames.rate) if "pictures" in self._formats else None
         done, total = 0, collections.Counter()
         try:
-            for image in frames:
-                found = detect(image)
+            for _, image, found in detect(enumerate(frames)):
                 if written:
                     written.add(self._drawn(image, found))
                 self._keep(
@@ -104,6 +104,11 @@ class DrawnDetections:
             self._answers.append(answer)
         self._for_others.add(name, file, image, answer["detections"], frame)
 
+    @property
+    def finished(self):
+        """The number of images and videos that were read or skipped."""
+        return self._done + len(self._skipped)
+
     def skip(self, file, reason):
         """Report an image that could not be read, and why."""
         print(reason, file=sys.stderr)
@@ -117,7 +122,7 @@ class DrawnDetections:
         except BaseException:
             if self._answers or self._skipped:
                 self._write()
-                print(f"{self._share(self._done + len(self._skipped))} finished and kept.", file=sys.stderr)
+                print(f"{self._share(self.finished)} finished and kept.", file=sys.stderr)
             raise
 
     def finish(self):

@@ -34,6 +34,8 @@ class Prediction:
     """What to write: pictures or videos with boxes, COCO results, VOC XML, YOLO text files, a CSV, crops."""
     tiles: int = 0
     """Side of overlapping square tiles to detect in besides the whole image, pixels; 0 for none."""
+    batch_size: int = 1
+    """Largest number of consecutive images, frames or tiles of one size that share a pass; for a GPU."""
     json: Path | None = None
     """File to write all detections to, including those below the threshold."""
 
@@ -54,22 +56,36 @@ def main(arguments=None):
     files, videos = pictures_and_videos(run.images, SUFFIXES)
     pictures = DrawnDetections(files, run.output, run.score_threshold, run.json, run.write, videos)
     detector = load_detector(run.model)
+    evaluation.check_batch_size(detector, run.batch_size)
+    batch_size = run.batch_size
     if run.tiles:
-        detector = evaluation.TiledDetection(detector, run.tiles)
+        detector = evaluation.TiledDetection(detector, run.tiles, batch_size=batch_size)
+        batch_size = 1  # the tiles of one image share passes
     pictures.begin(detector.class_names)
     progress = ImageLines("predict")
     with pictures.kept():
-        for number, file in enumerate(files, start=1):
-            try:
-                image = image_ops.read(file)
-            except (ValueError, OSError) as error:
-                pictures.skip(file, error)
-                continue
-            pictures.add(file, image, detector.detect(image))
-            progress(number, len(files))
+        images = _readable(files, pictures)
+        for file, image, found in evaluation.detect_in_passes(detector, images, batch_size):
+            pictures.add(file, image, found)
+            progress(pictures.finished, len(files))
         for video in videos:
             try:
-                pictures.add_video(video, detector.detect, ImageLines(video))
+                pictures.add_video(
+                    video,
+                    lambda frames: evaluation.detect_in_passes(detector, frames, batch_size),
+                    ImageLines(video),
+                )
             except ValueError as error:
                 pictures.skip(video, error)
     return pictures.finish()
+
+
+def _readable(files, pictures):
+    """Yield the files that can be read, and their images; report the others."""
+    for file in files:
+        try:
+            image = image_ops.read(file)
+        except (ValueError, OSError) as error:
+            pictures.skip(file, error)
+        else:
+            yield file, image

@@ -19,6 +19,7 @@ from keras_frcnn.data.selective_search import selective_search
 from keras_frcnn.evaluation import proposal_recall
 from keras_frcnn.files import write_json
 from keras_frcnn.models.proposing_detector import ProposingDetector
+from keras_frcnn.weights import PRESETS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,9 @@ def _proposer(run):
 def _settle(run, images):
     """Record the settings of the proposals in their folder; reject a folder with other settings."""
     settings = {"data": list(run.data), "images": images, "top": run.top}
-    if run.model:
+    if run.model and str(run.model) in PRESETS:
+        settings["model"] = str(run.model)  # the name stands for its weights
+    elif run.model:
         # Hash the contents, because the next training run may write other weights to the same name.
         with open(run.model, "rb") as file:
             settings["model"] = hashlib.file_digest(file, "sha256").hexdigest()

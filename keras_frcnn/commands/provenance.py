@@ -7,6 +7,7 @@ from typing import Any
 from keras_frcnn import evaluation
 from keras_frcnn.evaluation.scores import PROTOCOLS
 from keras_frcnn.export.markdown import block
+from keras_frcnn.weights import PRESETS
 
 # Log entry that selects the best epoch of a detector; see `Detector.score_name`.
 BEST = "val_voc_ap50"
@@ -16,7 +17,8 @@ def provenance(file) -> dict[str, Any]:
     """Read the data and metrics for the model card of an export.
 
     Args:
-        file: `pathlib.Path` of a `.keras` file; its folder is read if it is a run folder.
+        file: `pathlib.Path` of a `.keras` file, whose folder is read if it is a run folder; or the name of a
+            preset, which has no folder.
 
     Returns:
         dict of "data" and "metrics", str or None, arguments of `export.saved_model`.
@@ -25,7 +27,8 @@ def provenance(file) -> dict[str, Any]:
         ValueError: metrics.json is damaged.
     """
     config = file.with_name("config.yaml")
-    command, _, _ = config.read_text(encoding="utf-8").partition("\n") if config.is_file() else ("", "", "")
+    beside = str(file) not in PRESETS and config.is_file()
+    command, _, _ = config.read_text(encoding="utf-8").partition("\n") if beside else ("", "", "")
     if not command.startswith("# train.py"):
         return {"data": None, "metrics": None}
     # metrics.json has the scores of the model after the last epoch.

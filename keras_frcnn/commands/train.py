@@ -12,9 +12,8 @@ import keras
 import tensorflow as tf
 import tyro
 
-from keras_frcnn import evaluation, export, models
+from keras_frcnn import downloads, evaluation, export, models
 from keras_frcnn.callbacks.checkpoint import Interrupted
-from keras_frcnn.callbacks.detection_board import check_installed
 from keras_frcnn.callbacks.on_nonfinite import Diverged
 from keras_frcnn.callbacks.progress import ImageLines, clock
 from keras_frcnn.callbacks.run_folder import save
@@ -23,9 +22,9 @@ from keras_frcnn.checking.quick import quick_report
 from keras_frcnn.commands import resume
 from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.failures import in_one_sentence
-from keras_frcnn.commands.outputs import check_model_folder
 from keras_frcnn.commands.provenance import provenance
 from keras_frcnn.commands.reading import ReadingOptions
+from keras_frcnn.commands.train_checks import check
 from keras_frcnn.commands.train_sets import train_sets
 from keras_frcnn.commands.train_summary import summary
 from keras_frcnn.drawing import draw_grid
@@ -47,6 +46,7 @@ class _Base:
     epochs: int | None = None
     steps: int | None = None
     init: Path | None = None
+    weights_url: str | None = None
     resume: Path | None = None
     val_split: float = 0.0
 
@@ -73,7 +73,10 @@ class Run(ReadingOptions, recipes.Recipe):
     schedule: Literal["joint", "alternating"] = "joint"
     """For faster_rcnn: approximate joint training, or the paper's four alternating steps."""
     init: Path | None = None
-    """A .keras file to start from: its architecture, and its weights except the rows of new classes."""
+    """A .keras file or a preset, such as fasterrcnn_resnet50_fpn_coco, to start from: its architecture, and
+    its weights except the rows of new classes."""
+    weights_url: str | None = None
+    """Address, or folder, that has torchvision's published files instead of torchvision's own."""
     output: Path | None = None
     """Run folder; by default a new one under runs/."""
     export: Path | None = None
@@ -117,10 +120,15 @@ def main(arguments=None):
 
 def _train(words, recorded, resumed=None, before=""):
     """Train as the words say; `recorded` are those for config.yaml, `before` is its text before a resume."""
+    with downloads.from_mirror(_first(words).weights_url):
+        return _train_and_export(words, recorded, resumed, before)
+
+
+def _train_and_export(words, recorded, resumed, before):
     initial = _initial(words)
     run = parse(words, initial)
     recipe = recipe_of(run)
-    _check(run, initial)
+    check(run, initial)
     sets = f"{[*run.train]} {[*run.val] or run.val_split or []} {run.schedule}"
     config = f"# sets: {sets}\n{recipe_files.to_yaml(recipe)}"
     folder = resumed or _folder(run, config)
@@ -229,49 +237,6 @@ def recipe_of(run):
     return recipes.Recipe(
         **{field.name: getattr(run, field.name) for field in dataclasses.fields(recipes.Recipe)}
     )
-
-
-def _check(run, initial=None):
-    if initial and type(initial).__name__ != recipes.MODELS[run.model]:
-        raise ValueError(
-            f"--init {run.init} is a {type(initial).__name__}, with which no {run.model} can begin; leave "
-            "--model out, or a recipe that asks for it."
-        )
-    if initial and run.backbone != initial.arguments["backbone"]:
-        raise ValueError(
-            f"--init {run.init} has the backbone {initial.arguments['backbone']}, "
-            f"with which no {run.backbone} can begin; leave --backbone and recipes of another out."
-        )
-    if initial and run.backbone_weights != "none":
-        raise ValueError(f"--init {run.init} brings all weights; leave --backbone-weights out.")
-    needed = getattr(models, recipes.MODELS[run.model]).needs_proposals
-    if needed and not run.proposals:
-        raise ValueError(
-            f"--model {run.model} works on external proposals; make them with `python -m keras_frcnn "
-            "proposals` and name their folder with --proposals."
-        )
-    if run.proposals and not needed:
-        raise ValueError(f"--model {run.model} makes its own proposals; leave --proposals out.")
-    if run.val_proposals and not (run.proposals and run.val):
-        raise ValueError("--val-proposals goes with --proposals and --val; give these too, or leave it out.")
-    if run.export:
-        check_model_folder(run.export, "--export")
-    if run.val_split and run.val:
-        raise ValueError("--val-split takes the place of --val; leave one of them out.")
-    if run.early_stopping and not (run.val or run.val_split):
-        raise ValueError("--early-stopping needs a validation set; give --val or --val-split.")
-    staged = getattr(models, recipes.MODELS[run.model]).trains_in_stages
-    if run.early_stopping and (staged or run.schedule == "alternating"):
-        raise ValueError(
-            f"--early-stopping needs a score after each epoch, which --model {run.model} with --schedule "
-            f"{run.schedule} has not; leave it out."
-        )
-    if run.tensorboard:
-        check_installed()
-    if run.schedule == "alternating" and run.init:
-        raise ValueError("--schedule alternating begins with the backbone alone; leave --init out.")
-    if run.schedule == "alternating" and run.model != "faster_rcnn":
-        raise ValueError(f"--schedule alternating is of faster_rcnn, not of {run.model}; use joint.")
 
 
 def _folder(run, config):

@@ -2,6 +2,7 @@
 
 from keras_frcnn.evaluation import coco, proposal_recall, voc
 from keras_frcnn.evaluation.detecting import detect_set
+from keras_frcnn.evaluation.passes import check_batch_size, detect_in_passes
 from keras_frcnn.evaluation.scores import evaluate, report, score, score_found
 from keras_frcnn.evaluation.test_time_augmentation import TestTimeAugmentation
 from keras_frcnn.evaluation.tiled_detection import TiledDetection
@@ -9,7 +10,9 @@ from keras_frcnn.evaluation.tiled_detection import TiledDetection
 __all__ = [
     "TestTimeAugmentation",
     "TiledDetection",
+    "check_batch_size",
     "coco",
+    "detect_in_passes",
     "detect_set",
     "evaluate",
     "proposal_recall",

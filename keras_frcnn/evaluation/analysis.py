@@ -28,7 +28,8 @@ def analyze(matches: Matches) -> dict[str, Any]:
         "operating_point": "threshold", the score of the best F1 of all classes together, and "precision",
         "recall", "f1", "true_positives", "false_positives", "missed" there;
         "intervals": dict from the name of a number to [lowest, highest], "per_class" of AP at IoU 0.5, and
-        how they were made: "resamples", "confidence", "seed";
+        how they were made: "resamples", "confidence", "seed"; "biased", the names whose interval misleads,
+        see `bootstrap.is_biased`;
         "score_curves", "precision_at_recall": see `score_curves`;
         "confusion": "classes", "matrix", "iou", "threshold", see `confusion_matrix`;
         "groups": see `average_precision_by_group`;
@@ -72,13 +73,22 @@ def _operating_point(matches, threshold):
 
 
 def _intervals(matches, threshold):
-    weights = bootstrap.resamples(len(matches.shapes))
+    images = len(matches.shapes)
+    # The first row counts each image once.
+    weights = np.concatenate([np.ones([1, images], np.int32), bootstrap.resamples(images)])
     numbers = bootstrap.resampled_numbers(matches, threshold, weights)
+    biased = [
+        name
+        for name, values in numbers.items()
+        if name != "per_class" and bootstrap.is_biased(values[0], values[1:])
+    ]
+    numbers = {name: values[1:] for name, values in numbers.items()}
     per_class = numbers.pop("per_class")
     return {
         "resamples": bootstrap.RESAMPLES,
         "confidence": bootstrap.CONFIDENCE,
         "seed": bootstrap.SEED,
+        "biased": biased,
         **{name: bootstrap.interval(values) for name, values in numbers.items()},
         "per_class": {
             name: bootstrap.interval(values) for name, values in zip(matches.class_names, per_class.T)

@@ -62,6 +62,24 @@ def interval(values: np.ndarray, confidence: float = CONFIDENCE) -> list[float |
     return np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2]).tolist()
 
 
+def is_biased(number: float, values: np.ndarray) -> bool:
+    """Whether the values of the resamples lie so far from the number of the set that their interval misleads.
+
+    Args:
+        number: of the set.
+        values: float `[R]`, of the resamples; NaN where one has no such number.
+
+    Returns:
+        Whether their mean is farther from the number than their standard deviation.
+
+    Example:
+        >>> is_biased(0.5, np.array([0.6, 0.7, 0.8]))
+        True
+    """
+    values = values[~np.isnan(values)]
+    return bool(len(values)) and bool(abs(values.mean() - number) > values.std() + 1e-9)
+
+
 class WeightedAP:
     """COCO's average precision of a set whose images count several times or not at all.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_frcnn import images as image_ops
 from keras_frcnn.detects import Detects, detect_each, refuse_proposals
+from keras_frcnn.evaluation.passes import check_batch_size, detect_in_passes
 from keras_frcnn.evaluation.voc import pairwise_iou
 
 # A box so near to an inner border of its tile, in pixels, is taken for a part of an object.
@@ -31,6 +32,7 @@ class TiledDetection:
         overlap: share of a tile's side that it has in common with the next one at least, 0 to below 1.
         nms_iou: a detection whose IoU with a better one of its class exceeds this is dropped, 0 to 1.
         max_detections: int, largest number of detections per image, best first.
+        batch_size: largest number of tiles in one pass.
 
     Attributes:
         class_names: tuple of the names of the classes.
@@ -54,6 +56,7 @@ class TiledDetection:
         overlap: float = 0.25,
         nms_iou: float = 0.5,
         max_detections: int = 1000,
+        batch_size: int = 1,
     ):
         if detector.needs_proposals or detector.only_proposals:
             raise ValueError("Tiles are for detectors that make their own proposals and name classes.")
@@ -65,7 +68,8 @@ class TiledDetection:
             raise ValueError(f"nms_iou is {nms_iou}; give an IoU from 0 to 1.")
         if max_detections < 1:
             raise ValueError(f"max_detections is {max_detections}; give at least 1.")
-        self.detector = detector
+        check_batch_size(detector, batch_size)
+        self.detector, self.batch_size = detector, batch_size
         self.side, self.overlap, self.nms_iou = int(side), float(overlap), float(nms_iou)
         self.max_detections = int(max_detections)
         self.class_names = tuple(detector.class_names)
@@ -97,8 +101,8 @@ class TiledDetection:
         whole = self.detector.detect(image)
         found = [(whole, np.zeros(len(whole["scores"]), bool))]
         if max(height, width) > self.side:
-            corners = [(top, left) for top in self._starts(height) for left in self._starts(width)]
-            found += [self._seen(image, *corner) for corner in corners]
+            tiles = detect_in_passes(self.detector, self._tiles(image), self.batch_size)
+            found += [self._seen(image, *corner, answer) for corner, _, answer in tiles]
         return self._merged([answer for answer, _ in found], np.concatenate([part for _, part in found]))
 
     def _starts(self, length):
@@ -107,14 +111,19 @@ class TiledDetection:
         count = 1 + math.ceil(rest / max(self.side * (1 - self.overlap), 1))
         return np.linspace(0, rest, count).round().astype(int).tolist()
 
-    def _seen(self, image, top, left):
+    def _tiles(self, image):
+        """Yield the corner of each tile, and the tile."""
+        for top in self._starts(image.shape[0]):
+            for left in self._starts(image.shape[1]):
+                tile = image[top : top + self.side, left : left + self.side]
+                yield (top, left), np.ascontiguousarray(tile)
+
+    def _seen(self, image, top, left, answer):
         """Detections of a tile, in pixels of the image, and whether each is a part of a larger object."""
         height, width = image.shape[:2]
-        tile = np.ascontiguousarray(image[top : top + self.side, left : left + self.side])
-        answer = self.detector.detect(tile)
         boxes = answer["boxes"] + np.array([left, top, left, top], np.float32)
         corner = np.array([left, top])
-        end = corner + [tile.shape[1], tile.shape[0]]
+        end = np.minimum(corner + self.side, [width, height])
         inner = np.concatenate([corner > 0, end < [width, height]])
         cut = (np.abs(boxes - np.concatenate([corner, end])) <= BORDER) & inner
         along = cut[:, :2] | cut[:, 2:]

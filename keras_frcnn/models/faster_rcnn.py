@@ -4,7 +4,8 @@ Letters: K classes. Terms beside those of the paper: a cell is a position of the
 and the head is what follows RoI pooling.
 """
 
-from typing import Annotated, Unpack
+from collections.abc import Sequence
+from typing import Annotated, Any, Unpack
 
 import keras
 
@@ -47,6 +48,11 @@ class FasterRCNNArguments(
         (10.0, 10.0, 5.0, 5.0),
         "weights of the box coder; the default matches py-faster-rcnn's normalized deltas.",
     ]
+
+
+# The function behind `from_preset`. The package `weights` registers it on import, because `models` must not
+# import it.
+PRESET_BUILDERS = {}
 
 
 @keras.saving.register_keras_serializable("keras_frcnn")
@@ -121,3 +127,35 @@ class FasterRCNN(ProposingDetector):
             **self.regions.losses(features, proposed.boxes, proposed.is_box, y, roi_seed, training),
         }
         return losses, {"proposal_recall": recall(proposed.boxes, proposed.is_box, y)}
+
+    @classmethod
+    def from_preset(
+        cls,
+        name: str,
+        class_names: Sequence[str] | None = None,
+        weights_url: str | None = None,
+        **arguments: Any,
+    ) -> "FasterRCNN":
+        """Build a detector with published weights, which are fetched on first use and then kept.
+
+        Args:
+            name: such as "fasterrcnn_resnet50_fpn_coco"; `keras_frcnn.presets()` lists all names.
+            class_names: names of the K classes, for a detector that is trained further: weights that fit are
+                taken, also the rows of classes of the same name. By default the published classes.
+            weights_url: address, or folder, that has the published files instead of their publisher; by
+                default that of the environment variable `KERAS_FRCNN_WEIGHTS_URL`, if any.
+            **arguments: arguments of `FasterRCNN` that differ from the published detector's.
+
+        Returns:
+            `FasterRCNN`, not compiled; its first stages are frozen as where it was trained.
+
+        Raises:
+            OSError: the cache, `~/.keras/models` or under `KERAS_HOME`, cannot be written.
+            TypeError: `backbone`, `backbone_weights` or `weights_source` is given.
+            ValueError: there is no such preset, or its file can neither be found nor fetched.
+
+        Example:
+            >>> model = FasterRCNN.from_preset("fasterrcnn_resnet50_fpn_coco")
+            >>> model.detect("street.jpg")["labels"]
+        """
+        return PRESET_BUILDERS["from_preset"](name, class_names, weights_url, **arguments)

@@ -63,8 +63,7 @@ def load_torchvision(
     Args:
         name: "fasterrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn_v2", "fasterrcnn_mobilenet_v3_large_fpn" or
             "fasterrcnn_mobilenet_v3_large_320_fpn".
-        source: the state dict: a `.safetensors` or `.npz` file, a `.pth` file where torch is installed, or a
-            dict from names to arrays.
+        source: the state dict: a `.safetensors`, `.npz` or `.pth` file, or a dict from names to arrays.
         class_names: names of the K classes, without background; by default those of COCO.
         batch_norm_epsilon: by default 0 for the published file of `fasterrcnn_resnet50_fpn`, which was
             trained this way, and 1e-5 for any other. The file is recognized by its SHA-256, in its contents
@@ -80,8 +79,8 @@ def load_torchvision(
     Raises:
         FileNotFoundError: there is no such file.
         TypeError: `backbone`, `backbone_weights` or `weights_source` is given.
-        ValueError: an unknown name; a file that is damaged or needs torch; a tensor that is missing,
-            unexpected, duplicate or of another shape; a number of names that differs from that of classes.
+        ValueError: an unknown name; a file that is damaged; a tensor that is missing, unexpected,
+            duplicate or of another shape; a number of names that differs from that of classes.
 
     Example:
         >>> model = load_torchvision("fasterrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth")
@@ -121,11 +120,7 @@ def from_state(
     if name not in BACKBONES:
         listed = remedy(name, BACKBONES, f"use one of {', '.join(BACKBONES)}.")
         raise ValueError(f"torchvision has no Faster R-CNN {name!r}; {listed}")
-    decided = [key for key in ("backbone", "backbone_weights", "weights_source") if key in arguments]
-    if decided:
-        raise TypeError(
-            f"load_torchvision takes no {', '.join(decided)}: the name and the source decide; leave it out."
-        )
+    refuse_decided("load_torchvision", arguments)
     origin = "the state dict" if isinstance(source, dict) else str(source)
     class_names = class_names or TORCHVISION_CLASS_NAMES
     spelled = _spelled(state, origin)
@@ -146,6 +141,15 @@ def from_state(
     checkpoints.assign(tensors, state, origin)
     model.note_origin(model.weights, model.arguments["weights_source"])
     return model
+
+
+def refuse_decided(function, arguments):
+    """Raise a TypeError if the arguments have what the name of published weights decides."""
+    decided = [key for key in ("backbone", "backbone_weights", "weights_source") if key in arguments]
+    if decided:
+        raise TypeError(
+            f"{function} takes no {', '.join(decided)}: the name and the source decide; leave it out."
+        )
 
 
 def _spelled(state, origin):

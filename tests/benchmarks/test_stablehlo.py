@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "precision, dtype, absent",
     [pytest.param("float32", "f32", "xf16>", marks=pytest.mark.slow), ("mixed_float16", "f16", None)],

@@ -187,6 +187,7 @@ def test_a_signal_writes_a_checkpoint(begin, whole, tmp_path, moment, number):
     assert_same(fit(begin(2), tmp_path), whole)
 
 
+@pytest.mark.slow
 def test_more_epochs_after_the_last(begin, whole, tmp_path, capsys):
     fit(begin(1), tmp_path, epochs=2)
     again = fit(begin(2), tmp_path, epochs=2)
@@ -195,6 +196,7 @@ def test_more_epochs_after_the_last(begin, whole, tmp_path, capsys):
     assert_same(fit(begin(3), tmp_path), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "after",
     [
@@ -238,6 +240,7 @@ def test_data_that_cannot_be_moved(begin, tmp_path):
     assert int(begin(1).consumed.batches) == 0
 
 
+@pytest.mark.slow
 def test_the_last_steps_of_an_epoch_are_fewer_than_an_execution(begin, whole, tmp_path):
     """Four batches an epoch, three for each call of the step; the rest of the second epoch is one."""
 
@@ -253,6 +256,7 @@ def test_the_last_steps_of_an_epoch_are_fewer_than_an_execution(begin, whole, tm
         begin(1).compile(begin(1).optimizer)
 
 
+@pytest.mark.slow
 def test_a_model_of_other_classes_is_refused(make_model, tmp_path):
     scenes = shapes.load("train", 4)
     data = scenes.batches(4, image_size=(64, 80), training=True)
@@ -267,6 +271,7 @@ def test_a_model_of_other_classes_is_refused(make_model, tmp_path):
         run(scenes.class_names[::-1])
 
 
+@pytest.mark.slow
 def test_other_arguments_of_the_model_are_told(make_model, tmp_path):
     scenes = shapes.load("train", 4)
     data = scenes.batches(4, image_size=(64, 80), training=True)
@@ -284,6 +289,7 @@ def test_other_arguments_of_the_model_are_told(make_model, tmp_path):
         run(1, nms_iou=0.4, score_threshold=0.2)
 
 
+@pytest.mark.slow
 def test_a_plateau_is_one_also_after_a_resume(begin, tmp_path):
     """Keras turns the sign of `min_delta` at the end of the first epoch that it sees."""
 
@@ -297,6 +303,7 @@ def test_a_plateau_is_one_also_after_a_resume(begin, tmp_path):
     assert run(begin(1), 1).min_delta == run(begin(2), 2).min_delta == -0.5
 
 
+@pytest.mark.slow
 def test_a_stop_at_the_end_of_a_resumed_epoch_stops(begin, tmp_path):
     with pytest.raises(Blow):
         fit(begin(1), tmp_path, Stop("step", 5), every_steps=1)
@@ -308,6 +315,7 @@ def test_a_stop_at_the_end_of_a_resumed_epoch_stops(begin, tmp_path):
     assert fit(model, tmp_path, Stop("step", 2, stop), epochs=9)["epochs"] == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_signal_while_it_restores(begin, whole, tmp_path, monkeypatch):
     with pytest.raises(Blow):
         fit(begin(1), tmp_path, Stop("step", 5), every_steps=1)
@@ -340,6 +348,7 @@ def test_another_model_is_refused(begin, small_network, tmp_path):
         fit(other, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_rate_that_was_changed_is_kept(begin, tmp_path, capsys):
     fit(begin(1), tmp_path, epochs=1)
     model = begin(1)
@@ -349,6 +358,7 @@ def test_a_rate_that_was_changed_is_kept(begin, tmp_path, capsys):
     assert "The learning rate is 0.001 now; " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_other_data_are_told(begin, tmp_path):
     fit(begin(1), tmp_path, epochs=1)
     other = shapes.load("train", 14).batches(7, image_size=(64, 80), training=True, seed=1)
@@ -356,6 +366,7 @@ def test_other_data_are_told(begin, tmp_path):
         fit(begin(1), tmp_path, epochs=1, data=other)
 
 
+@pytest.mark.slow
 def test_damage_to_all_of_them_begins_anew(begin, whole, tmp_path, capsys):
     fit(begin(1), tmp_path, epochs=2, every_steps=2)
     for path in checkpoint_files.all_of(tmp_path / "checkpoints"):
@@ -366,6 +377,7 @@ def test_damage_to_all_of_them_begins_anew(begin, whole, tmp_path, capsys):
     assert len(list((tmp_path / "checkpoints").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_other_threads_are_told(begin, tmp_path):
     fit(begin(1), tmp_path, epochs=1)
     (path,) = checkpoint_files.all_of(tmp_path / "checkpoints")

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 import zipfile
 
 import ml_dtypes
@@ -148,33 +147,9 @@ def test_files_that_are_none(tmp_path):
     refused(tmp_path / "a.txt", "give one of .safetensors, .npz, .pth")
 
 
-def test_a_file_of_pytorch_without_torch(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    (tmp_path / "a.pth").write_bytes(b"anything")
-    refused(tmp_path / "a.pth", "torch is not installed; install it with")
-
-
 @pytest.fixture
 def torch():
     return pytest.importorskip("torch", reason="torch is not installed")
-
-
-def test_a_file_of_pytorch(torch, tmp_path):
-    path = tmp_path / "a.pth"
-    torch.save({name: torch.from_numpy(array) for name, array in TENSORS.items()}, path)
-    assert_equal(checkpoints.read(path))
-    path.write_bytes(path.read_bytes()[:-50])
-    refused(path, "is damaged or cut off")
-    for more in ({"model": {}, "run": print}, {"model": {}}):
-        torch.save(more, path)
-        refused(path, "holds more than tensors by name")
-    for tensor in (
-        torch.eye(3).to_sparse(),
-        torch.zeros(2, dtype=torch.complex64),
-        torch.zeros(2, dtype=torch.float8_e4m3fn),
-    ):
-        torch.save({"a": tensor}, path)
-        refused(path, "Tensor a of .* is no dense array of real numbers")
 
 
 def test_a_dict_of_pytorchs_tensors(torch):

@@ -119,6 +119,7 @@ def test_anchors_too_large(examined, config):
     assert findings[0]["cause"] == "anchors"
 
 
+@pytest.mark.slow
 def test_a_score_threshold_in_the_recipe(examined, config):
     _, findings = examined("--config", config(detector={"score_threshold": 0.99}), *SHAPES)
     assert findings[0]["cause"] == "score threshold"
@@ -132,6 +133,7 @@ def test_a_corrupt_backbone_file(examined, config, shared, tmp_path):
     assert findings[0]["cause"] == "backbone weights" and "short.weights.h5" in findings[0]["sentence"]
 
 
+@pytest.mark.slow
 def test_everything_frozen(examined, trained, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained.folder, run)

@@ -85,6 +85,7 @@ def test_load_detector_opens_either_kind(trained):
     assert tuple(model.class_names) == tuple(served.class_names)
 
 
+@pytest.mark.slow
 def test_a_report_and_its_comparison(trained, voc, tmp_path, capsys):
     words = ["--data", f"voc:{voc}@val", "--report"]
     first = evaluate.main(["--model", str(trained.export), *words, str(tmp_path / "first")])

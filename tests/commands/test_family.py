@@ -64,6 +64,7 @@ def test_trains_and_evaluates_on_proposals(method, voc, sets, searched, config, 
         assert results["voc_ap50"] == pytest.approx(kept["voc_ap50"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_an_rpn_makes_proposals_for_others(voc, sets, tmp_path, capsys):
     config = tmp_path / "config.yaml"
     config.write_text("detector: {rpn_channels: 8, rpn_post_nms: [60, 8]}")

@@ -188,3 +188,35 @@ def test_outputs_of_pictures_that_differ_in_their_ending_only(tmp_path):
 def test_a_list_may_hold_patterns(run, scenes, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{scenes}/*1.jpg\n-\n"))
     assert [answer["image"] for answer in run("-")["images"]] == [f"{scenes}/001.jpg"]
+
+
+@pytest.mark.parametrize("served", [False, True], ids=["model", "export"])
+def test_images_that_share_a_pass_get_the_same_answers(served, trained, run, scenes, tmp_path):
+    """Images, frames and tiles; a small picture and a broken one among them."""
+    cv2.imwrite(str(scenes / "001-small.png"), np.zeros([30, 40, 3], np.uint8))
+    (scenes / "002-broken.jpg").write_bytes(b"no picture")
+    clip = video(tmp_path / "clip.mp4", 5)
+    model = trained.export if served else trained.folder / "last.keras"
+    for further in ([], ["--tiles", "64"]):
+        found = []
+        for size in ("1", "4"):
+            json_file = tmp_path / f"{size}.json"
+            words = [scenes, clip, "--batch-size", size, "--json", json_file, "--model", model, *further]
+            with pytest.raises(SystemExit):
+                run(*words)
+            found.append(json.loads(json_file.read_text()))
+        one, four = found
+        assert one["skipped"] == four["skipped"] and len(one["images"]) == 3 + 1 + 5
+        for alone, shared in zip(one["images"], four["images"], strict=True):
+            assert alone["image"] == shared["image"]
+            for mine, other in zip(alone["detections"], shared["detections"], strict=True):
+                assert mine["class"] == other["class"]
+                np.testing.assert_allclose(mine["box"], other["box"], atol=0.05)
+                np.testing.assert_allclose(mine["score"], other["score"], atol=1e-4)
+
+
+def test_a_model_on_proposals_takes_one_image_at_a_time(scenes, tmp_path, capsys):
+    kf.FastRCNN(("cell",), backbone="tiny_fpn", image_size=(64, 64)).save(tmp_path / "fast.keras")
+    with pytest.raises(SystemExit):
+        predict.main(["--model", str(tmp_path / "fast.keras"), str(scenes), "--batch-size", "2"])
+    assert "one image at a time" in capsys.readouterr().err

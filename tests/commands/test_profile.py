@@ -18,6 +18,7 @@ def check(step):
     assert FORWARD | {"input", "other"} <= set(step["parts"])
 
 
+@pytest.mark.slow
 def test_where_the_time_of_a_new_detector_goes(tmp_path, capsys):
     words = "--backbone tiny_fpn --image-size 64 80 --data shapes@val --steps 3 --batch-size 2".split()
     file = tmp_path / "figures" / "profile.json"

@@ -71,6 +71,7 @@ def test_tells_what_it_does(trained):
         assert text in trained.output
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on(voc, tiny, tmp_path, monkeypatch, capsys):
     words = ["--train", f"voc:{voc.name}@train", *tiny, "--backbone", "zf", "--epochs", "2"]
     folder = tmp_path / "a run"

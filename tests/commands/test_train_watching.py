@@ -8,6 +8,7 @@ import pytest
 from keras_frcnn.commands import train
 
 
+@pytest.mark.slow
 def test_a_run_that_gets_no_better_stops_early_and_shows_itself(voc, tiny, tmp_path, capsys):
     words = [
         "--train",

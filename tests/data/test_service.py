@@ -21,6 +21,7 @@ def dispatcher():
     del workers
 
 
+@pytest.mark.slow
 def test_training_reads_from_workers(dispatcher, voc_folder, make_model):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

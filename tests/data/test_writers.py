@@ -102,6 +102,7 @@ def test_a_turned_picture_is_written_upright(voc_folder, tmp_path):
     np.testing.assert_array_equal(found.image(0), dataset.image(0))
 
 
+@pytest.mark.slow
 def test_real_pictures_through_every_format(shared, tmp_path):
     """The raccoons as other tools would leave them, and from a program."""
     dataset = data.load(f"voc:{shared}/data/raccoon@test")

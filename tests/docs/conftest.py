@@ -77,6 +77,12 @@ def world(folder, monkeypatch, small_network, recipe):
         assert given.get("backbone", "tiny_fpn") in backbones.NETWORKS
         return detector(given["class_names"], small_network(), **recipe)
 
+    def of_preset(name, class_names=("person", "N/A")):
+        assert name in kf.weights.PRESETS
+        return small(class_names)
+
+    small.from_preset = of_preset
+
     @functools.wraps(fit)
     def one_epoch(self, *args, epochs=1, **kwargs):
         return fit(self, *args, epochs=1, **{**kwargs, "verbose": 0})

@@ -52,6 +52,7 @@ class Dull:
         return np.repeat(gray, 3, axis=2).astype(np.uint8)
 
 
+@pytest.mark.slow
 def test_pictures_of_a_set_play_no_role(case, shared):
     train = case().train
     dull = kf.data.DetectionDataset("dull", train.class_names, train.records, Dull())
@@ -81,6 +82,7 @@ def flipped(value):
     return (value.view(np.uint32) ^ bits * (rng.random(value.shape) < 0.5)).view(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change, what",
     [
@@ -115,6 +117,7 @@ def test_a_network_without_normalization(case, shared, tmp_path):
     assert "as noise does" in finding.figure
 
 
+@pytest.mark.slow
 def test_pixels_normalized_in_another_way(case, shared):
     (finding,) = findings(case, shared / "weights" / FILE, preprocessing="caffe")
     assert finding.cause == "preprocessing" and "'tf'" in finding.sentence

@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pytest
 
 from keras_frcnn.doctor import by_heart, rate_range
 from keras_frcnn.doctor.by_heart import check_by_heart
@@ -8,6 +9,7 @@ from keras_frcnn.doctor.fed_batch import draw_fed_batch
 from keras_frcnn.doctor.input_time import check_input_time
 
 
+@pytest.mark.slow
 def test_experiments_on_eight_images(case, monkeypatch):
     monkeypatch.setattr(by_heart, "MOST_STEPS", 12)
     monkeypatch.setattr(rate_range, "FEWEST_STEPS", 9)
@@ -23,6 +25,7 @@ def test_experiments_on_eight_images(case, monkeypatch):
     assert all(np.array_equal(*pair) for pair in zip(before, after))
 
 
+@pytest.mark.slow
 def test_a_rate_that_is_far_too_high_is_noticed(case):
     probe = case().probe
     losses = [probe.step(number, 1e30) for number in range(3)]

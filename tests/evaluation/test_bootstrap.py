@@ -50,6 +50,13 @@ def test_an_interval_leaves_out_what_is_not_defined():
     assert bootstrap.interval(np.full(3, np.nan)) == [None, None]
 
 
+def test_resamples_apart_from_the_number_are_biased():
+    values = np.random.default_rng(0).normal(0.5, 0.02, 1000)
+    assert not bootstrap.is_biased(0.5, values) and not bootstrap.is_biased(0.49, values)
+    assert bootstrap.is_biased(0.45, values) and bootstrap.is_biased(0.55, np.append(values, np.nan))
+    assert not bootstrap.is_biased(1.0, np.ones(5)) and not bootstrap.is_biased(0.0, np.full(5, np.nan))
+
+
 def population(rng, images):
     """Detections and objects of images that are easy or hard as a whole: dicts of arrays by image."""
     parts = {name: [] for name in ("images", "scores", "hits", "object_images")}

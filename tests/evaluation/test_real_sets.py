@@ -26,6 +26,7 @@ def load(spec):
         return data.load(spec)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny_coco", pytest.param("voc2012_sample", marks=pytest.mark.slow)])
 def test_two_steps_and_an_evaluation(shared, make_model, name):
     if name == "tiny_coco":

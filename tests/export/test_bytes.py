@@ -58,6 +58,7 @@ def test_dummy_rows_change_nothing(limited, image_of):
                     np.testing.assert_allclose(answer[name][row], alone[name][0], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_the_good_images(make_model, image_of, tmp_path):
     """Each of the rows on a canvas of its own would take 25 GB."""
     make_model(image_size=(64, 1024)).export(tmp_path / "1")

@@ -47,6 +47,7 @@ def check(measured):
     assert max(threads) <= threads[0] + 8
 
 
+@pytest.mark.slow
 def test_a_hundred_calls(hammer):
     check(hammer(100))
 

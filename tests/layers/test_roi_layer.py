@@ -81,6 +81,7 @@ def test_each_roi_comes_from_its_level_of_an_image_pyramid(kind):
         np.testing.assert_allclose(pooled[row], alone[0, 0], rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [

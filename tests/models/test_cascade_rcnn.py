@@ -69,6 +69,7 @@ def test_each_stage_trains_on_the_boxes_of_the_one_before(cascade, make_batches,
     assert not (first & second) - objects - {(0.0, 0.0, 0.0, 0.0)}
 
 
+@pytest.mark.slow
 def test_trains_saves_and_exports(make_cascade, make_batches, image_of, assert_same, tmp_path):
     model = make_cascade(class_loss="focal", box_loss=kf.losses.GIoU())
     model.compile()
@@ -87,6 +88,7 @@ def test_trains_saves_and_exports(make_cascade, make_batches, image_of, assert_s
     assert_same(kf.export.load(tmp_path / "1").detect(image), model.detect(image))
 
 
+@pytest.mark.slow
 def test_the_exported_heads_have_no_batch_norm(make_cascade, image_of, assert_same, tmp_path):
     model = make_cascade(head_convs=(8,))
     for head in model.detection_heads():

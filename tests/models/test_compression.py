@@ -47,6 +47,7 @@ def test_does_not_touch_the_first(model):
         np.testing.assert_array_equal(weight, value)
 
 
+@pytest.mark.slow
 def test_saves_and_exports(model, image_of, tmp_path, assert_same):
     image = image_of(90, 130)
     small = kf.models.compress(model, ranks=(8, 4))

@@ -299,6 +299,7 @@ def test_a_new_head_is_used_by_what_was_traced(make_model, image_of):
     assert model.regions.head is head
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rpn", "roi_pooling", "backbone"])
 def test_a_new_part_is_used_by_what_was_traced(make_model, image_of, name):
     model, image = make_model(), image_of(90, 130)

@@ -93,6 +93,7 @@ def model(request):
 
 
 # Training and detection have between them every operation of the other two.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "step", ["train", "detect", *(pytest.param(step, marks=pytest.mark.slow) for step in ("test", "predict"))]
 )

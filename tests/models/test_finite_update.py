@@ -70,6 +70,7 @@ def test_pixels_that_are_no_numbers(anew):
     assert any("moving_variance" in path for path in moved) and any("kernel" in path for path in moved)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [True, False])
 def test_refused_steps_in_the_logs(anew, hidden):
     x, y = batch()

@@ -130,6 +130,7 @@ def test_wherever_it_comes_from(model, source, run):
         getattr(model, run)(SOURCES[source](), verbose=0)
 
 
+@pytest.mark.slow
 def test_validation_data_too(model):
     with pytest.raises(ValueError, match="^In the first batch 'boxes' end before pixel 1.*\\.$"):
         model.fit(*batch(), validation_data=tf.data.Dataset.from_tensors(SPOILT), verbose=0)

@@ -63,6 +63,7 @@ def half():
     return make_model("mixed_float16")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", [pytest.param("float32", marks=pytest.mark.slow), "mixed_float16"])
 def test_roi_pooling_teaches_every_convolution_before_it(batch, policy):
     # The head's losses alone, for the RPN's would reach the backbone without any pooling.
@@ -80,6 +81,7 @@ def test_roi_pooling_teaches_every_convolution_before_it(batch, policy):
         assert np.any(gradients[path] != 0), path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["single", "half"])
 def test_every_convolution_before_the_rois_learns(batch, name, request):
     model = request.getfixturevalue(name)
@@ -100,6 +102,7 @@ def test_no_gradient_flows_through_the_coordinates_of_proposals(batch, single):
     assert np.any(gradients["stage1_1_conv/kernel"] != 0)
 
 
+@pytest.mark.slow
 def test_twenty_steps_of_mixed_float16_keep_the_gradient_of_float32(batch, half, single):
     losses = [half.train_on_batch(*batch, return_dict=True)["loss"] for _ in range(20)]
     assert np.all(np.isfinite(losses))

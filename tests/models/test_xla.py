@@ -98,6 +98,7 @@ def test_images_of_another_size_agree(kind, batch, image_of):
     assert_same_answers(detect(image), model.detect_batch(image, **arguments))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [
@@ -144,6 +145,7 @@ def test_without_being_asked_for_nothing_is_compiled(batch):
     assert model.jit_compile is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [pytest.param("single map", marks=pytest.mark.slow), "pyramid"])
 def test_neither_objects_nor_proposals(kind, batch):
     x, y = batch

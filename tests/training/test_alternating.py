@@ -12,6 +12,8 @@ from keras_frcnn.data.readers import shapes
 from keras_frcnn.training import alternating
 from keras_frcnn.training.recipe import Recipe
 
+# One run that all share takes most of a minute.
+pytestmark = pytest.mark.slow
 RECIPE = Recipe(
     backbone="small",
     backbone_weights="none",
@@ -129,7 +131,6 @@ def test_every_step_leaves_its_model_and_proposals(run):
     assert curve["images"] == 8 and curve["proposals_per_image"] > 30
 
 
-@pytest.mark.slow
 def test_goes_on_where_it_stopped(run, sets, tmp_path, monkeypatch):
     _, folder = run
     stopped = tmp_path / "stopped"

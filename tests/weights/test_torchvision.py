@@ -157,6 +157,7 @@ def test_epsilon(state, tmp_path):
     assert {norm.epsilon for norm in other.backbone_info.norms()} == {1e-3}
 
 
+@pytest.mark.slow
 def test_models_that_torchvision_lacks(converted, make_model):
     with pytest.raises(ValueError, match="no model like this FasterRCNN"):
         kf.weights.to_torchvision(make_model())
@@ -253,9 +254,3 @@ def test_weights_of_a_classifier(state, tmp_path):
     del classifier["features.0.0.weight"]
     with pytest.raises(ValueError, match="Tensor features.0.0.weight is missing in the state dict"):
         kf.backbones.get("mobilenet_v3_large_fpn", classifier)
-
-
-def test_imagenet_needs_torch_to_be_opened(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "torch", None)
-    with pytest.raises(ValueError, match="resnet50-0676ba61.pth .* torch is not installed"):
-        kf.backbones.get("resnet50_fpn", "imagenet")
