@@ -93,3 +93,19 @@ def own_rows(values: tf.Tensor) -> tf.Tensor:
 def _context():
     context: Any = tf.distribute.get_replica_context()
     return context
+
+
+def worker(strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """The place of this process among the workers of a strategy, and their number; worker 0 is the chief.
+
+    Example:
+        >>> worker(tf.distribute.get_strategy())
+        (0, 1)
+    """
+    resolver = strategy.cluster_resolver
+    cluster = resolver.cluster_spec().as_dict() if resolver else {}
+    if not resolver or not resolver.task_type:
+        return 0, 1
+    chiefs, workers = len(cluster.get("chief", ())), len(cluster.get("worker", ()))
+    place = int(resolver.task_id or 0) + (chiefs if resolver.task_type == "worker" else 0)
+    return place, max(chiefs + workers, 1)

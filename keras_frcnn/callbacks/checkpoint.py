@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from keras_frcnn import _compat
+from keras_frcnn import _compat, replicas
 from keras_frcnn.callbacks import checkpoint_files
 from keras_frcnn.callbacks.run_folder import check_finite
 from keras_frcnn.callbacks.training_state import TrainingState
@@ -95,7 +95,10 @@ class Checkpoint(keras.callbacks.Callback):
         self._before = _catch(self._on_signal)
         self.model.consumed.undo.append(self._undo)
         found = checkpoint_files.newest(self.folder)
-        checkpoint_files.remove_after(self.folder, found and found[0])
+        # All workers of a strategy go on from the files that the first of them writes.
+        self._writes = replicas.worker(self.model.distribute_strategy)[0] == 0
+        if self._writes:
+            checkpoint_files.remove_after(self.folder, found and found[0])
         if found:
             path, arrays, state = found
             self._state.restore(path, arrays, state)
@@ -179,7 +182,7 @@ class Checkpoint(keras.callbacks.Callback):
         return time.monotonic() - self._last >= max(60 * self.every_minutes, cost / LARGEST_SHARE)
 
     def _save(self):
-        if self._resumed:  # nothing has happened since that checkpoint
+        if self._resumed or not self._writes:  # in the first case nothing has happened since that checkpoint
             return
         started = time.monotonic()
         name = f"{checkpoint_files.PREFIX}{self._state.batches():010d}-{self._epoch:06d}"

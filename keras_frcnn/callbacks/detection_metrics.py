@@ -82,7 +82,7 @@ class DetectionMetrics(keras.callbacks.Callback):
         self._epochs += 1
         if not due:
             return
-        self.results = evaluation.evaluate(cast(Any, self.model), self.dataset, self.progress)
+        self.results = evaluation.evaluate_together(cast(Any, self.model), self.dataset, self.progress)
         if logs is not None:
             scores = {f"val_{name}": self.results.get(name) for name in NAMES}
             logs.update({name: value for name, value in scores.items() if value is not None})

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import shlex
 import sys
 import time
@@ -12,7 +13,7 @@ import keras
 import tensorflow as tf
 import tyro
 
-from keras_frcnn import downloads, evaluation, export, models
+from keras_frcnn import downloads, evaluation, export, models, replicas
 from keras_frcnn.callbacks.checkpoint import Interrupted
 from keras_frcnn.callbacks.on_nonfinite import Diverged
 from keras_frcnn.callbacks.progress import ImageLines, clock
@@ -30,7 +31,7 @@ from keras_frcnn.commands.train_summary import summary
 from keras_frcnn.drawing import draw_grid
 from keras_frcnn.files import write_text
 from keras_frcnn.training import recipe as recipes
-from keras_frcnn.training import recipe_files
+from keras_frcnn.training import recipe_files, strategies
 from keras_frcnn.training.alternating import alternate
 from keras_frcnn.training.fit import FITTED, fit, write_scores
 
@@ -49,6 +50,7 @@ class _Base:
     weights_url: str | None = None
     resume: Path | None = None
     val_split: float = 0.0
+    strategy: Literal[*strategies.STRATEGIES] = "none"  # pyright: ignore[reportInvalidTypeForm]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +72,9 @@ class Run(ReadingOptions, recipes.Recipe):
     val_split: float = 0.0
     """Share of the training set to validate on instead of --val, such as 0.2: the same pictures each time,
     with all copies of a picture on one side."""
+    strategy: Literal[*strategies.STRATEGIES] = "none"  # pyright: ignore[reportInvalidTypeForm]
+    """Spread each batch over the GPUs of this machine (mirrored), or over several processes that TF_CONFIG or
+    Slurm names (multi_worker)."""
     schedule: Literal["joint", "alternating"] = "joint"
     """For faster_rcnn: approximate joint training, or the paper's four alternating steps."""
     init: Path | None = None
@@ -120,15 +125,30 @@ def main(arguments=None):
 
 def _train(words, recorded, resumed=None, before=""):
     """Train as the words say; `recorded` are those for config.yaml, `before` is its text before a resume."""
-    with downloads.from_mirror(_first(words).weights_url):
-        return _train_and_export(words, recorded, resumed, before)
+    strategy = strategies.open_strategy(_first(words).strategy)
+    place, workers = replicas.worker(strategy)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(downloads.from_mirror(_first(words).weights_url))
+        if place:  # the first worker speaks for all
+            stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+        try:
+            return _train_and_export(words, recorded, resumed, before, strategy)
+        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError) as error:
+            if workers == 1:
+                raise
+            lost = str(error).strip().splitlines()[0]
+            raise ValueError(
+                f"A worker was lost ({lost}); start all of them again, with --resume and the run folder."
+            ) from error
 
 
-def _train_and_export(words, recorded, resumed, before):
+def _train_and_export(words, recorded, resumed, before, strategy):
     initial = _initial(words)
     run = parse(words, initial)
     recipe = recipe_of(run)
     check(run, initial)
+    strategies.check_batch_size(strategy, run.batch_size)
+    writes = replicas.worker(strategy)[0] == 0
     sets = f"{[*run.train]} {[*run.val] or run.val_split or []} {run.schedule}"
     config = f"# sets: {sets}\n{recipe_files.to_yaml(recipe)}"
     folder = resumed or _folder(run, config)
@@ -136,7 +156,8 @@ def _train_and_export(words, recorded, resumed, before):
     if run.deterministic:
         tf.config.experimental.enable_op_determinism()
     train, val = train_sets(run)
-    model = recipe.build(train.class_names, run.init and run.init.name)
+    with strategy.scope():
+        model = recipe.build(train.class_names, run.init and run.init.name)
     if initial:
         new = models.transfer(initial, model, run.init.name)
         classes = [name for name in model.class_names if name not in initial.class_names]
@@ -144,8 +165,10 @@ def _train_and_export(words, recorded, resumed, before):
         print(f"New classes: {', '.join(classes) or 'none'}")
         del initial  # otherwise its weights stay in memory for the whole run
     print("\n".join([model.loading_report(), *quick_report(train, val, model)]))
+    print(strategies.sentence(strategy, run.batch_size, run.learning_rate), end="")
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "config.yaml", resume.first_lines(recorded, Path.cwd()) + config)
+    if writes:
+        write_text(folder / "config.yaml", resume.first_lines(recorded, Path.cwd()) + config)
     started = time.monotonic()
     try:
         if run.schedule == "alternating":
@@ -166,6 +189,8 @@ def _train_and_export(words, recorded, resumed, before):
             write_text(folder / "config.yaml", before)
         raise
     minutes = clock(time.monotonic() - started)
+    if not writes:
+        return folder
 
     if results:
         print(evaluation.report(results))

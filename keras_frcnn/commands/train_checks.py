@@ -50,6 +50,11 @@ def check(run, initial=None):
             f"--early-stopping needs a score after each epoch, which --model {run.model} with --schedule "
             f"{run.schedule} has not; leave it out."
         )
+    if run.strategy != "none" and (staged or run.schedule == "alternating"):
+        raise ValueError(
+            f"--strategy {run.strategy} spreads one `fit`, and --model {run.model} with --schedule "
+            f"{run.schedule} has several stages; leave it out."
+        )
     if run.tensorboard:
         check_installed()
     if run.schedule == "alternating" and run.init:

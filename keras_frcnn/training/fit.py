@@ -5,7 +5,7 @@ import dataclasses
 
 import keras
 
-from keras_frcnn import callbacks, evaluation
+from keras_frcnn import callbacks, evaluation, replicas
 from keras_frcnn.callbacks import checkpoint_files
 from keras_frcnn.callbacks.curves import Curves
 from keras_frcnn.callbacks.detection_board import DetectionBoard
@@ -58,8 +58,14 @@ def fit(recipe, model, train, val, folder):
         save(model, folder / "last.keras")
         (folder / FITTED).unlink()
         results = evaluation.evaluate(model, val, ImageLines("evaluation")) if val else None
-    write_scores(results, folder)
+    if _writes(model):
+        write_scores(results, folder)
     return results
+
+
+def _writes(model):
+    """Whether this process writes the files of the run: the first of all workers does."""
+    return replicas.worker(model.distribute_strategy)[0] == 0
 
 
 def _fit(recipe, model, train, val, folder, metrics):
@@ -67,10 +73,14 @@ def _fit(recipe, model, train, val, folder, metrics):
     batches = recipe.batches(train, model, training=True)
     epochs = recipe.epochs_for(len(batches))
     batches_an_epoch = recipe.batches_an_epoch(len(batches))
-    model.compile(recipe.make_optimizer(batches_an_epoch * epochs))
+    with model.distribute_strategy.scope():
+        model.compile(recipe.make_optimizer(batches_an_epoch * epochs))
     checkpoint = callbacks.Checkpoint(folder / CHECKPOINTS, every_minutes=recipe.checkpoint_minutes)
     lines, log = EpochLines(), EpochLog(folder / "log.csv")
     run_folder = RunFolder(folder, monitor=model.score_name)
+    curves = Curves(log, folder / "curves.png")
+    boards = _boards(recipe, model, val or train, folder) if _writes(model) else []
+    written = [lines, log, run_folder, curves, *boards]
     early = _early_stopping(recipe, model)
     if early and _has_stopped(recipe, folder):
         print("This run has stopped early; its last model is scored again.", flush=True)
@@ -86,13 +96,9 @@ def _fit(recipe, model, train, val, folder, metrics):
             verbose=0,
             callbacks=[
                 *([metrics] if metrics else []),
-                lines,
-                log,
-                run_folder,
-                Curves(log, folder / "curves.png"),
-                *_boards(recipe, model, val or train, folder),
+                *(written if _writes(model) else []),
                 *early,
-                callbacks.OnNonFinite(recipe.on_nonfinite, folder / NONFINITE),
+                callbacks.OnNonFinite(recipe.on_nonfinite, folder / NONFINITE if _writes(model) else None),
                 checkpoint,
             ],
         )

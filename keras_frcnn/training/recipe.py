@@ -209,6 +209,7 @@ class Recipe:
             scale_jitter=self.scale_jitter or None,
             cache=CACHE[self.cache],
             balance=self.balance,
+            drop_remainder=training and model.distribute_strategy.num_replicas_in_sync > 1,
         )
 
     def epochs_for(self, batches):
