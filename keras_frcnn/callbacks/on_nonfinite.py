@@ -57,20 +57,20 @@ class OnNonFinite(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         update = self.model.finite_update
-        self.skipped, self._seen = 0, int(update.refused)
+        self.skipped, self._seen = 0, int(update.refused.numpy())
         update.hidden.assign(self.action == "skip")
         self.model.consumed.undo.append(lambda: update.hidden.assign(False))
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._epoch, self._batches = epoch, int(self.model.consumed.batches)
+        self._epoch, self._batches = epoch, int(self.model.consumed.batches.numpy())
 
     def on_train_batch_end(self, batch, logs=None):
-        refused = int(self.model.finite_update.refused)
+        refused = int(self.model.finite_update.refused.numpy())
         if refused == self._seen:
             return
         self.skipped += refused - self._seen
         self._seen = refused
-        place = int(self.model.finite_update.refused_at)
+        place = int(self.model.finite_update.refused_at.numpy())
         # An epoch that `Checkpoint` goes on with begins within.
         step = self.params.get("first_step", 0) + place - self._batches + 1
         what = f"Epoch {self._epoch + 1}, step {step}: {self._reason(logs or {})} not finite"

@@ -136,9 +136,8 @@ def _train(words, recorded, resumed=None, before=""):
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError) as error:
             if workers == 1:
                 raise
-            lost = str(error).strip().splitlines()[0]
             raise ValueError(
-                f"A worker was lost ({lost}); start all of them again, with --resume and the run folder."
+                "Another worker was lost; start all of them again, with --resume and the run folder."
             ) from error
 
 

@@ -123,6 +123,9 @@ class DetectionModel(keras.Model):
         """Make a batch for `infer`; see `Resizing.unpack`."""
         return self.resizing.unpack(x)
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Build nothing, because the constructor has: Keras would sum the targets, some of them bool."""
+
     def make_predict_function(self, force=False):
         # `call` groups images by their shapes, which XLA would need to know at compile time.
         compiled, self.jit_compile = self.jit_compile, False

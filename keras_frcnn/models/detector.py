@@ -17,7 +17,7 @@ from keras_frcnn.models import batches, first_batch, shared_batches
 from keras_frcnn.models.constructor import check_names
 from keras_frcnn.models.consumed import Consumed
 from keras_frcnn.models.defaults import entries, resolve
-from keras_frcnn.models.figure import Figure
+from keras_frcnn.models.figure import Figure, logged
 from keras_frcnn.models.finite_update import FiniteUpdate
 from keras_frcnn.models.loading_report import loading_report
 from keras_frcnn.models.resizing import Resizing
@@ -239,12 +239,6 @@ class Detector(SavedDetector):
         _compat.expect_summed_gradients(self.optimizer)
         return super().make_train_function(force)
 
-    def compile_from_config(self, config):
-        config = keras.saving.deserialize_keras_object(config)
-        ours = ("optimizer", "run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss")
-        self.compile(**{name: config[name] for name in ours if name in config})
-        self.optimizer.build(self.trainable_variables)
-
     def train_step(self, data):
         statistics = self.finite_update.moving_statistics()
         with tf.GradientTape() as tape:
@@ -281,16 +275,7 @@ class Detector(SavedDetector):
         return loss, logs
 
     def _log(self, logs):
-        for figure in self._figures:
-            value, weight = logs[figure.name]
-            figure.update_state(value, sample_weight=weight)
-        results = {figure.name: figure.result() for figure in self._figures}
-        # Keras takes the mean of the workers' logs over their first axis.
-        one_axis = isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy)
-        return {name: tf.reshape(value, [1]) if one_axis else value for name, value in results.items()}
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Build nothing, because the constructor has: Keras would sum the targets, some of them bool."""
+        return logged(self._figures, logs, self.distribute_strategy)
 
     def sampling_seed(self, training):
         """Return a seed `[2]` for one random draw: new each time in training, otherwise always the same."""

@@ -60,6 +60,12 @@ class SavedDetector(DetectionModel):
         set_trainable_flags(model, flags)
         return model
 
+    def compile_from_config(self, config):
+        config = keras.saving.deserialize_keras_object(config)
+        ours = ("optimizer", "run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss")
+        self.compile(**{name: config[name] for name in ours if name in config})
+        self.optimizer.build(self.trainable_variables)
+
     def save(self, filepath, overwrite=True, zipped=None, **kwargs):
         """Save as a `.keras` file; see `keras.Model.save`.
 

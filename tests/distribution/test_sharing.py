@@ -1,0 +1,87 @@
+"""What replicas share, in one process; several processes are in `test_processes.py`."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_frcnn as kf
+from keras_frcnn import replicas
+from keras_frcnn.data.order import Order
+from keras_frcnn.models import shared_batches
+from keras_frcnn.training import strategies
+
+
+def test_one_replica_shares_with_nobody():
+    values = {"a": tf.constant([1.0, 2.0])}
+    assert replicas.count() == 1 and replicas.total(values) is values
+    assert replicas.own_rows(values["a"]) is values["a"] and replicas.rows_of_all(3) == 3
+    assert replicas.worker(tf.distribute.get_strategy()) == (0, 1)
+    assert replicas.total_of_known([None, values["a"]]) == [None, values["a"]]
+    data = tf.data.Dataset.range(3)
+    assert shared_batches.shared_out(tf.distribute.get_strategy(), data) is data
+
+
+@pytest.mark.parametrize("kinds", [[0] * 10, [0, 1] * 5, [0] * 7 + [1] * 3])
+def test_what_an_epoch_cannot_fill_is_left_out(kinds):
+    whole = Order(kinds, 4, seed=1, shuffle=True)
+    full = Order(kinds, 4, seed=1, shuffle=True, drop_remainder=True)
+    index, seeds, number = (part.numpy() for part in whole.images(*tf.constant([2, 0], tf.int64)))
+    kept = [part.numpy() for part in full.images(*tf.constant([2, 0], tf.int64))]
+    assert (full.sizes == 4).all() and len(full.sizes) == sum(whole.sizes == 4)
+    assert len(kept[0]) == len(kept[1]) == len(kept[2]) == 4 * len(full.sizes)
+    np.testing.assert_array_equal(kept[0], index[: len(kept[0])])
+    np.testing.assert_array_equal(kept[1], seeds[: len(kept[0])])
+    np.testing.assert_array_equal(kept[2], number[: len(kept[0])])
+
+
+@pytest.fixture
+def two():
+    """A strategy of two replicas on one device: enough to ask, not to train."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def test_refuses_what_two_replicas_cannot_share(two):
+    shapes = kf.data.load("shapes@val")
+    with pytest.raises(ValueError, match=r"cannot share a batch of 3 images.*drop_remainder=True"):
+        shared_batches.shared_out(two, shapes.batches(3, image_size=(64, 96), training=True))
+    with pytest.raises(ValueError, match="2 replicas cannot share a list"):
+        shared_batches.shared_out(two, [1])
+    with pytest.raises(ValueError, match=r"--batch-size 3 counts the images of all 2 replicas.* such as 4"):
+        strategies.check_batch_size(two, 3)
+    assert "2 replicas share each batch of 4 images, 2 on each" in strategies.sentence(two, 4, 0.01)
+
+
+def test_a_worker_knows_its_place():
+    class Strategy:
+        cluster_resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+            tf.train.ClusterSpec({"chief": ["a:1"], "worker": ["b:1", "c:1"]}), task_type="worker", task_id=1
+        )
+
+    assert replicas.worker(Strategy()) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        (None, "--strategy multi_worker needs the names of all workers; set TF_CONFIG"),
+        ("{", "TF_CONFIG is '{'; give JSON like"),
+        (json.dumps({"cluster": {}}), "TF_CONFIG is"),
+    ],
+)
+def test_several_processes_need_names(text, sentence, monkeypatch):
+    monkeypatch.delenv("SLURM_PROCID", raising=False)
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if text:
+        monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ValueError, match=sentence):
+        strategies.open_strategy("multi_worker")
+
+
+def test_batch_normalization_is_synchronized_only_between_replicas(make_model):
+    model = make_model()
+    model.compile()
+    norms = [layer for layer in model.backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms and not any(layer.synchronized for layer in norms)
