@@ -3,12 +3,14 @@
 Letters: B images, H height, W width.
 """
 
-from collections.abc import Hashable, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 
 from keras_frcnn.detects import Detects
+
+Name = TypeVar("Name")
 
 
 def check_batch_size(detector: Detects, batch_size: int) -> None:
@@ -26,8 +28,8 @@ def check_batch_size(detector: Detects, batch_size: int) -> None:
 
 
 def detect_in_passes(
-    detector: Detects, named_images: Iterable[tuple[Hashable, np.ndarray]], batch_size: int = 1
-) -> Iterator[tuple[Hashable, np.ndarray, dict[str, Any]]]:
+    detector: Any, named_images: Iterable[tuple[Name, np.ndarray]], batch_size: int = 1
+) -> Iterator[tuple[Name, np.ndarray, dict[str, Any]]]:
     """Detect in images, in their order; consecutive ones of one shape share a pass.
 
     Args:

@@ -37,7 +37,7 @@ def _resolver():
     if text:
         try:
             config = json.loads(text)
-            config["cluster"], config["task"]["type"], config["task"]["index"]
+            _ = config["cluster"], config["task"]["type"], config["task"]["index"]
         except (ValueError, KeyError, TypeError):
             raise ValueError(
                 f'TF_CONFIG is {text!r}; give JSON like {{"cluster": {{"worker": ["HOST:PORT", ...]}}, '
