@@ -1,0 +1,82 @@
+"""Write the preparation of images, and the way back of boxes, as ONNX nodes.
+
+A shape is height and width, two int64 `[1]` tensors. Letters: B images, H height, W width, N boxes.
+"""
+
+import numpy as np
+
+from keras_frcnn.layers import PixelNormalization
+
+
+def prepare(graph, model, images):
+    """Resize, normalize and pad images.
+
+    Args:
+        graph: `OnnxGraph`.
+        model: `Detector`.
+        images: uint8 `[B, H, W, 3]`.
+
+    Returns:
+        float32 `[B, 3, H', W']`; the shape before and after the resize, both without padding.
+    """
+    original = graph.size(images, 1), graph.size(images, 2)
+    shape = _resized(graph, original, model.resizing)
+    pixels = graph.to(graph.Transpose(images, perm=[0, 3, 1, 2]), "FLOAT")
+    pixels = graph.Resize(
+        pixels,
+        None,
+        None,
+        graph.join(graph.size(images, 0), 3, *shape),
+        mode="linear",
+        coordinate_transformation_mode="half_pixel",
+    )
+    pixels = _normalized(graph, model.pixels, pixels)
+    target = [model.resizing.canvas_side] * 2 if model.canvas else shape
+    # Padding follows normalization, so the padding is 0.
+    missing = [graph.Sub(_multiple(graph, side, model.stride), own) for side, own in zip(target, shape)]
+    pixels = graph.Pad(pixels, graph.join(0, 0, 0, 0, 0, 0, *missing))
+    return pixels, original, shape
+
+
+def _resized(graph, shape, resizing):
+    """`images.resized_shape`."""
+    short, long = resizing.image_size
+    small, large = graph.Min(*shape), graph.Max(*shape)
+    if resizing.rounding == "float64":
+        small, large = graph.to(small, "DOUBLE"), graph.to(large, "DOUBLE")
+        factor = graph.Min(graph.Div(np.float64([short]), small), graph.Div(np.float64([long]), large))
+        sides = [graph.Floor(graph.Mul(graph.to(side, "DOUBLE"), factor)) for side in shape]
+        return tuple(graph.Max(graph.to(side, "INT64"), [1]) for side in sides)
+    fits = graph.LessOrEqual(graph.Mul(large, [short]), graph.Mul(small, [long]))
+    target, side = graph.Where(fits, [short], [long]), graph.Where(fits, small, large)
+    return tuple(graph.Max(graph.Div(graph.Mul(own, target), side), [1]) for own in shape)
+
+
+def _normalized(graph, pixels, images):
+    """`PixelNormalization` without its padding, of `[B, 3, H, W]`."""
+    if pixels.preprocessing == "tf":
+        return graph.Sub(graph.Div(images, 127.5), 1.0)
+    if pixels.preprocessing == "caffe":
+        images = graph.Gather(images, [2, 1, 0], axis=1)
+        return graph.Sub(images, np.float32(PixelNormalization.MEAN_BGR).reshape(3, 1, 1))
+    mean, deviation = (
+        np.float32(triple).reshape(3, 1, 1)
+        for triple in (PixelNormalization.MEAN_RGB, PixelNormalization.DEVIATION_RGB)
+    )
+    return graph.Div(graph.Sub(graph.Div(images, 255.0), mean), deviation)
+
+
+def _multiple(graph, side, stride):
+    """A side rounded up to a multiple of the stride."""
+    if isinstance(side, int):
+        return graph.constant([-(-side // stride) * stride])
+    return graph.Mul(graph.Div(graph.Add(side, [stride - 1]), [stride]), [stride])
+
+
+def restore(graph, boxes, shape, original):
+    """`boxes.rescale`: boxes `[B, N, 4]` from an image of `shape` to the original one, not clipped."""
+    (height, width), (old_height, old_width) = (
+        [graph.to(side, "FLOAT") for side in sides] for sides in (original, shape)
+    )
+    x, y = graph.Div(width, old_width), graph.Div(height, old_height)
+    return graph.Mul(boxes, graph.join(x, y, x, y))
