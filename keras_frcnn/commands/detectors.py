@@ -7,6 +7,7 @@ import keras
 from keras_frcnn import export
 from keras_frcnn.checkpoints import check_finite
 from keras_frcnn.data import proposals
+from keras_frcnn.export.runtimes import RUNTIMES
 from keras_frcnn.models import Detector
 
 
@@ -14,10 +15,10 @@ def load_detector(path):
     """Load a model or an export.
 
     Args:
-        path: `.keras` file of a model, or folder of a SavedModel.
+        path: `.keras` file of a model, folder of a SavedModel, or `.onnx`, `.tflite` or OpenVINO's `.xml` file.
 
     Returns:
-        `Detector` or `export.ServedDetector`: both have `class_names` and `detect`.
+        `Detector`, `export.ServedDetector` or `export.PortableDetector`: all have `class_names` and `detect`.
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
@@ -30,8 +31,13 @@ def load_detector(path):
         raise FileNotFoundError(
             f"There is no model {path}; give a .keras file or the folder of a SavedModel."
         )
+    if path.suffix in RUNTIMES:
+        return export.PortableDetector(path)
     if path.suffix != ".keras":
-        raise ValueError(f"{path} is no model; give a .keras file or the folder of a SavedModel.")
+        raise ValueError(
+            f"{path} is no model; give a .keras file, the folder of a SavedModel, or a file that ends with "
+            f"{', '.join(RUNTIMES)}."
+        )
     try:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras passes on any error of the zip, JSON, HDF5 or layers inside

@@ -5,12 +5,13 @@ Letters: H height, W width, D detections.
 
 import tempfile
 from os import PathLike
-from pathlib import Path
 from typing import Unpack
 
 import tensorflow as tf
 
+from keras_frcnn import images as image_ops
 from keras_frcnn.export.portable import PortableSettings, write_portable
+from keras_frcnn.export.variables import variables
 from keras_frcnn.models import Detector
 from keras_frcnn.models.detection import EXPORTERS
 from keras_frcnn.ops import kernels
@@ -44,24 +45,37 @@ def _write(model, half, folder):
     def detect(images):
         # Gathers and loops convert; TensorFlow's own suppression and sparse matrices do not.
         with kernels.use("xla"):
-            return model.detect_batch(images)
+            shape = _resized(images, model.resizing)
+            pixels = image_ops.resize(tf.cast(images, tf.float32), shape)
+            if model.canvas:
+                pixels = image_ops.pad(pixels, *[model.resizing.canvas_side] * 2)
+            answer = model.infer({"images": pixels, "image_shapes": shape[None]})
+            return model.resizing.restore(answer, shape[None], tf.shape(images)[None, 1:3])
 
     module = tf.Module()
-    module.detect, module.model = detect, model.weights
-    file = folder / "model.tflite"
-    with tempfile.TemporaryDirectory() as saved:
-        tf.saved_model.save(
-            module,
-            saved,
-            signatures={"detect": detect},
-            options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
-        )
+    module.detect, module.weights = detect, variables(model)
+    with tempfile.TemporaryDirectory(dir=folder) as saved:
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(module, saved, signatures={"detect": detect}, options=options)
+        # Only a SavedModel passes the names of the outputs on.
         converter = tf.lite.TFLiteConverter.from_saved_model(saved, signature_keys=["detect"])
         if half:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
-        file.write_bytes(converter.convert())
+        converted = converter.convert()
+    file = folder / "model.tflite"
+    file.write_bytes(converted)
     return file
+
+
+def _resized(images, resizing):
+    """`images.resized_shape`, int32 `[2]`; LiteRT divides no wider integers."""
+    shape = tf.shape(images)[1:3]
+    short, long = resizing.image_size
+    small, large = tf.reduce_min(shape), tf.reduce_max(shape)
+    fits = large * short <= long * small
+    target, side = tf.where(fits, short, long), tf.where(fits, small, large)
+    return tf.maximum(shape * target // side, 1)
 
 
 EXPORTERS["litert"] = litert

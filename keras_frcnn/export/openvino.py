@@ -31,9 +31,9 @@ def openvino(model: Detector, path: str | PathLike, **settings: Unpack[PortableS
 
 def _write(model, half, folder):
     runtime, file = needed("openvino", "openvino"), folder / "model.xml"
-    # OpenVINO rounds the weights itself, and marks them so that they stay small in memory.
-    graph = write_detector(model, False, {}).SerializeToString()
-    runtime.save_model(runtime.Core().read_model(graph), file, compress_to_fp16=half)
+    graph = write_detector(model, half, {}).SerializeToString()
+    # Without a compression of its own, which would round anchors too.
+    runtime.save_model(runtime.Core().read_model(graph), file, compress_to_fp16=False)
     return file
 
 

@@ -1,7 +1,6 @@
 """Write an export for ONNX Runtime, OpenVINO or LiteRT: a folder that is complete and agrees, or none."""
 
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from keras_frcnn.export.model_card import model_card
 from keras_frcnn.export.parity import ENOUGH, Parity, compare, pictures
 from keras_frcnn.export.portable_detector import PortableDetector
 from keras_frcnn.export.settings import with_settings
+from keras_frcnn.files import write_json
 from keras_frcnn.models import Detector
 
 
@@ -74,7 +74,7 @@ def write_portable(
         folded = with_settings(model, "float32", **{**settings, **changed})
         fold_batch_norm(folded, model)
         description = {**described(folded), "format": kind, "precision": precision or "float32"}
-        companions.write_json(folder / "model.json", description)
+        write_json(folder / "model.json", description)
         return write(folded, half, folder), reference, description
 
     path.parent.mkdir(parents=True, exist_ok=True)
