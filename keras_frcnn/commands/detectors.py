@@ -15,7 +15,7 @@ def load_detector(path):
     """Load a model or an export.
 
     Args:
-        path: `.keras` file of a model, folder of a SavedModel, or `.onnx`, `.tflite` or OpenVINO's `.xml` file.
+        path: `.keras` file of a model, folder of a SavedModel, or exported `.onnx`, `.tflite` or `.xml` file.
 
     Returns:
         `Detector`, `export.ServedDetector` or `export.PortableDetector`: all have `class_names` and `detect`.

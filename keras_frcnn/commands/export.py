@@ -49,8 +49,7 @@ class Export:
     max_bytes: int | None = None
     """Maximum size of an encoded image in a SavedModel, by default 32 MiB; a larger one gets image_ok 0."""
     max_pixels: int | None = None
-    """Maximum number of pixels in the header of an image in a SavedModel, by default 50 million; one with more
-    gets image_ok 0."""
+    """Maximum number of pixels in the header of an image in a SavedModel, by default 50 million; as above."""
 
 
 @in_one_sentence

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_frcnn import images as image_ops
 from keras_frcnn.export.portable import PortableSettings, write_portable
 from keras_frcnn.export.variables import variables
+from keras_frcnn.images import float64_sides
 from keras_frcnn.models import Detector
 from keras_frcnn.models.detection import EXPORTERS
 from keras_frcnn.ops import kernels
@@ -69,13 +70,20 @@ def _write(model, half, folder):
 
 
 def _resized(images, resizing):
-    """`images.resized_shape`, int32 `[2]`; LiteRT divides no wider integers."""
+    """`images.resized_shape`, int32 `[2]`; LiteRT divides no wider integers and has no float64."""
     shape = tf.shape(images)[1:3]
     short, long = resizing.image_size
     small, large = tf.reduce_min(shape), tf.reduce_max(shape)
     fits = large * short <= long * small
     target, side = tf.where(fits, short, long), tf.where(fits, small, large)
-    return tf.maximum(shape * target // side, 1)
+    sides = shape * target // side
+    if resizing.rounding == "float64":
+        place = tf.minimum(side, float64_sides.LARGEST)
+        tables = (float64_sides.shortfalls(limit) for limit in (short, long))
+        lacks = tf.where(fits, *(tf.gather(table, place) for table in tables))
+        falls = lacks * tf.cast(shape, tf.float32) > tf.gather(float64_sides.bounds(long), sides)
+        sides -= tf.where(falls & (sides * side == shape * target), 1, 0)
+    return tf.maximum(sides, 1)
 
 
 EXPORTERS["litert"] = litert

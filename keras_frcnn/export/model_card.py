@@ -88,10 +88,10 @@ _PORTABLE_IMAGES = """\
 Clients decode images and turn them upright: RGB, 0…255, any size. The rest is in the graph."""
 
 _PORTABLE_CONTRACT = """\
-The input is `images`, uint8 [{batch}, H, W, 3]. The outputs are `boxes`, float32 [{batch}, {max_detections}, 4]
-(xmin, ymin, xmax, ymax in pixels of the image as given), `scores`, float32 [{batch}, {max_detections}], `labels`,
-int32 [{batch}, {max_detections}], counted from 0 as in `labels.txt`, all padded with −1, and `num_detections`,
-int32 [{batch}].
+The input is `images`, uint8 [{batch}, H, W, 3]. The outputs are `boxes`, float32
+[{batch}, {max_detections}, 4] (xmin, ymin, xmax, ymax in pixels of the image as given), `scores`, float32
+[{batch}, {max_detections}], `labels`, int32 [{batch}, {max_detections}], counted from 0 as in `labels.txt`,
+all padded with −1, and `num_detections`, int32 [{batch}].
 
 Parity, measured when the file was written: {parity}."""
 

@@ -18,10 +18,10 @@ def onnx(model: Detector, path: str | PathLike, **settings: Unpack[PortableSetti
     """Write a detector with its resize and normalization as an ONNX file of native operators (opset 17).
 
     The folder gets `model.onnx`, `labels.txt` (one class per line), `model.json` (facts for clients) and
-    `model_card.md`. The graph takes "images", uint8 `[B, H, W, 3]`, RGB, images of one shape and any size, and
-    returns "boxes" float32 `[B, D, 4]` (xyxy, pixels of the images as given), "scores" float32 `[B, D]` and
-    "labels" int32 `[B, D]`, padded with −1, and "num_detections" int32 `[B]`. The file is handed out only if
-    ONNX Runtime finds with it what `detect` finds. It needs the extra `onnx`.
+    `model_card.md`. The graph takes "images", uint8 `[B, H, W, 3]`, RGB, images of one shape and any size,
+    and returns "boxes" float32 `[B, D, 4]` (xyxy, pixels of the images as given), "scores" float32 `[B, D]`
+    and "labels" int32 `[B, D]`, padded with −1, and "num_detections" int32 `[B]`. The file is handed out only
+    if ONNX Runtime finds with it what `detect` finds. It needs the extra `onnx`.
 
     Args:
         model: `FasterRCNN` or `CascadeRCNN`; it is not changed.

@@ -91,7 +91,7 @@ def compare(detector, model, images, half=False) -> Parity:
     return Parity(same, found, float(box), float(score))
 
 
-def _differences(answer, reference):
+def _differences(answer, reference) -> tuple[np.ndarray, np.ndarray]:
     """Largest difference of two boxes and difference of two scores, `[N, N']` each; ∞ for other labels."""
     boxes, scores = (
         np.abs(np.float64(answer[name])[:, None] - np.float64(reference[name]))

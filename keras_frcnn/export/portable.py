@@ -100,8 +100,8 @@ def _agreeing(file, reference, half) -> Parity:
     parity = compare(PortableDetector(file), reference, pictures(reference.image_size), half)
     if not parity.agrees:
         raise ValueError(
-            f"The {file.suffix} file does not give the detections of the model: {parity}; export a SavedModel, "
-            "and please report this model."
+            f"The {file.suffix} file does not give the detections of the model: {parity}; export a "
+            "SavedModel, and please report this model."
         )
     return parity
 

@@ -105,6 +105,6 @@ def _read_description(file):
     except (OSError, ValueError, TypeError):
         pass  # no file, or another program's, as the error below says
     raise ValueError(
-        f"{beside}, which names the classes of {file.name}, is missing or damaged; keep the files of an export "
-        "together."
+        f"{beside}, which names the classes of {file.name}, is missing or damaged; keep the files of an "
+        "export together."
     )

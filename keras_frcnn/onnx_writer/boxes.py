@@ -10,7 +10,7 @@ LOWEST = -np.float32("inf")
 
 def decode(graph, coder, deltas, references):
     """`BoxCoder.decode`."""
-    deltas = graph.Mul(deltas, np.float32([1 / weight for weight in coder.weights]))
+    deltas = graph.Mul(deltas, np.array([1 / weight for weight in coder.weights], np.float32))
     low, high = (graph.part(references, start, start + 2, -1) for start in (0, 2))
     size = graph.Sub(high, low)
     center = graph.Add(low, graph.Mul(size, 0.5))

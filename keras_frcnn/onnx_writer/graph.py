@@ -39,7 +39,7 @@ class OnnxGraph:
             raise AttributeError(operator)
         return functools.partial(self._node, operator)
 
-    def _node(self, operator, *inputs, outputs=1, name=None, **attributes):
+    def _node(self, operator, *inputs, outputs=1, name=None, **attributes) -> Any:
         name = name or f"{operator}_{len(self.nodes)}"
         names = [name] if outputs == 1 else [f"{name}_{index}" for index in range(outputs)]
         inputs = [self._name(value) for value in inputs]

@@ -5,6 +5,7 @@ A shape is height and width, two int64 `[1]` tensors. Letters: B images, H heigh
 
 import numpy as np
 
+from keras_frcnn.images import float64_sides
 from keras_frcnn.layers import PixelNormalization
 
 
@@ -39,17 +40,24 @@ def prepare(graph, model, images):
 
 
 def _resized(graph, shape, resizing):
-    """`images.resized_shape`."""
+    """`images.resized_shape`, without float64, which OpenVINO replaces by float32."""
     short, long = resizing.image_size
     small, large = graph.Min(*shape), graph.Max(*shape)
-    if resizing.rounding == "float64":
-        small, large = graph.to(small, "DOUBLE"), graph.to(large, "DOUBLE")
-        factor = graph.Min(graph.Div(np.float64([short]), small), graph.Div(np.float64([long]), large))
-        sides = [graph.Floor(graph.Mul(graph.to(side, "DOUBLE"), factor)) for side in shape]
-        return tuple(graph.Max(graph.to(side, "INT64"), [1]) for side in sides)
     fits = graph.LessOrEqual(graph.Mul(large, [short]), graph.Mul(small, [long]))
     target, side = graph.Where(fits, [short], [long]), graph.Where(fits, small, large)
-    return tuple(graph.Max(graph.Div(graph.Mul(own, target), side), [1]) for own in shape)
+    products = [graph.Mul(own, target) for own in shape]
+    sides = [graph.Div(product, side) for product in products]
+    if resizing.rounding == "float64":
+        place = graph.Min(side, [float64_sides.LARGEST])
+        tables = [graph.Gather(float64_sides.shortfalls(limit), place) for limit in (short, long)]
+        lacks = graph.Where(fits, *tables)
+        bounds = [graph.Gather(float64_sides.bounds(long), value) for value in sides]
+        lacking = [graph.Mul(lacks, graph.to(own, "FLOAT")) for own in shape]
+        falls = [graph.Greater(*pair) for pair in zip(lacking, bounds)]
+        whole = [graph.Equal(graph.Mul(value, side), product) for value, product in zip(sides, products)]
+        less = [graph.to(graph.And(*both), "INT64") for both in zip(falls, whole)]
+        sides = [graph.Sub(value, one) for value, one in zip(sides, less)]
+    return tuple(graph.Max(value, [1]) for value in sides)
 
 
 def _normalized(graph, pixels, images):
@@ -58,9 +66,9 @@ def _normalized(graph, pixels, images):
         return graph.Sub(graph.Div(images, 127.5), 1.0)
     if pixels.preprocessing == "caffe":
         images = graph.Gather(images, [2, 1, 0], axis=1)
-        return graph.Sub(images, np.float32(PixelNormalization.MEAN_BGR).reshape(3, 1, 1))
+        return graph.Sub(images, np.array(PixelNormalization.MEAN_BGR, np.float32).reshape(3, 1, 1))
     mean, deviation = (
-        np.float32(triple).reshape(3, 1, 1)
+        np.array(triple, np.float32).reshape(3, 1, 1)
         for triple in (PixelNormalization.MEAN_RGB, PixelNormalization.DEVIATION_RGB)
     )
     return graph.Div(graph.Sub(graph.Div(images, 255.0), mean), deviation)

@@ -4,6 +4,7 @@ Maps are `[B, C, H, W]` here, the order of ONNX. Letters: B images, H and W cell
 """
 
 import functools
+from typing import Any
 
 import keras
 import numpy as np
@@ -68,7 +69,7 @@ def activate(graph, function, x):
             return write(graph, x)
     name = getattr(function, "__name__", function)
     raise ValueError(
-        f"Activation {name} cannot be written as ONNX; use one such as relu, or export a SavedModel or LiteRT."
+        f"Activation {name} cannot be written as ONNX; use one such as relu, or export a SavedModel."
     )
 
 
@@ -105,7 +106,7 @@ ACTIVATIONS = (
 
 def _window(layer, size):
     """Attributes of a layer that slides a window: strides and padding as ONNX words them."""
-    attributes = {"kernel_shape": list(size), "strides": list(layer.strides)}
+    attributes: dict[str, Any] = {"kernel_shape": list(size), "strides": list(layer.strides)}
     dilations = list(getattr(layer, "dilation_rate", (1, 1)))
     reach = [rate * (side - 1) for rate, side in zip(dilations, size)]
     if isinstance(layer, SYMMETRIC):

@@ -1,6 +1,6 @@
 """Write the second stage, from RoIs to detections, as ONNX nodes.
 
-Letters: B images, R RoIs per image, N RoIs of all images, P bins per side, C channels, K classes, D detections.
+Letters: B images, R RoIs per image, N RoIs of all, P bins per side, C channels, K classes, D detections.
 """
 
 import math
