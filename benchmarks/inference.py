@@ -4,8 +4,9 @@
                                    [--peer-python PATH] [--image FILE] [--json FILE]
     python benchmarks/inference.py --sizes [--model NAME|FILE.keras] [--precision float32|bfloat16]
 
-Our side is the exported SavedModel, and `detect` of the model itself. The peers are torchvision, eager and
-compiled, and ONNX Runtime and OpenVINO on torchvision's exported graph. All have the same weights, image and
+Our side is the exported SavedModel, `detect` of the model itself, and in float32 our other exports in ONNX
+Runtime, OpenVINO and LiteRT. The peers are torchvision, eager and compiled, and ONNX Runtime and OpenVINO on
+torchvision's exported graph. All have the same weights, image and
 thresholds; each runs in its own process, and they work in turns. Timing begins only when the sides give the
 same detections. `--sizes` measures what more images and larger ones cost.
 """
@@ -30,6 +31,12 @@ SHORT_SIDES = (300, 600, 1000)
 EAGER, OURS = "torchvision", "keras_frcnn"
 KEEPING = "keeping memory"  # a peer with the setting of keep_memory
 WAYS = {"": {}, f"{KEEPING} ": KEPT}
+# Our exports in other runtimes: the format, the file and the subject of `sides/portable.py`.
+PORTABLE = {
+    "ONNX Runtime": ("onnx", "model.onnx", "onnx_runtime"),
+    "OpenVINO": ("onnx", "model.onnx", "openvino"),
+    "LiteRT": ("litert", "model.tflite", "litert"),
+}
 PEERS = {"float32": (EAGER, "torch.compile", "ONNX Runtime", "OpenVINO"), "bfloat16": (EAGER, "OpenVINO")}
 
 
@@ -178,6 +185,7 @@ def start(options, sides, files, image):
         sides.ours(names[-1], "saved_model", folder=files[kind], file=str(image))
     names.append(f"{OURS} detect float32")
     sides.ours(names[-1], "detect", **reference, file=str(image))
+    names += start_portable(options, sides, reference, image)
     if files["state"] is None:
         return names
 
@@ -196,6 +204,22 @@ def start(options, sides, files, image):
         full = f"{name} {way}{precision}"
         if sides.peer(full, "peers", environment=WAYS[way], **makers[name], file=str(image)):
             names.append(full)
+    return names
+
+
+def start_portable(options, sides, reference, image):
+    """Start our exports in other runtimes, as far as both environments have what they need."""
+    names = []
+    for runtime, (form, file, subject) in PORTABLE.items() if options.precision == "float32" else ():
+        folder, name = image.with_name(form), f"{OURS} in {runtime} float32"
+        try:
+            if not folder.exists():
+                sides.workers["preparation"].call("portable", **reference, form=form, folder=str(folder))
+        except SideFailed as error:
+            sides.skipped[name] = str(error)
+            continue
+        if sides.peer(name, "portable", subject, path=str(folder / file), file=str(image)):
+            names.append(name)
     return names
 
 

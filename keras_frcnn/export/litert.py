@@ -38,6 +38,10 @@ def litert(model: Detector, path: str | PathLike, **settings: Unpack[PortableSet
         >>> litert(keras_frcnn.FasterRCNN(["cell"], image_size=(96, 128)), "exports/cells")
         >>> keras_frcnn.export.PortableDetector("exports/cells/model.tflite").detect("cells.jpg")["scores"]
     """
+    if model.needs_proposals:
+        raise ValueError(
+            f"{type(model).__name__} takes proposals, which a LiteRT file does not; export a SavedModel."
+        )
     write_portable(model, path, "litert", _write, **settings)
 
 
