@@ -22,6 +22,7 @@ import numpy as np
 from measures import scaling
 from measures.agreement import FEWEST, FEWEST_AGAIN, agreeing, found_again
 from measures.report import Report, summary
+from sides import portable_sides
 from sides.turns import Sides
 from sides.worker import KEPT, SideFailed
 
@@ -31,12 +32,6 @@ SHORT_SIDES = (300, 600, 1000)
 EAGER, OURS = "torchvision", "keras_frcnn"
 KEEPING = "keeping memory"  # a peer with the setting of keep_memory
 WAYS = {"": {}, f"{KEEPING} ": KEPT}
-# Our exports in other runtimes: the format, the file and the subject of `sides/portable.py`.
-PORTABLE = {
-    "ONNX Runtime": ("onnx", "model.onnx", "onnx_runtime"),
-    "OpenVINO": ("onnx", "model.onnx", "openvino"),
-    "LiteRT": ("litert", "model.tflite", "litert"),
-}
 PEERS = {"float32": (EAGER, "torch.compile", "ONNX Runtime", "OpenVINO"), "bfloat16": (EAGER, "OpenVINO")}
 
 
@@ -185,7 +180,8 @@ def start(options, sides, files, image):
         sides.ours(names[-1], "saved_model", folder=files[kind], file=str(image))
     names.append(f"{OURS} detect float32")
     sides.ours(names[-1], "detect", **reference, file=str(image))
-    names += start_portable(options, sides, reference, image)
+    if precision == "float32":
+        names += portable_sides.start(sides, OURS, reference, image)
     if files["state"] is None:
         return names
 
@@ -204,22 +200,6 @@ def start(options, sides, files, image):
         full = f"{name} {way}{precision}"
         if sides.peer(full, "peers", environment=WAYS[way], **makers[name], file=str(image)):
             names.append(full)
-    return names
-
-
-def start_portable(options, sides, reference, image):
-    """Start our exports in other runtimes, as far as both environments have what they need."""
-    names = []
-    for runtime, (form, file, subject) in PORTABLE.items() if options.precision == "float32" else ():
-        folder, name = image.with_name(form), f"{OURS} in {runtime} float32"
-        try:
-            if not folder.exists():
-                sides.workers["preparation"].call("portable", **reference, form=form, folder=str(folder))
-        except SideFailed as error:
-            sides.skipped[name] = str(error)
-            continue
-        if sides.peer(name, "portable", subject, path=str(folder / file), file=str(image)):
-            names.append(name)
     return names
 
 

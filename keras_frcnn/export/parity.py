@@ -93,10 +93,8 @@ def compare(detector, model, images, half=False) -> Parity:
 
 def _differences(answer, reference) -> tuple[np.ndarray, np.ndarray]:
     """Largest difference of two boxes and difference of two scores, `[N, N']` each; ∞ for other labels."""
-    boxes, scores = (
-        np.abs(np.float64(answer[name])[:, None] - np.float64(reference[name]))
-        for name in ("boxes", "scores")
-    )
+    boxes = np.abs(answer["boxes"][:, None] - reference["boxes"])
+    scores = np.abs(answer["scores"][:, None] - reference["scores"])
     other = answer["labels"][:, None] != reference["labels"]
     return np.where(other, np.inf, boxes.max(axis=-1, initial=0.0)), scores
 
