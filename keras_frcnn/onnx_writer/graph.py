@@ -22,7 +22,7 @@ class OnnxGraph:
         half: whether `weights` stores float16.
 
     Example:
-        >>> graph = OnnxGraph()
+        >>> graph = OnnxGraph(half=precision == "float16")
         >>> graph.Add("x", 1.0)
         'Add_0'
     """
