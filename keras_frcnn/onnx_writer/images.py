@@ -23,11 +23,13 @@ def prepare(graph, model, images):
     original = graph.size(images, 1), graph.size(images, 2)
     shape = _resized(graph, original, model.resizing)
     pixels = graph.to(graph.Transpose(images, perm=[0, 3, 1, 2]), "FLOAT")
+    # ONNX Runtime before 1.24 does not see by itself that these are four.
+    sizes = graph.Reshape(graph.join(graph.size(images, 0), 3, *shape), [4])
     pixels = graph.Resize(
         pixels,
         None,
         None,
-        graph.join(graph.size(images, 0), 3, *shape),
+        sizes,
         mode="linear",
         coordinate_transformation_mode="half_pixel",
     )
