@@ -223,6 +223,7 @@ def test_assets(exported):
     assert (path / "assets" / "labels.txt").read_text("utf-8").splitlines() == CLASS_NAMES
     assert json.loads((path / "assets" / "model.json").read_text("utf-8")) == {
         "keras_frcnn_version": kf.__version__,
+        "format": "saved_model",
         "model": "FasterRCNN",
         "backbone": "small",
         "weights_source": "as given",
