@@ -4,8 +4,9 @@
                                    [--peer-python PATH] [--image FILE] [--json FILE]
     python benchmarks/inference.py --sizes [--model NAME|FILE.keras] [--precision float32|bfloat16]
 
-Our side is the exported SavedModel, and `detect` of the model itself. The peers are torchvision, eager and
-compiled, and ONNX Runtime and OpenVINO on torchvision's exported graph. All have the same weights, image and
+Our side is the exported SavedModel, `detect` of the model itself, and in float32 our other exports in ONNX
+Runtime, OpenVINO and LiteRT. The peers are torchvision, eager and compiled, and ONNX Runtime and OpenVINO on
+torchvision's exported graph. All have the same weights, image and
 thresholds; each runs in its own process, and they work in turns. Timing begins only when the sides give the
 same detections. `--sizes` measures what more images and larger ones cost.
 """
@@ -21,6 +22,7 @@ import numpy as np
 from measures import scaling
 from measures.agreement import FEWEST, FEWEST_AGAIN, agreeing, found_again
 from measures.report import Report, summary
+from sides import portable_sides
 from sides.turns import Sides
 from sides.worker import KEPT, SideFailed
 
@@ -178,6 +180,8 @@ def start(options, sides, files, image):
         sides.ours(names[-1], "saved_model", folder=files[kind], file=str(image))
     names.append(f"{OURS} detect float32")
     sides.ours(names[-1], "detect", **reference, file=str(image))
+    if precision == "float32":
+        names += portable_sides.start(sides, OURS, reference, image)
     if files["state"] is None:
         return names
 

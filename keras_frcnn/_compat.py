@@ -61,11 +61,13 @@ def layers_inside(layer):
 
 
 def nodes(network):
-    """List the layer calls that make up a functional model.
+    """List the layer calls that make up a functional model, each after those that it depends on.
 
     Keras's public API shows tensors, not calls.
     """
-    return list(itertools.chain(*network._nodes_by_depth.values()))
+    return list(
+        itertools.chain(*(calls for _, calls in sorted(network._nodes_by_depth.items(), reverse=True)))
+    )
 
 
 def index_of(optimizer, variable):

@@ -86,6 +86,9 @@ def preparation():
     def export(model, state, folder, precision, **settings):
         kf.export.saved_model(detector(model, state), folder, precision=precision, **settings)
 
+    def portable(model, state, form, folder):
+        detector(model, state).export(folder, format=form)
+
     def work(model, state, file):
         """Count the floating-point operations of detecting in one image."""
         model = detector(model, state)
@@ -94,7 +97,7 @@ def preparation():
             model.infer(batch)
         return {"operations": arithmetic.forward, "size": [int(side) for side in batch["image_shapes"][0]]}
 
-    return Subject(picture=picture, export=export, work=work, peak=profiling.matmul_peak)
+    return Subject(picture=picture, export=export, portable=portable, work=work, peak=profiling.matmul_peak)
 
 
 def saved_model(folder, file):

@@ -7,6 +7,7 @@ import keras
 from keras_frcnn import export
 from keras_frcnn.checkpoints import check_finite
 from keras_frcnn.data import proposals
+from keras_frcnn.export.runtimes import RUNTIMES
 from keras_frcnn.models import Detector, FasterRCNN
 from keras_frcnn.names import remedy
 from keras_frcnn.weights import PRESETS
@@ -16,10 +17,11 @@ def load_detector(path):
     """Load a model or an export.
 
     Args:
-        path: `.keras` file of a model, folder of a SavedModel, or name of a preset.
+        path: `.keras` file of a model, folder of a SavedModel, exported `.onnx`, `.tflite` or `.xml` file, or
+            name of a preset.
 
     Returns:
-        `Detector` or `export.ServedDetector`: both have `class_names` and `detect`.
+        `Detector`, `export.ServedDetector` or `export.PortableDetector`: all have `class_names` and `detect`.
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
@@ -34,8 +36,13 @@ def load_detector(path):
     if not path.is_file():
         given = "give a .keras file, the folder of a SavedModel, or a name that keras_frcnn.presets() lists."
         raise FileNotFoundError(f"There is no model {path}; {remedy(path.name, PRESETS, given)}")
+    if path.suffix in RUNTIMES:
+        return export.PortableDetector(path)
     if path.suffix != ".keras":
-        raise ValueError(f"{path} is no model; give a .keras file or the folder of a SavedModel.")
+        raise ValueError(
+            f"{path} is no model; give a .keras file, the folder of a SavedModel, or a file that ends with "
+            f"{', '.join(RUNTIMES)}."
+        )
     try:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras passes on any error of the zip, JSON, HDF5 or layers inside

@@ -1,4 +1,4 @@
-"""`python -m keras_frcnn export`: write a model's next version into the folder that a server watches."""
+"""`python -m keras_frcnn export`: write a model's next version for a server or another runtime."""
 
 import dataclasses
 import sys
@@ -12,17 +12,27 @@ from keras_frcnn.commands.detectors import load_detector
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.outputs import check_model_folder
 from keras_frcnn.commands.provenance import provenance
-from keras_frcnn.export.saved_model import MAX_BYTES, MAX_PIXELS
+from keras_frcnn.models import Detector
+
+LIMITS = ("max_bytes", "max_pixels")
+TITLES = {
+    "saved_model": "SavedModel for TF-Serving",
+    "onnx": "ONNX file for ONNX Runtime",
+    "litert": "LiteRT file",
+    "openvino": "OpenVINO file",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Export:
-    """Write a model as a SavedModel for TF-Serving: a new numbered version, complete or not at all."""
+    """Write a model for TF-Serving or another runtime: a new numbered version, complete or not at all."""
 
     model: Path
     """A .keras file."""
     output: Path
     """Folder of the model, such as saved_models/cells; the version becomes a subfolder."""
+    format: Literal["saved_model", "onnx", "litert", "openvino"] = "saved_model"
+    """SavedModel for TF-Serving, or a file for ONNX Runtime, LiteRT or OpenVINO; see docs/deployment.md."""
     version: int | None = None
     """Version number; by default one above the highest existing one."""
     max_detections: int | None = None
@@ -34,11 +44,12 @@ class Export:
     image_size: tuple[int, int] | None = None
     """Short side and limit of the long side to resize images to, pixels."""
     precision: Literal["float32", "bfloat16", "float16"] | None = None
-    """Compute dtype of the network; boxes and scores stay float32."""
-    max_bytes: int = MAX_BYTES
-    """Maximum size of an encoded image; a larger one gets image_ok 0."""
-    max_pixels: int = MAX_PIXELS
-    """Maximum number of pixels in the header of an image; one with more gets image_ok 0."""
+    """Compute dtype of the network in a SavedModel; what weights are stored in elsewhere, float32 or float16.
+    Boxes and scores stay float32."""
+    max_bytes: int | None = None
+    """Maximum size of an encoded image in a SavedModel, by default 32 MiB; a larger one gets image_ok 0."""
+    max_pixels: int | None = None
+    """Maximum number of pixels in the header of an image in a SavedModel, by default 50 million; as above."""
 
 
 @in_one_sentence
@@ -58,21 +69,23 @@ def main(arguments=None):
     path = export.next_version(run.output) if run.version is None else run.output / str(run.version)
     if path.exists():
         raise FileExistsError(f"{path} exists already; leave --version out for the next one.")
+    limits = {name: getattr(run, name) for name in LIMITS if getattr(run, name) is not None}
+    if limits and run.format != "saved_model":
+        raise ValueError("--max-bytes and --max-pixels limit what a SavedModel decodes; leave them out.")
     model = load_detector(run.model)
-    if isinstance(model, export.ServedDetector):
+    if not isinstance(model, Detector):
         raise ValueError(f"{run.model} is an export already; give the .keras file that it was made from.")
     print(f"Exporting to {path}, which takes half a minute", flush=True)
-    export.saved_model(
-        model,
+    model.export(
         path,
+        format=run.format,
         image_size=run.image_size,
         max_detections=run.max_detections,
         score_threshold=run.score_threshold,
         nms_iou=run.nms_iou,
         precision=run.precision,
-        max_bytes=run.max_bytes,
-        max_pixels=run.max_pixels,
+        **limits,
         **provenance(run.model),
     )
-    print(f"SavedModel for TF-Serving: {path}")
+    print(f"{TITLES[run.format]}: {path}")
     return path

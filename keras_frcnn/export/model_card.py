@@ -35,21 +35,15 @@ A {model} over {backbone} that finds {count}: {classes}. Written by keras_frcnn 
 | detections score above | {score_threshold} |
 | boxes of a class that overlap a better one by more are dropped (IoU) | {nms_iou} |
 | detections an image, at most | {max_detections} |
-| the network computes in | {precision} |
-| bytes of an encoded image, at most | {max_bytes:,} |
-| pixels of an encoded image, at most | {max_pixels:,} |
+{rows}
 
 ## Preprocessing
 
-All of it is in the graph. Clients send images as they are: RGB, 0…255, any size, with or without an EXIF
-orientation. {resize} Pixels are then {pixels}.
+{images} {resize} Pixels are then {pixels}.
 
 ## Contract
 
-`serving_default` takes `input_tensor`, uint8 [B, H, W, 3]{more}
-Answers are float32: `detection_boxes` [B, {max_detections}, 4] (ymin, xmin, ymax, xmax as fractions of the
-image), `detection_scores`, `detection_classes` counted from 1 as in `assets/label_map.pbtxt`,
-`num_detections`.
+{contract}
 
 ## Versions
 
@@ -64,17 +58,55 @@ The network began with weights from: {weights_source}. SHA-256, for `sha256sum -
 ```
 """
 
+_SERVED_ROWS = """\
+| the network computes in | {precision} |
+| bytes of an encoded image, at most | {max_bytes:,} |
+| pixels of an encoded image, at most | {max_pixels:,} |"""
 
-def model_card(path, description, checksums, data=None, metrics=None, changed=()):
+_SERVED_IMAGES = """\
+All of it is in the graph. Clients send images as they are: RGB, 0…255, any size, with or without an EXIF
+orientation."""
+
+_SERVED_CONTRACT = """\
+`serving_default` takes `input_tensor`, uint8 [B, H, W, 3]{more}
+Answers are float32: `detection_boxes` [B, {max_detections}, 4] (ymin, xmin, ymax, xmax as fractions of the
+image), `detection_scores`, `detection_classes` counted from 1 as in `assets/label_map.pbtxt`,
+`num_detections`."""
+
+_BYTES_TOO = """\
+, images of one shape; `serving_bytes` takes `image_bytes`, encoded
+images (JPEG, PNG, GIF, BMP) of any sizes, and also answers `image_ok`: 0 for one that cannot be read."""
+
+_PROPOSALS_TOO = """\
+, and `proposals`, float32 [B, P, 4], xyxy in pixels, padded with −1."""
+
+_PORTABLE_ROWS = """\
+| format | {format} |
+| weights are stored in | {precision} |"""
+
+_PORTABLE_IMAGES = """\
+Clients decode images and turn them upright: RGB, 0…255, any size. The rest is in the graph."""
+
+_PORTABLE_CONTRACT = """\
+The input is `images`, uint8 [{batch}, H, W, 3]. The outputs are `boxes`, float32
+[{batch}, {max_detections}, 4] (xmin, ymin, xmax, ymax in pixels of the image as given), `scores`, float32
+[{batch}, {max_detections}], `labels`, int32 [{batch}, {max_detections}], counted from 0 as in `labels.txt`,
+all padded with −1, and `num_detections`, int32 [{batch}].
+
+Parity, measured when the file was written: {parity}."""
+
+
+def model_card(path, description, checksums, data=None, metrics=None, changed=(), parity=None):
     """Write the card as Markdown.
 
     Args:
         path: `pathlib.Path` of the export; its name is the version, and its folder's name is the model's.
-        description: dict, the contents of `assets/model.json`.
+        description: dict, the contents of model.json.
         checksums: dict of SHA-256 sums by file.
         data: str, what the model was trained on.
         metrics: str, its scores and the protocol behind them.
         changed: names of the settings that changed after the model was scored.
+        parity: str for a portable format, how far it agrees with the model.
 
     Returns:
         str.
@@ -94,14 +126,18 @@ def model_card(path, description, checksums, data=None, metrics=None, changed=()
         )
     if description["canvas"]:
         resize += " Every image is then padded to one square."
-    bytes_too = (
-        ", images of one shape; `serving_bytes` takes `image_bytes`, encoded\nimages (JPEG, PNG, GIF, "
-        "BMP) of any sizes, and also answers `image_ok`: 0 for one that cannot be read."
-    )
     if metrics:
         metrics = block(metrics)
         metrics += f"\n\nMeasured before a change of {', '.join(changed)}." if changed else ""
-    proposals_too = ", and `proposals`, float32 [B, P, 4], xyxy in pixels, padded with −1."
+    if description["format"] == "saved_model":
+        rows, images, contract = _SERVED_ROWS, _SERVED_IMAGES, _SERVED_CONTRACT
+    else:
+        rows, images, contract = _PORTABLE_ROWS, _PORTABLE_IMAGES, _PORTABLE_CONTRACT
+    more = {
+        "more": _PROPOSALS_TOO if description["needs_proposals"] else _BYTES_TOO,
+        "batch": 1 if description["format"] == "litert" else "B",
+        "parity": parity,
+    }
     return _TEXT.format(
         **{**description, "weights_source": escaped(str(description["weights_source"]))},
         name=escaped(path.parent.name),
@@ -113,7 +149,9 @@ def model_card(path, description, checksums, data=None, metrics=None, changed=()
         metrics=metrics or "Not recorded.",
         resize=resize,
         pixels=PREPROCESSING[description["preprocessing"]],
-        more=proposals_too if description["needs_proposals"] else bytes_too,
+        rows=rows.format(**description),
+        images=images,
+        contract=contract.format(**description, **more),
         python=platform.python_version(),
         tensorflow=tf.__version__,
         keras=keras.__version__,

@@ -10,18 +10,18 @@ import tempfile
 from os import PathLike
 from pathlib import Path
 
-import keras
 import tensorflow as tf
 
 from keras_frcnn.export import companions
+from keras_frcnn.export.description import described
 from keras_frcnn.export.folding import fold_batch_norm
 from keras_frcnn.export.model_card import model_card
 from keras_frcnn.export.settings import with_settings
 from keras_frcnn.export.signatures import signatures
+from keras_frcnn.export.variables import variables
 from keras_frcnn.export.warm_up import write_warm_up
 from keras_frcnn.models import Detector
 from keras_frcnn.models.detection import EXPORTERS
-from keras_frcnn.version import __version__
 
 # Limits of one encoded image: bytes in a request, and pixels, which take up to 150 MB when decoded.
 MAX_BYTES = 32 * 2**20
@@ -101,8 +101,13 @@ def saved_model(
         nms_iou=nms_iou,
     )
     fold_batch_norm(model, trained)
-    description = {**_description(model), "max_bytes": max_bytes, "max_pixels": max_pixels}
-    changed = [name for name, value in _description(trained).items() if description[name] != value]
+    description = {
+        **described(model),
+        "format": "saved_model",
+        "max_bytes": max_bytes,
+        "max_pixels": max_pixels,
+    }
+    changed = [name for name, value in described(trained).items() if description[name] != value]
     path.parent.mkdir(parents=True, exist_ok=True)
     # Write next to the target and rename, so that a server watching the folder never sees half a model.
     with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
@@ -117,7 +122,7 @@ def saved_model(
             (folder / name).write_text(text, encoding="utf-8")
         module = tf.Module()
         functions = signatures(model, max_bytes, max_pixels)
-        module.weights = _weights(model)
+        module.weights = variables(model)
         # Clients of the TF Object Detection API call the loaded object itself.
         module.__call__ = functions["serving_default"]
         module.assets = [tf.saved_model.Asset(str(folder / name)) for name in assets]
@@ -135,36 +140,6 @@ def saved_model(
         card = model_card(path, description, _checksums(served), data, metrics, changed)
         (served / "model_card.md").write_text(card, encoding="utf-8")
         os.rename(served, path)
-
-
-def _weights(model):
-    """The current variables of the layers, without those that folding replaced."""
-    # Asking the functions for their variables would trace them again.
-    parts = vars(model).values()
-    weights = [weight for part in parts if isinstance(part, keras.Layer) for weight in part.weights]
-    return [weight.value for weight in (*weights, *(own for own in parts if isinstance(own, keras.Variable)))]
-
-
-def _description(model):
-    arguments = model.arguments
-    backbone = arguments["backbone"]
-    pyramid = ("pyramid_sides", "pyramid_limit") if arguments.get("pyramid_sides") else ()
-    return {
-        "keras_frcnn_version": __version__,
-        "model": type(model).__name__,
-        "backbone": backbone if isinstance(backbone, str) else backbone.name,
-        "weights_source": arguments["weights_source"],
-        "class_names": list(model.class_names),
-        "needs_proposals": model.needs_proposals,
-        "image_size": list(model.image_size),
-        **{name: arguments[name] for name in pyramid},
-        "canvas": model.canvas,
-        "preprocessing": arguments["preprocessing"],
-        "precision": model.dtype_policy.compute_dtype,
-        "score_threshold": arguments.get("score_threshold", 0.0),
-        "nms_iou": arguments.get("nms_iou", arguments.get("rpn_nms_iou")),
-        "max_detections": model.max_detections,
-    }
 
 
 def _checksums(served):

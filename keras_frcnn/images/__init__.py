@@ -1,5 +1,6 @@
 """Images: decode, turn upright, resize and pad."""
 
+from keras_frcnn.images import float64_sides
 from keras_frcnn.images.decoding import (
     as_image,
     decode,
@@ -29,6 +30,7 @@ __all__ = [
     "checked_rounding",
     "decode",
     "decode_or_empty",
+    "float64_sides",
     "from_bytes",
     "pad",
     "read",

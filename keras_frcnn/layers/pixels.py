@@ -55,9 +55,11 @@ class PixelNormalization(keras.layers.Layer):
         # Zero the padding after normalization, so that its values in the batch have no effect.
         inside = tf.sequence_mask(image_shapes[:, 0], height)[:, :, None]
         inside &= tf.sequence_mask(3 * image_shapes[:, 1], 3 * width)[:, None]
-        pixels = tf.reshape(tf.where(inside, rows, 0.0), [batch, height, width, 3])
-        padding = [[0, 0], [0, -height % self.multiple], [0, -width % self.multiple], [0, 0]]
-        return tf.cast(tf.pad(pixels, padding), self.compute_dtype)
+        below, beside = -height % self.multiple, -width % self.multiple
+        rows = tf.pad(tf.where(inside, rows, 0.0), [[0, 0], [0, below], [0, 3 * beside]])
+        # Pad before this, because a pad of unknown amounts forgets that there are three channels.
+        pixels = tf.reshape(rows, [batch, height + below, width + beside, 3])
+        return tf.cast(pixels, self.compute_dtype)
 
     def compute_output_shape(self, images_shape, image_shapes_shape):
         return (images_shape[0], None, None, 3)

@@ -15,6 +15,7 @@ from keras_frcnn.detects import detect_each, refuse_proposals
 from keras_frcnn.models import batches
 from keras_frcnn.models.argument_view import ArgumentView
 from keras_frcnn.models.resizing import Resizing
+from keras_frcnn.names import remedy
 
 # The functions behind `export`, by format; each takes the model, a path and settings. The package `export`
 # registers its own here on import, because `models` must not import it.
@@ -232,19 +233,21 @@ class DetectionModel(keras.Model):
         """Trace anew when next asked, because a layer was replaced."""
         self.__dict__.pop("detect_function", None)
 
-    def export(self, path: str | PathLike, **settings) -> None:
-        """Write a SavedModel for TF-Serving; equals `keras_frcnn.export.saved_model(self, path)`.
+    def export(self, path: str | PathLike, format: str = "saved_model", **settings) -> None:
+        """Write the detector for a server or another runtime; equals `keras_frcnn.export.FORMAT(self, path)`.
 
         Args:
             path: folder to create, such as "saved_models/cells/1".
-            settings: see `keras_frcnn.export.saved_model`.
+            format: "saved_model" (TF-Serving), "onnx", "litert" or "openvino".
+            settings: see the function of `keras_frcnn.export` that has the name of the format.
 
         Raises:
-            ValueError: a setting cannot be met, or `format`, an argument of Keras, is given.
+            ValueError: the format is unknown, or a setting cannot be met.
         """
-        if "format" in settings:
-            raise ValueError("A detector is exported as a SavedModel with signatures; leave format out.")
-        EXPORTERS["saved_model"](self, path, **settings)
+        if format not in EXPORTERS:
+            listed = remedy(format, EXPORTERS, f"use one of {', '.join(EXPORTERS)}.")
+            raise ValueError(f"Unknown format {format!r}; {listed}")
+        EXPORTERS[format](self, path, **settings)
 
 
 def _without_padding(answer):

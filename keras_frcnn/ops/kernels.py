@@ -1,8 +1,8 @@
 """Choose the kernels of a traced function: TensorFlow's own, or ones that XLA can compile.
 
 TensorFlow's sparse matrix products and combined_non_max_suppression are the fastest on a CPU but have no XLA
-implementation. Under XLA (`jit_compile=True`), gathers and loops of static shapes give the same results. A
-traced function keeps the kernels that it was traced with.
+implementation. Under XLA (`jit_compile=True`), gathers and loops of static shapes give the same results;
+LiteRT converts these too. A traced function keeps the kernels that it was traced with.
 """
 
 import contextlib

@@ -31,7 +31,7 @@ def grouped_nms(boxes, scores, iou_threshold, score_threshold, max_outputs):
         count: int32 `[B]`, valid rows.
     """
     if boxes.shape.rank == 3:
-        boxes = boxes[:, :, None, :]
+        boxes = tf.expand_dims(boxes, 2)
     if kernels.for_xla():
         return static_nms(boxes, scores, iou_threshold, score_threshold, max_outputs)
     return _ranked_nms(boxes, scores, iou_threshold, score_threshold, max_outputs)

@@ -1,4 +1,4 @@
-"""Every Python block of the documentation runs; of serving.md in `tests/export/test_docs.py`."""
+"""Every Python block of the documentation runs; of two pages about exports in `tests/export`."""
 
 import pathlib
 import re
@@ -12,7 +12,7 @@ import keras_frcnn
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
-ELSEWHERE = ("serving.md",)
+ELSEWHERE = ("serving.md", "deployment.md")
 # Pages that make networks of their own, which are small already.
 OWN_NETWORKS = ("extending.md",)
 

@@ -1,0 +1,114 @@
+"""Compare an exported file with the detector that it was made from.
+
+Letter: N detections.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from keras_frcnn import images as image_ops
+from keras_frcnn.data.readers import shapes
+
+# Detections are the same if boxes differ by less than this many pixels, and scores by less than this.
+BOX, SCORE = 0.05, 1e-4
+# Rounded weights move boxes and scores; they must still find the same objects.
+HALF_BOX, HALF_SCORE = 5.0, 0.05
+# Of two boxes with nearly equal scores either may suppress the other, so a few may differ; most do so where
+# weights are random.
+FEWEST = 0.9
+# Rounded weights decide more of these, above all where scores are low.
+HALF_FEWEST = 0.6
+# Below this many detections a comparison says little.
+ENOUGH = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Parity:
+    """How far an export and its model agree.
+
+    Attributes:
+        same: number of detections that both give.
+        found: number of detections of the model, or of the export if it gives more.
+        box, score: largest difference among those that both give, pixels and fractions.
+        fewest: share that has to be the same.
+    """
+
+    same: int
+    found: int
+    box: float
+    score: float
+    fewest: float = FEWEST
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the export may be handed out."""
+        return self.same >= self.fewest * self.found
+
+    def __str__(self):
+        return (
+            f"{self.same} of {self.found} detections equal those of the model (boxes within {self.box:.2g} "
+            f"pixels, scores within {self.score:.2g})"
+        )
+
+
+def pictures(image_size) -> list[np.ndarray]:
+    """Draw scenes of several sizes and shapes around a test-time size, uint8 `[H, W, 3]` each."""
+    short, long = image_size
+    sizes = [
+        (short, long),
+        (long, short),
+        (short, short),
+        (short // 2 + 1, short),
+        (2 * short, 2 * short + 33),
+    ]
+    scenes = shapes.load("val", len(sizes))
+    return [
+        image_ops.resize(scenes.image(index), size).numpy().round().astype(np.uint8)
+        for index, size in enumerate(sizes)
+    ]
+
+
+def compare(detector, model, images, half=False) -> Parity:
+    """Compare two detectors on images.
+
+    Args:
+        detector: `Detects`, the export.
+        model: `Detects`, what it was made from.
+        images: list of uint8 `[H, W, 3]`.
+        half: whether the export has rounded weights.
+
+    Returns:
+        `Parity`.
+    """
+    limits = (HALF_BOX, HALF_SCORE) if half else (BOX, SCORE)
+    same, found, box, score = 0, 0, 0.0, 0.0
+    for image in images:
+        answer, reference = detector.detect(image), model.detect(image)
+        boxes, scores = _differences(answer, reference)
+        equal = (boxes < limits[0]) & (scores < limits[1])
+        pairs = _pairs(equal, scores)
+        same += len(pairs)
+        found += max(len(answer["scores"]), len(reference["scores"]))
+        box = max([box, *(boxes[pair] for pair in pairs)])
+        score = max([score, *(scores[pair] for pair in pairs)])
+    return Parity(same, found, float(box), float(score), HALF_FEWEST if half else FEWEST)
+
+
+def _differences(answer, reference) -> tuple[np.ndarray, np.ndarray]:
+    """Largest difference of two boxes and difference of two scores, `[N, N']` each; ∞ for other labels."""
+    boxes = np.abs(answer["boxes"][:, None] - reference["boxes"])
+    scores = np.abs(answer["scores"][:, None] - reference["scores"])
+    other = answer["labels"][:, None] != reference["labels"]
+    return np.where(other, np.inf, boxes.max(axis=-1, initial=0.0)), scores
+
+
+def _pairs(equal, scores):
+    """Pairs of equal detections, each used once, those with the nearest scores first."""
+    pairs, rows, columns = [], set(), set()
+    for row, column in sorted(zip(*np.nonzero(equal)), key=lambda pair: scores[pair]):
+        if row not in rows and column not in columns:
+            pairs.append((row, column))
+            rows.add(row)
+            columns.add(column)
+    return pairs

@@ -1,0 +1,116 @@
+"""Write an export for ONNX Runtime, OpenVINO or LiteRT: a folder that is complete and agrees, or none."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import Literal, TypedDict
+
+from keras_frcnn.export import companions
+from keras_frcnn.export.description import described
+from keras_frcnn.export.folding import fold_batch_norm
+from keras_frcnn.export.model_card import model_card
+from keras_frcnn.export.parity import ENOUGH, Parity, compare, pictures
+from keras_frcnn.export.portable_detector import PortableDetector
+from keras_frcnn.export.settings import with_settings
+from keras_frcnn.files import write_json
+from keras_frcnn.models import Detector
+
+
+class PortableSettings(TypedDict, total=False):
+    """Settings of the portable formats; what is left out, or None, stays as the model has it."""
+
+    image_size: tuple[int, int] | None
+    max_detections: int | None
+    score_threshold: float | None
+    nms_iou: float | None
+    precision: Literal["float32", "float16"] | None
+    """What weights are stored in; boxes and scores stay float32. By default float32."""
+    data: str | None
+    """For the model card, what the model was trained on."""
+    metrics: str | None
+    """For the model card, its scores and the protocol behind them."""
+
+
+def write_portable(
+    model: Detector,
+    path: str | PathLike,
+    kind: str,
+    write: Callable,
+    *,
+    precision=None,
+    data=None,
+    metrics=None,
+    **settings,
+) -> None:
+    """Write the folder of an export after comparing it with `detect`.
+
+    Args:
+        model: `Detector`; it is not changed.
+        path: folder to create.
+        kind: name of the format.
+        write: function from a detector with folded normalization, whether to store float16, and a folder, to
+            the file that it wrote there.
+        precision, data, metrics: see `PortableSettings`.
+        **settings: see `with_settings`.
+
+    Raises:
+        FileExistsError: `path` already exists.
+        ValueError: a setting is not possible, the model cannot be written in this format, a package is
+            missing, or the file does not give the detections of the model.
+    """
+    path = Path(path).absolute()
+    if path.exists():
+        raise FileExistsError(f"{path} exists already; export to a new folder.")
+    if precision not in (None, "float32", "float16"):
+        raise ValueError(f"{kind} stores float32 or float16, not {precision}; give one of them as precision.")
+    half = precision == "float16"
+
+    def written(folder, **changed):
+        """Write the file with changed settings, and return it with what it has to agree with."""
+        reference = with_settings(model, "float32", **{**settings, **changed})
+        folded = with_settings(model, "float32", **{**settings, **changed})
+        fold_batch_norm(folded, model)
+        description = {**described(folded), "format": kind, "precision": precision or "float32"}
+        write_json(folder / "model.json", description)
+        return write(folded, half, folder), reference, description
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
+        folder, twin = Path(folder) / "export", Path(folder) / "twin"
+        folder.mkdir()
+        twin.mkdir()
+        file, reference, description = written(folder)
+        parity = _agreeing(file, reference, half)
+        if parity.found < ENOUGH and description["score_threshold"] > 0:
+            # Nothing certain is in the drawn pictures: compare what the model is least sure of, too.
+            _agreeing(*written(twin, score_threshold=0.0)[:2], half)
+        own = {**described(model), "precision": description["precision"]}
+        changed = [name for name, value in own.items() if description[name] != value]
+        card = model_card(path, description, _checksums(folder), data, metrics, changed, str(parity))
+        (folder / "labels.txt").write_text(companions.labels(model.class_names), encoding="utf-8")
+        (folder / "model_card.md").write_text(card, encoding="utf-8")
+        os.rename(folder, path)
+
+
+def _agreeing(file, reference, half) -> Parity:
+    """Compare a file with its model, and refuse it if they disagree."""
+    parity = compare(PortableDetector(file), reference, pictures(reference.image_size), half)
+    if not parity.agrees:
+        raise ValueError(
+            f"The {file.suffix} file does not give the detections of the model: {parity}; export a "
+            "SavedModel, and please report this model."
+        )
+    return parity
+
+
+def _checksums(folder):
+    """Hexadecimal SHA-256 of the files with the weights, by name."""
+    checksums = {}
+    for file in sorted(folder.glob("model.*")):
+        if file.suffix != ".json":
+            with open(file, "rb") as contents:
+                checksums[file.name] = hashlib.file_digest(contents, "sha256").hexdigest()
+    return checksums
