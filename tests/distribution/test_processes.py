@@ -90,16 +90,8 @@ def test_a_killed_worker_and_a_restart_of_all(shared, tmp_path):
     bccd = shared / "data" / "bccd"
     words = [ROOT / "train.py", "--train", f"voc:{bccd}@val", "--val", f"voc:{bccd}@test"]
     words += ["--backbone", "tiny_fpn", "--backbone-weights", "none", "--image-size", "96", "128"]
-    words += [
-        "--epochs",
-        "3",
-        "--batch-size",
-        "4",
-        "--strategy",
-        "multi_worker",
-        "--output",
-        tmp_path / "run",
-    ]
+    words += ["--epochs", "3", "--batch-size", "4", "--checkpoint-minutes", "0.05"]
+    words += ["--strategy", "multi_worker", "--output", tmp_path / "run"]
     processes = start(words, 2, tmp_path)
     end = time.monotonic() + 60 * MINUTES
     while "epoch 2/3" not in (tmp_path / "output0.txt").read_text():
