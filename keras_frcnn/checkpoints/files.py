@@ -41,6 +41,7 @@ def read(source):
 
     Raises:
         FileNotFoundError: there is no such file.
+        PermissionError: the file may not be read.
         ValueError: the file is of another kind, cut off or damaged, or holds more than tensors by name.
     """
     if isinstance(source, dict):
@@ -145,7 +146,7 @@ def _last_member(path):
 
 def _pth(path):
     def tensors(tree):
-        state = _unwrapped(tree, path) if isinstance(tree, dict) else {}
+        state = _unwrapped(tree, path, depth=6) if isinstance(tree, dict) else {}
         if not state or not all(isinstance(value, StoredTensor) for value in state.values()):
             raise ValueError(f"{path} holds more than tensors by name; {torch_file.REMEDY}.")
         return {str(name): tensor for name, tensor in state.items()}
@@ -153,15 +154,19 @@ def _pth(path):
     return torch_file.read(path, tensors)
 
 
-def _unwrapped(state, origin):
-    """The tensors of a checkpoint that holds more, under their names without a wrapper's prefix."""
+def _unwrapped(state, origin, depth=3):
+    """The tensors of a checkpoint that holds more, under their names without a wrapper's prefix.
+
+    `depth` counts the calls up to the caller of `read`, to which the warnings point.
+    """
     for key in WRAPPERS:
         if isinstance(state.get(key), dict):
-            warnings.warn(f"{origin} is a checkpoint of training; its entry {key!r} is taken.", stacklevel=3)
+            text = f"{origin} is a checkpoint of training; its entry {key!r} is taken."
+            warnings.warn(text, stacklevel=depth)
             state = state[key]
             break
     if state and all(str(name).startswith(PREFIX) for name in state):
-        warnings.warn(f"The names in {origin} are taken without {PREFIX!r}.", stacklevel=3)
+        warnings.warn(f"The names in {origin} are taken without {PREFIX!r}.", stacklevel=depth)
         state = {str(name).removeprefix(PREFIX): tensor for name, tensor in state.items()}
     return state
 

@@ -42,6 +42,8 @@ def read(path: Path, select: Callable[[Any], dict]) -> dict[str, np.ndarray]:
         dict from name to array, read-only; tensors of one storage share memory.
 
     Raises:
+        MemoryError: its numbers do not fit into memory.
+        PermissionError: the file may not be read.
         ValueError: the file is damaged, cut off, or holds more than tensors.
     """
     opened = _attempt(path, _open)
@@ -54,6 +56,8 @@ def _attempt(path, step):
         return step(path)
     except Foreign as error:
         raise ValueError(f"{path} holds {error}, which is more than tensors by name; {REMEDY}.") from None
+    except (MemoryError, PermissionError):  # the file is not to blame
+        raise
     except Exception:  # zipfile, zlib, pickletools and damaged values raise many types of exceptions
         raise ValueError(f"{path} is damaged or cut off; fetch the file again.") from None
 
@@ -78,6 +82,9 @@ def _open_zip(path):
     size = sum(info.file_size for info in members.values())
     if size > max(GROWTH * path.stat().st_size, ALWAYS):
         raise Foreign(f"{size >> 20} MB in a compressed form")
+    for info in members.values():
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise Foreign(f"a form of compression (method {info.compress_type} of zip)")
     (pickled,) = [name for name in members if name.rpartition("/")[2] == "data.pkl"]
     folder = pickled.removesuffix("data.pkl")
     if members[pickled].file_size > LONGEST:
@@ -87,7 +94,8 @@ def _open_zip(path):
         info = members[folder + name]
         if not info.CRC:  # PyTorch can leave checksums out; without the attribute none is compared
             del info.CRC
-        return archive.read(info)
+        with archive.open(info) as file:
+            return file.read(info.file_size)  # what is decompressed may be longer than it says
 
     order = member("byteorder") if f"{folder}byteorder" in members else b"little"
     if order not in (b"little", b"big"):

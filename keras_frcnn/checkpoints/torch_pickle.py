@@ -27,6 +27,8 @@ VALUES = {
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 # Arguments of a call: a short pickle could pass a long list again and again.
 MOST_ARGUMENTS = 10
+# Bounds of a key: a short pickle could compare or hash a long one again and again.
+LONGEST_NAME, LARGEST_NUMBER = 2**10, 2**63
 # The parts of a tuple without a mark.
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
@@ -148,18 +150,22 @@ def _list(value):
 
 
 def _fill(value, pairs=()):
-    """Put pairs into a dict; other keys than names and numbers could take forever to compare."""
+    """Put pairs into a dict; other keys than names and numbers could take forever to hash and compare."""
     if type(value) is not dict:
         raise ValueError("no dict")
     for key, item in pairs:
-        if type(key) not in (str, int):
+        if not _is_name(key) and not (type(key) is int and abs(key) < LARGEST_NUMBER):
             raise ValueError("a key that is no name")
         value[key] = item
     return value
 
 
+def _is_name(value):
+    return type(value) is str and len(value) < LONGEST_NAME
+
+
 def _storage(kind, storage_type, key, location, count, view=None):
-    if kind != "storage" or type(key) is not str or not is_number(count) or view is not None:
+    if kind != "storage" or not _is_name(key) or not is_number(count) or view is not None:
         raise ValueError("no storage")
     return Storage(key, STORAGES[storage_type.path], count)
 

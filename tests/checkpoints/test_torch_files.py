@@ -9,6 +9,7 @@ import pickle
 import random
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -188,6 +189,10 @@ def test_other_contents(tree, tmp_path):
     )
 
 
+# A whole number of five million digits.
+LONG = b"\x8b" + (2**21).to_bytes(4, "little") + b"\x01" * 2**21
+
+
 def nested(depth, operation):
     return b"\x80\x02" + b")" + operation * depth
 
@@ -203,6 +208,8 @@ def nested(depth, operation):
         b"\x80\x02}}}.",
         b"\x80\x02c__main__\nNoSuch\n\x81.",
         b"\x80\x02}q\x00(h\x00h\x00u.",
+        b"\x80\x02}" + LONG + b"q\x00K\x00s" + b"h\x00K\x00s" * 100_000 + b".",  # minutes to hash
+        b"\x80\x02}X\x00\x04\x00\x00" + b"a" * 1024 + b"K\x01s.",
     ],
 )
 def test_pickles_that_abuse_a_reader(pickled, tmp_path):
@@ -229,6 +236,45 @@ def test_an_archive_that_grows(tmp_path):
         file.writestr("a/data.pkl", b"}.")
         file.writestr("a/data/0", bytes(2**27))
     refused(tmp_path / "a.pth", "holds 128 MB in a compressed form")
+
+
+def test_an_archive_that_understates_what_it_grows_to(tmp_path):
+    """64 MB that are declared as 24 bytes are not decompressed."""
+    stream = io.BytesIO()
+    Writer(stream, 2).dump({"a": tensor()})
+    with zipfile.ZipFile(tmp_path / "a.pth", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a/data.pkl", stream.getvalue())
+        file.writestr("a/data/0", bytes(2**26))
+        file.getinfo("a/data/0").file_size = 24  # for the table of contents
+    tracemalloc.start()
+    refused(tmp_path / "a.pth", "is damaged or cut off")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**23
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_another_compression(method, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.pth", "w", method) as file:
+        file.writestr("a/data.pkl", b"}.")
+    refused(tmp_path / "a.pth", f"holds a form of compression .method {method} of zip.")
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), MemoryError()])
+def test_what_is_no_damage(error, tmp_path, monkeypatch):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("keras_frcnn.checkpoints.torch_file.load", fail)
+    with pytest.raises(type(error)):
+        checkpoints.read(written(tmp_path / "a.pth", {"a": tensor()}))
+
+
+def test_warnings_point_to_the_caller():
+    with pytest.warns(UserWarning) as warned:
+        checkpoints.read(FOLDER / "checkpoint.pth")
+        checkpoints.read({"model": {"module.a": np.zeros(1)}})
+    assert [one.filename for one in warned] == [__file__] * 4
 
 
 def test_the_other_order_of_bytes(tmp_path):
