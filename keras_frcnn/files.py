@@ -47,11 +47,20 @@ def replacing(path):
     flush(path.parent)
 
 
-def unwritable(path, error):
-    """Make an OSError of the same kind whose message is one sentence about the file that was asked for."""
+def unwritable(path, error, remedy=""):
+    """Make an OSError of the same kind whose message is one sentence about the file that was asked for.
+
+    Args:
+        path: the file.
+        error: OSError.
+        remedy: end of the sentence, such as "; name another folder with --output".
+
+    Returns:
+        OSError, to raise.
+    """
     reason = error.strerror or str(error).partition("\n")[0]
     stays = "; what was there before stays" if path.exists() else ""
-    clear = type(error)(f"{path} cannot be written ({reason}){stays}.")
+    clear = type(error)(f"{path} cannot be written ({reason}){stays}{remedy}.")
     clear.errno = error.errno
     return clear
 

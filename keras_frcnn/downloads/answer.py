@@ -62,13 +62,14 @@ class Answer:
         self._response = opened
         tag = opened.headers.get("ETag", "")
         self.validator = tag if tag.startswith('"') else opened.headers.get("Last-Modified")
-        part = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", opened.headers.get("Content-Range", ""))
+        part = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", opened.headers.get("Content-Range", ""))
         length = opened.headers.get("Content-Length", "")
         self.begin, self.total = 0, int(length) if length.isdecimal() else None
         if opened.status == http.client.PARTIAL_CONTENT:
             if not part or int(part[1]) != begin:
+                opened.close()
                 raise NotFetched("the server sends another part than it was asked for", final=True)
-            self.begin, self.total = begin, int(part[2])
+            self.begin, self.total = begin, None if part[2] == "*" else int(part[2])
 
     def __enter__(self):
         return self

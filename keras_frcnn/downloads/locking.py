@@ -7,6 +7,8 @@ import filelock
 
 from keras_frcnn.files import unwritable
 
+REMEDY = "; name another folder with the environment variable KERAS_HOME"
+
 
 @contextlib.contextmanager
 def lock(path: Path):
@@ -16,7 +18,7 @@ def lock(path: Path):
         path: the file; its folder is created if missing.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written, or has no locks.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +29,9 @@ def lock(path: Path):
             print(f"Waiting for another process, which writes {path}", flush=True)
             held.acquire()
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise unwritable(path, error, REMEDY) from error
+    except NotImplementedError as error:  # some versions of filelock, where the system has no flock
+        raise OSError(f"{path.parent} is on a file system without locks{REMEDY}.") from error
     try:
         yield
     finally:

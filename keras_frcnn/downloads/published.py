@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from pathlib import Path
 
 from keras_frcnn.downloads.answer import NotFetched
@@ -13,7 +12,11 @@ from keras_frcnn.files import replacing
 
 
 def folder() -> Path:
-    """The folder in which fetched files are kept: Keras's own, `~/.keras/models`, or under `KERAS_HOME`."""
+    """The folder in which fetched files are kept: `~/.keras/models`, or under `KERAS_HOME`, as Keras's own.
+
+    Where the home cannot be written, Keras turns to /tmp. There others could put files of these names, so
+    here it is an error.
+    """
     return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models"
 
 
@@ -31,7 +34,7 @@ def published(name: str) -> Path:
 
     Raises:
         FileNotFoundError: a folder takes the place of the network, and has no such file.
-        OSError: the cache cannot be written.
+        OSError: the cache cannot be written, or the folder's file not read.
         ValueError: the file cannot be fetched, or is another one than was published.
     """
     file = folder() / name
@@ -46,9 +49,9 @@ def published(name: str) -> Path:
 
 def _fetch(found, file):
     if isinstance(found, Path):
-        _check(found)
+        contents = _contents(found)
         with replacing(file) as partial:
-            shutil.copyfile(found, partial)
+            partial.write_bytes(contents)
         return
     part = file.with_name(f".{file.name}.part")
     try:
@@ -56,10 +59,22 @@ def _fetch(found, file):
     except NotFetched as error:
         raise ValueError(
             f"{found} could not be fetched ({error}); check the network, put the file at {file}, or name "
-            f"another address or a folder with --weights-url or {VARIABLE}."
+            f"another address or a folder with {VARIABLE}."
         ) from None
     with replacing(file) as partial:
         os.replace(part, partial)
+
+
+def _contents(found):
+    """The bytes of the right file in a folder."""
+    try:
+        _check(found)
+        return found.read_bytes()
+    except OSError as error:
+        raise OSError(
+            f"{found} cannot be read ({error.strerror}); make it readable, or name another folder with "
+            f"{VARIABLE}."
+        ) from error
 
 
 def _check(file):

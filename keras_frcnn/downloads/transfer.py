@@ -1,6 +1,7 @@
 """Fetch a file over HTTP, and go on where a connection was cut."""
 
 import hashlib
+import itertools
 import time
 from pathlib import Path
 
@@ -17,16 +18,18 @@ def transfer(url: str, part: Path, digest: str) -> None:
 
     Args:
         url: address, https or http.
-        part: the file to write; what it holds is taken as the beginning.
+        part: the file to write; what it holds is taken as the beginning, or as the whole if the digest fits.
         digest: first digits of the file's SHA-256. With another one, nothing is left of `part`.
 
     Raises:
         NotFetched: no attempt brought the whole file, or it has another SHA-256.
         OSError: the file cannot be written.
     """
-    fruitless, validator, reason = 0, None, NotFetched("no attempt")
+    if part.exists() and sha256(part).startswith(digest):
+        return
+    fruitless, validator = 0, None
     with DownloadLines(url) as progress:
-        for _ in range(ATTEMPTS):
+        for attempt in itertools.count(1):
             before = _size(part)
             try:
                 with Answer(url, before, validator) as answer:
@@ -34,14 +37,12 @@ def transfer(url: str, part: Path, digest: str) -> None:
                     _write(part, answer, progress)
                 return _check(part, digest, resumed=before > 0)
             except NotFetched as error:
-                reason = error
                 if error.status == TOO_FAR:  # the file is shorter than what is there
                     part.unlink(missing_ok=True)
                 fruitless = 0 if _size(part) > before else fruitless + 1
-                if error.final or fruitless == FRUITLESS:
-                    break
-                time.sleep(PAUSE * 2**fruitless)
-    raise reason
+                if error.final or fruitless == FRUITLESS or attempt == ATTEMPTS:
+                    raise
+            time.sleep(PAUSE * 2**fruitless)
 
 
 def sha256(path: Path) -> str:

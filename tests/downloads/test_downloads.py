@@ -66,7 +66,7 @@ def test_cut_again_and_again(mirror, cache):
     text = refused(
         "could not be fetched .the connection was cut after 5000 of 300000 bytes.; check the network"
     )
-    assert f"put the file at {cache / NAME}" in text and "--weights-url or KERAS_FRCNN_WEIGHTS_URL" in text
+    assert f"put the file at {cache / NAME}" in text and "a folder with KERAS_FRCNN_WEIGHTS_URL" in text
     assert len(mirror.requests) == 4 and not (cache / NAME).exists()
     assert downloads.published(NAME).read_bytes() == BODY
     assert ranges(mirror)[-1] == "bytes=5000-"
@@ -129,6 +129,13 @@ def test_a_part_that_is_too_long(mirror, cache):
     assert ranges(mirror) == [f"bytes={len(BODY) + 4}-", ""]
 
 
+def test_a_part_that_is_complete(mirror, cache):
+    """The process ended after the last byte, and before the file got its name."""
+    cache.mkdir(parents=True)
+    (cache / f".{NAME}.part").write_bytes(BODY)
+    assert downloads.published(NAME).read_bytes() == BODY and not mirror.requests
+
+
 def test_a_server_without_ranges(mirror):
     mirror.faults = [mirror.cut(1000), mirror.no_ranges()]
     assert downloads.published(NAME).read_bytes() == BODY
@@ -160,6 +167,20 @@ def test_another_part_than_was_asked_for(mirror):
 
     mirror.faults = [mirror.cut(1000), shifted]
     refused("the server sends another part than it was asked for")
+
+
+def test_a_part_of_a_file_of_unknown_length(mirror):
+    def rest(handler, body):
+        handler.send_response(206)
+        handler.send_header("Content-Range", f"bytes 1000-{len(body) - 1}/*")
+        handler.send_header("Content-Length", str(len(body) - 1000))
+        handler.end_headers()
+        handler.wfile.write(body[1000:])
+        return True
+
+    mirror.faults = [mirror.cut(1000), rest]
+    assert downloads.published(NAME).read_bytes() == BODY
+    assert ranges(mirror) == ["", "bytes=1000-"]
 
 
 def test_no_length(mirror):
@@ -233,7 +254,7 @@ def test_no_network(cache):
         refused("could not be fetched")
 
 
-@pytest.mark.parametrize("form", [str, lambda path: path.as_uri(), lambda path: f"{path}/"])
+@pytest.mark.parametrize("form", [str, pathlib.Path, lambda path: path.as_uri(), lambda path: f"{path}/"])
 def test_a_folder(form, cache, tmp_path):
     folder = tmp_path / "a folder"
     folder.mkdir()
@@ -245,12 +266,33 @@ def test_a_folder(form, cache, tmp_path):
         assert downloads.published(NAME).read_bytes() == BODY
 
 
-@pytest.mark.parametrize("place", ["ftp://example.org/", "no/such/folder", "example.org"])
+@pytest.mark.parametrize(
+    "place", ["ftp://example.org/", "no/such/folder", "example.org", "https://[bad/", "~no-such-user/x"]
+)
 def test_what_is_no_place(place, cache):
     with downloads.from_mirror(place):
-        refused(
-            "is no place of weights; give an address that begins with https:// or a folder with --weights-url"
-        )
+        refused("is no place of weights; give an address that begins with https:// or a folder with KERAS_")
+
+
+@pytest.mark.parametrize(
+    "place", ["https://me:hidden@example.org/a", "HTTPS://hidden@[bad", "ftp://hidden@a"]
+)
+def test_a_login_is_refused_and_not_repeated(place, cache):
+    with downloads.from_mirror(place):
+        assert "hidden" not in refused("The address of weights has a login.*; give an address")
+
+
+def test_a_file_of_a_folder_that_cannot_be_read(cache, tmp_path, monkeypatch):
+    """The sentence names that file and not the cache."""
+    (tmp_path / NAME).write_bytes(BODY)
+
+    def fail(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(pathlib.Path, "read_bytes", fail)
+    with downloads.from_mirror(tmp_path):
+        text = refused("cannot be read .Permission denied.; make it readable, or name another", OSError)
+        assert text.startswith(str(tmp_path / NAME))
 
 
 def test_the_environment_names_a_mirror(mirror, monkeypatch):
@@ -291,7 +333,15 @@ def test_a_cache_that_cannot_be_written(mirror, cache):
 
 def test_a_cache_that_is_a_file(mirror, cache):
     cache.parent.write_text("")
-    refused("cannot be written", OSError)
+    refused("cannot be written .*; name another folder with the environment variable KERAS_HOME", OSError)
+
+
+def test_a_file_system_without_locks(mirror, monkeypatch):
+    def fail(*_, **__):
+        raise NotImplementedError("no flock")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", fail)
+    refused("is on a file system without locks; name another folder with .* KERAS_HOME", OSError)
 
 
 def test_a_full_disk(mirror, monkeypatch):
