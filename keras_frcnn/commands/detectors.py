@@ -13,6 +13,11 @@ from keras_frcnn.names import remedy
 from keras_frcnn.weights import PRESETS
 
 
+def is_preset(path) -> bool:
+    """Whether a path is the name of a preset; a file or folder of that name comes first."""
+    return str(path) in PRESETS and not Path(path).exists()
+
+
 def load_detector(path):
     """Load a model or an export.
 
@@ -31,7 +36,7 @@ def load_detector(path):
     path = Path(path)
     if path.is_dir():
         return export.load(path)
-    if str(path) in PRESETS and not path.exists():
+    if is_preset(path):
         return FasterRCNN.from_preset(str(path))
     if not path.is_file():
         given = "give a .keras file, the folder of a SavedModel, or a name that keras_frcnn.presets() lists."

@@ -28,7 +28,7 @@ class Export:
     """Write a model for TF-Serving or another runtime: a new numbered version, complete or not at all."""
 
     model: Path
-    """A .keras file."""
+    """A .keras file, or the name of a preset."""
     output: Path
     """Folder of the model, such as saved_models/cells; the version becomes a subfolder."""
     format: Literal["saved_model", "onnx", "litert", "openvino"] = "saved_model"

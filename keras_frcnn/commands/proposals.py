@@ -11,7 +11,7 @@ from typing import Literal
 import tyro
 
 from keras_frcnn.callbacks.progress import ImageLines
-from keras_frcnn.commands.detectors import load_detector
+from keras_frcnn.commands.detectors import is_preset, load_detector
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.reading import ReadingOptions
 from keras_frcnn.data import proposals
@@ -19,7 +19,6 @@ from keras_frcnn.data.selective_search import selective_search
 from keras_frcnn.evaluation import proposal_recall
 from keras_frcnn.files import write_json
 from keras_frcnn.models.proposing_detector import ProposingDetector
-from keras_frcnn.weights import PRESETS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +32,7 @@ class Proposals(ReadingOptions):
     mode: Literal["fast", "quality"] = "fast"
     """Mode of selective search; quality takes four times as long and finds more."""
     model: Path | None = None
-    """A .keras file of a model with an RPN, which makes the proposals instead."""
+    """A .keras file of a model with an RPN, or the name of a preset, which makes the proposals instead."""
     top: int = 2000
     """Maximum number of proposals per image."""
     workers: int = os.cpu_count() or 1
@@ -87,7 +86,7 @@ def _proposer(run):
 def _settle(run, images):
     """Record the settings of the proposals in their folder; reject a folder with other settings."""
     settings = {"data": list(run.data), "images": images, "top": run.top}
-    if run.model and str(run.model) in PRESETS:
+    if run.model and is_preset(run.model):
         settings["model"] = str(run.model)  # the name stands for its weights
     elif run.model:
         # Hash the contents, because the next training run may write other weights to the same name.

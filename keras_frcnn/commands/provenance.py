@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 from keras_frcnn import evaluation
+from keras_frcnn.commands.detectors import is_preset
 from keras_frcnn.evaluation.scores import PROTOCOLS
 from keras_frcnn.export.markdown import block
-from keras_frcnn.weights import PRESETS
 
 # Log entry that selects the best epoch of a detector; see `Detector.score_name`.
 BEST = "val_voc_ap50"
@@ -27,7 +27,7 @@ def provenance(file) -> dict[str, Any]:
         ValueError: metrics.json is damaged.
     """
     config = file.with_name("config.yaml")
-    beside = str(file) not in PRESETS and config.is_file()
+    beside = not is_preset(file) and config.is_file()
     command, _, _ = config.read_text(encoding="utf-8").partition("\n") if beside else ("", "", "")
     if not command.startswith("# train.py"):
         return {"data": None, "metrics": None}

@@ -4,6 +4,7 @@ Letters: K classes. Terms beside those of the paper: a cell is a position of the
 and the head is what follows RoI pooling.
 """
 
+import os
 from collections.abc import Sequence
 from typing import Annotated, Any, Unpack
 
@@ -128,12 +129,11 @@ class FasterRCNN(ProposingDetector):
         }
         return losses, {"proposal_recall": recall(proposed.boxes, proposed.is_box, y)}
 
-    @classmethod
+    @staticmethod
     def from_preset(
-        cls,
         name: str,
         class_names: Sequence[str] | None = None,
-        weights_url: str | None = None,
+        weights_url: str | os.PathLike | None = None,
         **arguments: Any,
     ) -> "FasterRCNN":
         """Build a detector with published weights, which are fetched on first use and then kept.

@@ -1,6 +1,7 @@
 """Build detectors from published weights, and keep what was converted."""
 
 import contextlib
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,10 @@ from keras_frcnn.weights.torchvision import load_torchvision, refuse_decided
 
 
 def from_preset(
-    name: str, class_names: Sequence[str] | None = None, weights_url: str | None = None, **arguments
+    name: str,
+    class_names: Sequence[str] | None = None,
+    weights_url: str | os.PathLike | None = None,
+    **arguments,
 ) -> FasterRCNN:
     """Build a detector with published weights; see `FasterRCNN.from_preset`."""
     refuse_decided("from_preset", arguments)
@@ -54,7 +58,8 @@ def _kept(wanted: Preset) -> FasterRCNN:
         model = load_torchvision(wanted.model, file, dtype="float32")
         try:
             with downloads.lock(path):
-                save(model, path)
+                if _loaded(path) is None:  # another process may have written it meanwhile
+                    save(model, path)
         except OSError as error:
             warnings.warn(f"{error} The next time {wanted.name} is converted again.", stacklevel=5)
     return model

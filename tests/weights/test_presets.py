@@ -16,7 +16,8 @@ import pytest
 
 import keras_frcnn as kf
 from keras_frcnn import downloads
-from keras_frcnn.commands.detectors import load_detector
+from keras_frcnn.commands.detectors import is_preset, load_detector
+from keras_frcnn.commands.provenance import provenance
 from keras_frcnn.weights import preset as table
 
 MODEL = "fasterrcnn_mobilenet_v3_large_320_fpn"
@@ -159,6 +160,25 @@ def test_refusals(cache):
         load_detector(NAME[:-1])
     with pytest.raises(ValueError, match="Connection refused.*KERAS_FRCNN_WEIGHTS_URL"):
         kf.FasterRCNN.from_preset(NAME, weights_url="http://127.0.0.1:9")
+
+
+def test_a_file_of_the_name_of_a_preset_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text("# train.py --epochs 3\n")
+    file = pathlib.Path(NAME)
+    assert is_preset(file) and provenance(file)["data"] is None
+    file.write_text("")
+    assert not is_preset(file) and "train.py --epochs 3" in provenance(file)["data"]
+    with pytest.raises(ValueError, match=f"{NAME} is no model"):
+        load_detector(NAME)
+
+
+def test_what_another_process_has_converted_is_not_written_again(mirror, monkeypatch):
+    module = sys.modules["keras_frcnn.weights.from_preset"]  # the package names the function so
+    found = iter([None, "written meanwhile"])
+    monkeypatch.setattr(module, "_loaded", lambda path: next(found))
+    monkeypatch.setattr(module, "save", lambda *_: pytest.fail("written again"))
+    assert kf.FasterRCNN.from_preset(NAME).arguments["weights_source"]
 
 
 def test_imagenet_comes_the_same_way(server, cache, pseudo, torch_file, tmp_path):
