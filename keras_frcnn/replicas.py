@@ -109,3 +109,18 @@ def worker(strategy: tf.distribute.Strategy) -> tuple[int, int]:
     chiefs, workers = len(cluster.get("chief", ())), len(cluster.get("worker", ()))
     place = int(resolver.task_id or 0) + (chiefs if resolver.task_type == "worker" else 0)
     return place, max(chiefs + workers, 1)
+
+
+def agree(strategy: tf.distribute.Strategy, number: int) -> bool:
+    """Whether all workers have the same number; each of them asks.
+
+    Example:
+        >>> agree(tf.distribute.get_strategy(), 3)
+        True
+    """
+    if worker(strategy)[1] == 1:
+        return True
+    values = strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant([number], tf.int64)
+    )
+    return len({*strategy.gather(values, axis=0).numpy().tolist()}) == 1

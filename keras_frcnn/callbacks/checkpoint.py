@@ -96,7 +96,13 @@ class Checkpoint(keras.callbacks.Callback):
         self.model.consumed.undo.append(self._undo)
         found = checkpoint_files.newest(self.folder)
         # All workers of a strategy go on from the files that the first of them writes.
-        self._writes = replicas.worker(self.model.distribute_strategy)[0] == 0
+        strategy = self.model.distribute_strategy
+        self._writes = replicas.worker(strategy)[0] == 0
+        here = found[2]["batches"] if found else -1
+        if not replicas.agree(strategy, here):
+            raise ValueError(
+                f"The workers see different checkpoints in {self.folder}; give all of them the same folder."
+            )
         if self._writes:
             checkpoint_files.remove_after(self.folder, found and found[0])
         if found:
@@ -204,7 +210,8 @@ class Checkpoint(keras.callbacks.Callback):
             self._stop_if_asked()
 
     def _stop_if_asked(self):
-        if self._asked is None:
+        # Several workers step together: the first one saves and leaves, and that ends the others.
+        if self._asked is None or not self._writes:
             return
         _restore(self._before)
         self._save()

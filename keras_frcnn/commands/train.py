@@ -184,7 +184,7 @@ def _train_and_export(words, recorded, resumed, before, strategy):
         skip = ", or with --on-nonfinite skip" if recipe.on_nonfinite == "stop" else ""
         raise Diverged(f"{error} Go on with `{command} --learning-rate RATE`{skip}.") from None
     except OtherModel:
-        if before:  # otherwise the run could not go on with its own words either
+        if before and writes:  # otherwise the run could not go on with its own words either
             write_text(folder / "config.yaml", before)
         raise
     minutes = clock(time.monotonic() - started)

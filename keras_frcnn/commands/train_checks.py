@@ -55,6 +55,10 @@ def check(run, initial=None):
             f"--strategy {run.strategy} spreads one `fit`, and --model {run.model} with --schedule "
             f"{run.schedule} has several stages; leave it out."
         )
+    if run.strategy == "multi_worker" and not (run.output or run.resume):
+        raise ValueError(
+            "--strategy multi_worker needs one run folder for all workers; name it with --output."
+        )
     if run.tensorboard:
         check_installed()
     if run.schedule == "alternating" and run.init:

@@ -67,6 +67,8 @@ def batches(
     if training and balance:
         repeats = Repeats(kinds, repeat_factors(dataset.records, len(dataset.class_names), balance))
     order = Order(kinds, batch_size, seed, training, repeat, repeats, drop_remainder)
+    if drop_remainder:
+        _check_fills(order, dataset, batch_size)
     position = Position(order, first_epoch, first_batch, movable=not repeat)
 
     def load(index, seeds, number):
@@ -162,6 +164,16 @@ def _check_arguments(batch_size, image_size, seed, short_sides, scale_jitter, fi
     ):
         raise ValueError(
             f"scale_jitter is {scale_jitter}; give (low, high), two factors above 0 such as (0.1, 2.0)."
+        )
+
+
+def _check_fills(order, dataset, batch_size):
+    """Refuse to leave out all images of a kind, because they fill no batch."""
+    few = [count for count in order.counts.values() if count < batch_size]
+    if few:
+        raise ValueError(
+            f"{dataset.name} has only {min(few)} images in landscape or in portrait, which fill no batch of "
+            f"{batch_size} and would never be seen; give a smaller batch size, or canvas=True (--canvas)."
         )
 
 

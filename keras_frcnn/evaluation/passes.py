@@ -46,10 +46,13 @@ def detect_in_passes(
     """
     waiting = []
     for name, image in named_images:
-        if waiting and (len(waiting) == batch_size or waiting[0][1].shape != image.shape):
+        if waiting and waiting[0][1].shape != image.shape:
             yield from _detected(detector, waiting)
             waiting = []
         waiting.append((name, image))
+        if len(waiting) == batch_size:
+            yield from _detected(detector, waiting)
+            waiting = []
     if waiting:
         yield from _detected(detector, waiting)
 

@@ -50,7 +50,10 @@ def shared_out(strategy: tf.distribute.Strategy, data: Any) -> Any:
         first = context.input_pipeline_id * here
 
         def parts(*batch):
-            each = tf.shape(tf.nest.flatten(batch)[0])[0] // count
+            size = tf.shape(tf.nest.flatten(batch)[0])[0]
+            words = f"{count} replicas cannot share a batch whose number of images they do not divide."
+            with tf.control_dependencies([tf.debugging.assert_equal(size % count, 0, words)]):
+                each = size // count
             return tf.data.Dataset.range(here).map(
                 lambda place: tf.nest.map_structure(lambda value: _part(value, first + place, each), batch)
             )

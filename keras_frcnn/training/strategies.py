@@ -29,7 +29,15 @@ def open_strategy(name: str) -> tf.distribute.Strategy:
         return tf.distribute.MirroredStrategy()
     if name == "none":
         return tf.distribute.get_strategy()
-    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=_resolver())
+    resolver = _resolver()
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise ValueError(
+            f"The workers cannot be joined ({reason}); check the names and ports of all of them, and the "
+            "place of this one."
+        ) from error
 
 
 def _resolver():
@@ -44,8 +52,10 @@ def _resolver():
                 '"task": {"type": "worker", "index": 0}}.'
             ) from None
         return tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    if "SLURM_PROCID" in os.environ:
-        return tf.distribute.cluster_resolver.SlurmClusterResolver()
+    if "SLURM_STEP_NODELIST" in os.environ:
+        # The resolver asks for the GPUs of a node, and there may be none.
+        gpus = len(tf.config.list_physical_devices("GPU"))
+        return tf.distribute.cluster_resolver.SlurmClusterResolver(gpus_per_node=gpus, gpus_per_task=gpus)
     raise ValueError(
         "--strategy multi_worker needs the names of all workers; set TF_CONFIG in each (docs/scaling.md), or "
         "start them with Slurm's srun."

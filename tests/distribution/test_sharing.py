@@ -54,6 +54,22 @@ def test_refuses_what_two_replicas_cannot_share(two):
     assert "2 replicas share each batch of 4 images, 2 on each" in strategies.sentence(two, 4, 0.01)
 
 
+def test_a_kind_that_fills_no_batch_is_not_left_out_silently():
+    shapes = kf.data.load("shapes@val")
+    with pytest.raises(ValueError, match="images in landscape or in portrait, which fill no batch of 500"):
+        shapes.batches(500, image_size=(64, 96), training=True, drop_remainder=True)
+
+
+def test_a_batch_of_an_own_pipeline_that_cannot_be_divided_is_refused(two):
+    data = tf.data.Dataset.from_tensor_slices(np.zeros([9, 2], np.float32)).batch(3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="2 replicas cannot share a batch"):
+        next(iter(shared_batches.shared_out(two, data)))
+
+
+def test_one_worker_agrees_with_itself(two):
+    assert replicas.agree(two, 3)
+
+
 def test_a_worker_knows_its_place():
     class Strategy:
         cluster_resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
