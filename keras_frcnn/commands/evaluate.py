@@ -22,7 +22,7 @@ class Evaluation(ReadingOptions):
     """Measure a detector on a data set by the rules of PASCAL VOC and COCO."""
 
     model: Path
-    """A .keras file, the folder of a SavedModel, or an exported .onnx, .tflite or OpenVINO .xml file."""
+    """A .keras file, the folder of an export, or an exported .onnx, .tflite or OpenVINO .xml file."""
     data: tyro.conf.UseAppendAction[tuple[str, ...]]
     """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined."""
     proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()

@@ -25,7 +25,7 @@ class Prediction:
     """Image files, folders, patterns such as "photos/**/*.jpg", videos, URLs of streams; - reads a list of
     these from the input."""
     model: Path
-    """A .keras file, the folder of a SavedModel, or an exported .onnx, .tflite or OpenVINO .xml file."""
+    """A .keras file, the folder of an export, or an exported .onnx, .tflite or OpenVINO .xml file."""
     output: Path = Path("predictions")
     """Folder to write to."""
     score_threshold: float = 0.5
