@@ -22,7 +22,7 @@ def load_detector(path):
     """Load a model or an export.
 
     Args:
-        path: `.keras` file of a model, folder of a SavedModel, exported `.onnx`, `.tflite` or `.xml` file, or
+        path: `.keras` file of a model, folder of an export, exported `.onnx`, `.tflite` or `.xml` file, or
             name of a preset.
 
     Returns:
@@ -35,17 +35,18 @@ def load_detector(path):
     """
     path = Path(path)
     if path.is_dir():
-        return export.load(path)
+        files = [file for suffix in RUNTIMES if (file := path / f"model{suffix}").is_file()]
+        return export.PortableDetector(files[0]) if files else export.load(path)
     if is_preset(path):
         return FasterRCNN.from_preset(str(path))
     if not path.is_file():
-        given = "give a .keras file, the folder of a SavedModel, or a name that keras_frcnn.presets() lists."
+        given = "give a .keras file, the folder of an export, or a name that keras_frcnn.presets() lists."
         raise FileNotFoundError(f"There is no model {path}; {remedy(path.name, PRESETS, given)}")
     if path.suffix in RUNTIMES:
         return export.PortableDetector(path)
     if path.suffix != ".keras":
         raise ValueError(
-            f"{path} is no model; give a .keras file, the folder of a SavedModel, or a file that ends with "
+            f"{path} is no model; give a .keras file, the folder of an export, or a file that ends with "
             f"{', '.join(RUNTIMES)}."
         )
     try:

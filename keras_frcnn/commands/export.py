@@ -15,11 +15,12 @@ from keras_frcnn.commands.provenance import provenance
 from keras_frcnn.models import Detector
 
 LIMITS = ("max_bytes", "max_pixels")
-TITLES = {
-    "saved_model": "SavedModel for TF-Serving",
-    "onnx": "ONNX file for ONNX Runtime",
-    "litert": "LiteRT file",
-    "openvino": "OpenVINO file",
+# What a format is called, and what other commands open of its folder.
+WRITTEN = {
+    "saved_model": ("SavedModel for TF-Serving", ""),
+    "onnx": ("ONNX file for ONNX Runtime", "model.onnx"),
+    "litert": ("LiteRT file", "model.tflite"),
+    "openvino": ("OpenVINO file", "model.xml"),
 }
 
 
@@ -87,5 +88,6 @@ def main(arguments=None):
         **limits,
         **provenance(run.model),
     )
-    print(f"{TITLES[run.format]}: {path}")
+    title, file = WRITTEN[run.format]
+    print(f"{title}: {path / file}")
     return path

@@ -80,7 +80,7 @@ def _model(run, dataset):
     if run.model:
         model = load_detector(run.model)
         if not isinstance(model, Detector):
-            raise ValueError(f"{run.model} is a SavedModel, which cannot be trained; give a .keras file.")
+            raise ValueError(f"{run.model} is an export, which cannot be trained; give a .keras file.")
         profiling.check_kind(model)
         return model
     size = {"image_size": run.image_size} if run.image_size else {}

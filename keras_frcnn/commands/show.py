@@ -52,7 +52,7 @@ def main(arguments=None):
         raise ValueError(f"--top is {run.top}; give at least 1.")
     model = load_detector(run.model)
     if not isinstance(model, Detector):
-        raise ValueError(f"{run.model} is a SavedModel, which hides its parts; give the .keras file.")
+        raise ValueError(f"{run.model} is an export, which hides its parts; give the .keras file.")
     subject = _of_set(run, model) if run.data else Subject(model, image_ops.read(run.image))
     write(FIGURES[run.figure](subject, run.top), run.output)
     print(f"The figure is in {run.output}")

@@ -213,7 +213,7 @@ def _initial(words):
         return None
     initial = load_detector(first.init)
     if not isinstance(initial, models.Detector):
-        raise ValueError(f"--init {first.init} is a SavedModel, which cannot be trained; give a .keras file.")
+        raise ValueError(f"--init {first.init} is an export, which cannot be trained; give a .keras file.")
     return initial
 
 

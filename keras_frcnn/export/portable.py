@@ -8,11 +8,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal, TypedDict
 
+import keras
+import numpy as np
+
 from keras_frcnn.export import companions
 from keras_frcnn.export.description import described
 from keras_frcnn.export.folding import fold_batch_norm
 from keras_frcnn.export.model_card import model_card
-from keras_frcnn.export.parity import ENOUGH, Parity, compare, pictures
+from keras_frcnn.export.parity import Parity, compare, pictures
 from keras_frcnn.export.portable_detector import PortableDetector
 from keras_frcnn.export.settings import with_settings
 from keras_frcnn.files import write_json
@@ -66,6 +69,12 @@ def write_portable(
         raise FileExistsError(f"{path} exists already; export to a new folder.")
     if precision not in (None, "float32", "float16"):
         raise ValueError(f"{kind} stores float32 or float16, not {precision}; give one of them as precision.")
+    computes = model.dtype_policy.compute_dtype
+    if isinstance(model.arguments["backbone"], keras.Model) and computes != "float32":
+        raise ValueError(
+            f"A backbone given as a keras.Model that computes in {computes} has a form in float32 only; "
+            "build the backbone in float32, or export a SavedModel."
+        )
     half = precision == "float16"
 
     def written(folder, **changed):
@@ -83,27 +92,35 @@ def write_portable(
         folder.mkdir()
         twin.mkdir()
         file, reference, description = written(folder)
-        parity = _agreeing(file, reference, half)
-        if parity.found < ENOUGH and description["score_threshold"] > 0:
-            # Nothing certain is in the drawn pictures: compare what the model is least sure of, too.
-            _agreeing(*written(twin, score_threshold=0.0)[:2], half)
+        parity, without = _parity(file, reference, half), ""
+        if not parity.is_telling and description["score_threshold"] > 0:
+            # Little is certain in the drawn pictures, and a score near the threshold may fall on either side
+            # of it: what the model is less sure of decides.
+            parity = _parity(*written(twin, score_threshold=0.0)[:2], half)
+            without = ", all without the score threshold"
+        if not parity.agrees:
+            raise ValueError(
+                f"The {file.suffix} file does not give the detections of the model: {parity}{without}; "
+                "export a SavedModel, and please report this model."
+            )
         own = {**described(model), "precision": description["precision"]}
         changed = [name for name, value in own.items() if description[name] != value]
-        card = model_card(path, description, _checksums(folder), data, metrics, changed, str(parity))
+        agreement = f"{parity}{without}"
+        card = model_card(path, description, _checksums(folder), data, metrics, changed, agreement)
         (folder / "labels.txt").write_text(companions.labels(model.class_names), encoding="utf-8")
         (folder / "model_card.md").write_text(card, encoding="utf-8")
         os.rename(folder, path)
 
 
-def _agreeing(file, reference, half) -> Parity:
-    """Compare a file with its model, and refuse it if they disagree."""
-    parity = compare(PortableDetector(file), reference, pictures(reference.image_size), half)
-    if not parity.agrees:
-        raise ValueError(
-            f"The {file.suffix} file does not give the detections of the model: {parity}; export a "
-            "SavedModel, and please report this model."
-        )
-    return parity
+def _parity(file, reference, half) -> Parity:
+    """Compare a file with its model on drawn pictures, and on two of them in one batch."""
+    detector, images = PortableDetector(file), pictures(reference.image_size)
+    answers = detector.detect(images)
+    if detector.takes_batches:
+        pair = np.stack([images[0], images[0][:, ::-1]])
+        answers += detector.detect_together(pair)
+        images += [*pair]
+    return compare(answers, reference.detect(images), half)
 
 
 def _checksums(folder):

@@ -1,6 +1,6 @@
 """Read an export for ONNX Runtime, OpenVINO or LiteRT back.
 
-Letters: H height, W width, N detections, K classes.
+Letters: B images, H height, W width, N detections, K classes.
 """
 
 import json
@@ -23,7 +23,9 @@ class PortableDetector:
 
     Attributes:
         class_names: tuple of the names of the K classes.
-        needs_proposals, only_proposals: False.
+        needs_proposals: False.
+        only_proposals: bool, whether it is an RPN.
+        takes_batches: bool, whether `detect_together` takes several images: not with LiteRT.
         has_one_size: True, because `detect` takes no `image_size`.
         description: dict, the contents of `model.json`.
 
@@ -38,7 +40,6 @@ class PortableDetector:
 
     has_one_size = True
     needs_proposals = False
-    only_proposals = False
 
     def __init__(self, file: str | PathLike):
         file = Path(file)
@@ -48,6 +49,8 @@ class PortableDetector:
             raise FileNotFoundError(f"There is no {file}; give a file that export wrote.")
         self.description = _read_description(file)
         self.class_names = tuple(self.description["class_names"])
+        self.only_proposals = self.description["model"] == "RPN"
+        self.takes_batches = file.suffix != ".tflite"
         try:
             self._run = RUNTIMES[file.suffix](file)
         except ValueError:
@@ -88,12 +91,30 @@ class PortableDetector:
             return detect_each(self, image, proposals, None)
         if proposals is not None:
             refuse_proposals(self)
-        image = image_ops.as_image(image)
-        if image.dtype != np.uint8:
-            image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-        answer = self._run(image[None])
-        count = int(answer["num_detections"][0])
-        return {name: np.array(answer[name][0, :count]) for name in ("boxes", "scores", "labels")}
+        return self.detect_together(image_ops.as_image(image)[None])[0]
+
+    def detect_together(self, images) -> list[dict[str, Any]]:
+        """Detect objects in images of one size in one pass.
+
+        Args:
+            images: array `[B, H, W, 3]`, RGB 0–255, rounded to whole numbers.
+
+        Returns:
+            list of B dicts as from `detect`.
+
+        Raises:
+            ValueError: there are several images for a LiteRT file.
+        """
+        images = np.asarray(images)
+        if len(images) > 1 and not self.takes_batches:
+            raise ValueError("A LiteRT file takes one image at a time; leave the batch size out.")
+        if images.dtype != np.uint8:
+            images = np.clip(np.rint(images), 0, 255).astype(np.uint8)
+        answer = self._run(images)
+        return [
+            {name: np.array(answer[name][row, :count]) for name in ("boxes", "scores", "labels")}
+            for row, count in enumerate(answer["num_detections"].astype(int))
+        ]
 
 
 def _read_description(file):

@@ -1,7 +1,7 @@
 """Run exported files with the runtime of each format.
 
-Every function takes a file and returns a function from uint8 images `[1, H, W, 3]` to a dict of the arrays
-"boxes" `[1, D, 4]`, "scores" `[1, D]`, "labels" `[1, D]` and "num_detections" `[1]`.
+Every function takes a file and returns a function from uint8 images `[B, H, W, 3]`, one with LiteRT, to a
+dict of the arrays "boxes" `[B, D, 4]`, "scores" `[B, D]`, "labels" `[B, D]` and "num_detections" `[B]`.
 """
 
 import os

@@ -120,5 +120,5 @@ class OnnxGraph:
             producer_name="keras_frcnn",
         )
         helper.set_model_props(model, metadata)
-        self.onnx.checker.check_model(model)
+        self.onnx.checker.check_model(model, full_check=True)
         return model

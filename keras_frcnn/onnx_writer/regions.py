@@ -162,7 +162,7 @@ def postprocess(graph, probabilities, boxes, is_box, shape, settings):
     scores = graph.part(probabilities, 1, np.iinfo(np.int64).max, 2)
     boxes = box_ops.clip(graph, boxes, shape)
     counts = graph.And(box_ops.at_least(graph, boxes, settings["min_box_size"]), graph.Unsqueeze(is_box, [2]))
-    counts = graph.And(counts, graph.Greater(scores, settings["score_threshold"]))
+    counts = graph.And(counts, graph.Greater(scores, float(settings["score_threshold"])))
     scores = graph.Where(counts, scores, box_ops.LOWEST)
     boxes = graph.Expand(boxes, graph.join(graph.Shape(scores), 1))
     # Every class of every image is a row of its own, so that no box is moved to keep classes apart.

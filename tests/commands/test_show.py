@@ -37,7 +37,7 @@ def test_draws_an_image_file(trained, tmp_path):
         ({"--image": "val9"}, "has no image val9; name a file of it, or a number from 0 to 3."),
         ({"--output": "figure.txt"}, "--output figure.txt is no picture; end its name in .png, "),
         ({"--top": "0"}, "--top is 0; give at least 1."),
-        ({"--model": "EXPORT"}, "is a SavedModel, which hides its parts; give the .keras file."),
+        ({"--model": "EXPORT"}, "is an export, which hides its parts; give the .keras file."),
     ],
 )
 def test_refuses_in_one_sentence(change, sentence, trained, capsys):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import cv2
+import keras
 import numpy as np
 import pytest
 
@@ -131,7 +132,8 @@ def test_the_folder_tells_what_it_is(exported, trained):
 def test_half_precision(exported, trained, pictures):
     whole, half = (exported("onnx", precision) / "model.onnx" for precision in ("float32", "float16"))
     assert half.stat().st_size < 0.6 * whole.stat().st_size
-    found = parity.compare(export.PortableDetector(half), export.PortableDetector(whole), pictures, half=True)
+    answers = (export.PortableDetector(file).detect(pictures) for file in (half, whole))
+    found = parity.compare(*answers, half=True)
     assert found.same == found.found > 10 and 0 < found.box < 2
 
 
@@ -160,7 +162,7 @@ def test_refusals(trained, tmp_path, monkeypatch):
         export.PortableDetector(tmp_path / "model.onnx")
     with pytest.raises(FileNotFoundError, match="give a file that export wrote"):
         export.PortableDetector(tmp_path / "other.onnx")
-    (tmp_path / "model.json").write_text('{"keras_frcnn_version": "0", "class_names": ["a"]}')
+    (tmp_path / "model.json").write_text('{"keras_frcnn_version": "0", "class_names": ["a"], "model": "RPN"}')
     with pytest.raises(ValueError, match="is damaged"):
         export.PortableDetector(tmp_path / "model.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
@@ -168,11 +170,33 @@ def test_refusals(trained, tmp_path, monkeypatch):
         export.PortableDetector(tmp_path / "model.onnx")
 
 
-def test_methods_without_a_form(tmp_path, small_network, recipe):
-    rpn = kf.RPN(small_network(), **{key: value for key, value in recipe.items() if key in ("image_size",)})
+def test_methods_without_a_form(tmp_path, small_network):
+    rpn = kf.RPN(small_network(), image_size=(96, 128))
     with pytest.raises(ValueError, match="RPN cannot be written as ONNX, only FasterRCNN and CascadeRCNN"):
         rpn.export(tmp_path / "1", format="onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_network_of_ones_own_in_half_precision(tmp_path, small_network):
+    before = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy("mixed_float16")
+    try:
+        model = kf.FasterRCNN(["cell"], small_network(), image_size=(96, 128))
+    finally:
+        keras.mixed_precision.set_dtype_policy(before)
+    with pytest.raises(ValueError, match="in float16 has a form in float32 only; build the backbone"):
+        model.export(tmp_path / "1", format="onnx")
+
+
+@pytest.mark.slow
+def test_proposals_in_litert(tmp_path, small_network, image_of, assert_same):
+    rpn = kf.RPN(small_network(), image_size=(96, 128), rpn_post_nms=(50, 20))
+    rpn.export(tmp_path / "1", format="litert")
+    detector = export.PortableDetector(tmp_path / "1" / "model.tflite")
+    assert detector.only_proposals
+    assert_same(detector.detect(image_of(90, 130)), rpn.detect(image_of(90, 130)))
+    with pytest.raises(ValueError, match="takes one image at a time; leave the batch size out"):
+        detector.detect_together(np.zeros([2, 9, 9, 3], np.uint8))
 
 
 def test_commands(trained, tmp_path, capsys, monkeypatch):
@@ -181,9 +205,10 @@ def test_commands(trained, tmp_path, capsys, monkeypatch):
     words = ["--model", tmp_path / "model.keras", "--output", tmp_path / "out", "--format", "onnx"]
     path = command.main([str(word) for word in words])
     assert path == tmp_path / "out" / "1"
+    assert f"ONNX file for ONNX Runtime: {path / 'model.onnx'}" in capsys.readouterr().out
     scores = [
         evaluate.main(["--model", str(model), "--data", "shapes@val"])["voc_ap50"]
-        for model in (path / "model.onnx", tmp_path / "model.keras")
+        for model in (path, tmp_path / "model.keras")
     ]
     assert scores[0] == pytest.approx(scores[1], abs=1e-6)
     with pytest.raises(SystemExit):

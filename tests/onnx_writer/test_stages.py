@@ -52,17 +52,17 @@ def test_other_poolings_are_refused():
 
 
 @pytest.mark.parametrize("own_boxes", [True, False])
-@pytest.mark.parametrize("rows", [3, 500])
-def test_postprocessing_with_ties(own_boxes, rows):
+@pytest.mark.parametrize("rows, threshold", [(3, 0.25), (500, 0.25), (500, 0)])
+def test_postprocessing_with_ties(own_boxes, rows, threshold):
     random = np.random.default_rng(0)
     # Scores of sixteenths are equal many times.
     probabilities = (random.integers(0, 16, (2, 40, 5)) / 16).astype("float32")
     count = 4 if own_boxes else 1
     boxes = some_boxes(2 * 40 * count, 50).reshape(2, 40, count, 4)
     valid = np.arange(40) < np.array([[40], [25]])
-    settings = {"score_threshold": 0.25, "nms_iou": 0.4, "max_detections": rows, "min_box_size": 2.0}
+    settings = {"score_threshold": threshold, "nms_iou": 0.4, "max_detections": rows, "min_box_size": 2.0}
     expected = nms.postprocess(
-        probabilities, boxes, valid, np.int32([[50, 60]] * 2), 0.25, 0.4, rows, min_box_size=2.0
+        probabilities, boxes, valid, np.int32([[50, 60]] * 2), threshold, 0.4, rows, min_box_size=2.0
     )
     graph = OnnxGraph()
     is_box = graph.Greater("valid", 0.5)
