@@ -22,8 +22,8 @@ class Evaluation(ReadingOptions):
     """Measure a detector on a data set by the rules of PASCAL VOC and COCO."""
 
     model: Path
-    """A .keras file, the folder of an export, an exported .onnx, .tflite or OpenVINO .xml file, or the name of
-    a preset."""
+    """A .keras file, the folder of an export, an exported .onnx, .tflite or OpenVINO .xml file, or the name
+    of a preset."""
     data: tyro.conf.UseAppendAction[tuple[str, ...]]
     """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined."""
     proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()

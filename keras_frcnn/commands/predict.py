@@ -25,8 +25,8 @@ class Prediction:
     """Image files, folders, patterns such as "photos/**/*.jpg", videos, URLs of streams; - reads a list of
     these from the input."""
     model: Path
-    """A .keras file, the folder of an export, an exported .onnx, .tflite or OpenVINO .xml file, or the name of
-    a preset."""
+    """A .keras file, the folder of an export, an exported .onnx, .tflite or OpenVINO .xml file, or the name
+    of a preset."""
     output: Path = Path("predictions")
     """Folder to write to."""
     score_threshold: float = 0.5
