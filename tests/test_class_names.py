@@ -120,6 +120,7 @@ def test_a_model_card_shows_names_as_they_are(tmp_path):
     description = {
         **dict.fromkeys((*settings, "keras_frcnn_version"), "x"),
         **{"class_names": ODD, "image_size": [60, 80], "canvas": False, "preprocessing": "tf"},
+        "format": "saved_model",
         **{"max_bytes": 1, "max_pixels": 1, "needs_proposals": False, "weights_source": "<img src=a>.keras"},
     }
     card = model_card(tmp_path / "<b>" / "1", description, {}, metrics="```\n<i>")

@@ -214,6 +214,7 @@ def test_batches_are_made_as_the_recipe_says():
         balance=0.1,
     )
     data, model = Mock(), Mock(image_size=(40, 60), arguments={})
+    model.distribute_strategy.num_replicas_in_sync = 2
     assert recipe.batches(data, model, training=True) is data.batches.return_value
     data.batches.assert_called_once_with(
         3,
@@ -228,6 +229,7 @@ def test_batches_are_made_as_the_recipe_says():
         scale_jitter=(0.5, 2.0),
         cache=False,
         balance=0.1,
+        drop_remainder=True,
     )
     Recipe().batches(data, model, training=False)
     assert data.batches.call_args.kwargs["scale_jitter"] is None
@@ -244,6 +246,7 @@ def test_the_limit_of_an_image_pyramid_holds_in_training_too():
     class Model:
         image_size = (64, 96)
         arguments = {"pyramid_sides": (64, 128), "pyramid_limit": 256}
+        distribute_strategy = Mock(num_replicas_in_sync=1)
 
     recipe.batches(Dataset(), Model(), training=True)
     recipe.batches(Dataset(), Model(), training=False)
