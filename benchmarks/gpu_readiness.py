@@ -15,8 +15,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tensorflow as tf
+from measures.device_kernels import operations, runs_on_gpu
 from measures.report import Report
-from tensorflow.python.framework import kernels
 
 import keras_frcnn as kf
 
@@ -50,8 +50,8 @@ def main():
     kf.kernels.for_gathers = lambda: True
     rows = []
     for name, (step, data) in steps.items():
-        nodes = list(_nodes(tf.function(step, autograph=False).get_concrete_function(data)))
-        host = sorted({node.op for node in nodes if not _runs_on_gpu(node)})
+        nodes = list(operations(tf.function(step, autograph=False).get_concrete_function(data)))
+        host = sorted({node.op for node in nodes if not runs_on_gpu(node)})
         rows.append(
             {
                 "step": name,
@@ -80,26 +80,6 @@ def _batch(images, height, width):
         "ignore": tf.zeros([images, 8], tf.bool),
     }
     return x, y
-
-
-def _nodes(concrete):
-    """Operations of a traced function and of all functions within, without the texts of checks."""
-    graph = concrete.graph.as_graph_def()
-    text = tf.string.as_datatype_enum
-    for part in (graph.node, *(function.node_def for function in graph.library.function)):
-        yield from (node for node in part if node.op != "Const" or node.attr["dtype"].type != text)
-
-
-def _runs_on_gpu(node):
-    """Whether a kernel is registered for a GPU, or for any device, that takes the node's types."""
-    return any(
-        kernel.device_type in ("GPU", "DEFAULT")
-        and all(
-            node.attr[constraint.name].type in constraint.allowed_values.list.type
-            for constraint in kernel.constraint
-        )
-        for kernel in kernels.get_registered_kernels_for_op(node.op).kernel
-    )
 
 
 def _crossing(step, data):

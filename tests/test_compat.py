@@ -1,5 +1,6 @@
 """The private names that the package leans on are where it looks for them, and do what it takes them for."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import tensorflow as tf
 from tensorflow.python.framework import config
 
 from keras_frcnn import _compat
+from keras_frcnn.models import Detector
 
 PACKAGE = Path(_compat.__file__).parent
 MOVED = "; find its new place, or a public name, and change keras_frcnn/_compat.py alone"
@@ -93,6 +95,28 @@ def test_index_of():
     variables = [keras.Variable([0.0], name="same") for _ in range(3)]
     Watches().apply([tf.zeros([1])] * 3, variables)
     assert sorted(seen) == [0, 1, 2], MOVED
+
+
+def test_gradients_are_summed_once():
+    optimizer = keras.optimizers.SGD()
+    assert callable(optimizer._all_reduce_sum_gradients), "the sum over replicas is elsewhere" + MOVED
+    pairs = [(tf.zeros([1]), keras.Variable([0.0]))]
+    for outer in (optimizer, keras.optimizers.LossScaleOptimizer(optimizer)):
+        _compat.expect_summed_gradients(outer)
+        assert optimizer._all_reduce_sum_gradients(pairs) == pairs
+
+
+def test_the_length_of_distributed_data():
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    data = strategy.distribute_datasets_from_function(lambda context: tf.data.Dataset.range(6))
+    adapter = keras.src.trainers.data_adapters.get_data_adapter(_compat.with_cardinality(data, 3))
+    assert adapter.num_batches == 3, f"Keras {keras.__version__} asks another way" + MOVED
+
+
+def test_keras_builds_nothing_by_itself():
+    built = inspect.signature(keras.Model._maybe_symbolic_build)
+    ours = inspect.signature(Detector._maybe_symbolic_build)
+    assert [*built.parameters] == [*ours.parameters], f"Keras {keras.__version__} calls it otherwise" + MOVED
 
 
 @pytest.mark.parametrize("name", ["Functional", "XSpace"])

@@ -188,7 +188,8 @@ class Checkpoint(keras.callbacks.Callback):
         return time.monotonic() - self._last >= max(60 * self.every_minutes, cost / LARGEST_SHARE)
 
     def _save(self):
-        if self._resumed or not self._writes:  # in the first case nothing has happened since that checkpoint
+        # Nothing has happened since the checkpoint that this run goes on from, or another worker writes.
+        if self._resumed or not self._writes:
             return
         started = time.monotonic()
         name = f"{checkpoint_files.PREFIX}{self._state.batches():010d}-{self._epoch:06d}"

@@ -164,7 +164,8 @@ def _train_and_export(words, recorded, resumed, before, strategy):
         print(f"New classes: {', '.join(classes) or 'none'}")
         del initial  # otherwise its weights stay in memory for the whole run
     print("\n".join([model.loading_report(), *quick_report(train, val, model)]))
-    print(strategies.sentence(strategy, run.batch_size, run.learning_rate), end="")
+    if strategy.num_replicas_in_sync > 1:
+        print(strategies.sentence(strategy, run.batch_size, run.learning_rate))
     folder.mkdir(parents=True, exist_ok=True)
     if writes:
         write_text(folder / "config.yaml", resume.first_lines(recorded, Path.cwd()) + config)

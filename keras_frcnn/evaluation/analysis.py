@@ -77,19 +77,14 @@ def _intervals(matches, threshold):
     # The first row counts each image once.
     weights = np.concatenate([np.ones([1, images], np.int32), bootstrap.resamples(images)])
     numbers = bootstrap.resampled_numbers(matches, threshold, weights)
-    biased = [
-        name
-        for name, values in numbers.items()
-        if name != "per_class" and bootstrap.is_biased(values[0], values[1:])
-    ]
-    numbers = {name: values[1:] for name, values in numbers.items()}
-    per_class = numbers.pop("per_class")
+    per_class = numbers.pop("per_class")[1:]
+    biased = [name for name, values in numbers.items() if bootstrap.is_biased(values[0], values[1:])]
     return {
         "resamples": bootstrap.RESAMPLES,
         "confidence": bootstrap.CONFIDENCE,
         "seed": bootstrap.SEED,
         "biased": biased,
-        **{name: bootstrap.interval(values) for name, values in numbers.items()},
+        **{name: bootstrap.interval(values[1:]) for name, values in numbers.items()},
         "per_class": {
             name: bootstrap.interval(values) for name, values in zip(matches.class_names, per_class.T)
         },

@@ -21,7 +21,8 @@ def check_batch_size(detector: Detects, batch_size: int) -> None:
     """
     if batch_size < 1:
         raise ValueError(f"The batch size is {batch_size}; give at least 1.")
-    if batch_size > 1 and not hasattr(detector, "detect_together"):
+    together = hasattr(detector, "detect_together") and getattr(detector, "takes_batches", True)
+    if batch_size > 1 and not together:
         raise ValueError(f"{type(detector).__name__} takes one image at a time; leave the batch size out.")
     if batch_size > 1 and detector.needs_proposals:
         raise ValueError("A model on external proposals takes one image at a time; leave the batch size out.")

@@ -1,6 +1,6 @@
 """Evaluate with all workers of a `tf.distribute.Strategy`: each detects in its part of the images.
 
-Letters: I images, N detections of all of them.
+Letter: N detections of all images.
 """
 
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def evaluate_together(
         )
         for number, one in zip(own, found.detections)
     ]
-    gathered = _gathered(model.distribute_strategy, np.concatenate(rows))
+    gathered = _gathered(model.distribute_strategy, count, np.concatenate(rows))
     gathered = gathered[np.argsort(gathered[:, 0], kind="stable")]
     bounds = np.searchsorted(gathered[:, 0], np.arange(len(dataset) + 1))
     detections = [
@@ -62,16 +62,13 @@ def evaluate_together(
     return score_found(Found(detections, found.seconds), dataset)
 
 
-def _gathered(strategy, rows):
+def _gathered(strategy, workers, rows):
     """The rows `[N, 7]` of all workers, from those of this one."""
+    each = strategy.num_replicas_in_sync // workers
 
     def of_replica(context):
         # One replica of each worker brings its rows.
-        first = context.replica_id_in_sync_group % (context.num_replicas_in_sync // _workers(strategy)) == 0
+        first = context.replica_id_in_sync_group % each == 0
         return tf.constant(rows if first else rows[:0])
 
     return strategy.gather(strategy.experimental_distribute_values_from_function(of_replica), axis=0).numpy()
-
-
-def _workers(strategy):
-    return replicas.worker(strategy)[1]

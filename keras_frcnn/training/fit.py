@@ -79,8 +79,10 @@ def _fit(recipe, model, train, val, folder, metrics):
     lines, log = EpochLines(), EpochLog(folder / "log.csv")
     run_folder = RunFolder(folder, monitor=model.score_name)
     curves = Curves(log, folder / "curves.png")
-    boards = _boards(recipe, model, val or train, folder) if _writes(model) else []
-    written = [lines, log, run_folder, curves, *boards]
+    files, bad_images = [], None
+    if _writes(model):
+        files = [lines, log, run_folder, curves, *_boards(recipe, model, val or train, folder)]
+        bad_images = folder / NONFINITE
     early = _early_stopping(recipe, model)
     if early and _has_stopped(recipe, folder):
         print("This run has stopped early; its last model is scored again.", flush=True)
@@ -96,9 +98,9 @@ def _fit(recipe, model, train, val, folder, metrics):
             verbose=0,
             callbacks=[
                 *([metrics] if metrics else []),
-                *(written if _writes(model) else []),
+                *files,
                 *early,
-                callbacks.OnNonFinite(recipe.on_nonfinite, folder / NONFINITE if _writes(model) else None),
+                callbacks.OnNonFinite(recipe.on_nonfinite, bad_images),
                 checkpoint,
             ],
         )

@@ -77,11 +77,9 @@ def check_batch_size(strategy: tf.distribute.Strategy, batch_size: int) -> None:
 
 
 def sentence(strategy: tf.distribute.Strategy, batch_size: int, learning_rate: float) -> str:
-    """Say what a run with several replicas does; "" for one."""
+    """Say how the replicas share a batch."""
     count = strategy.num_replicas_in_sync
-    if count == 1:
-        return ""
     return (
         f"{count} replicas share each batch of {batch_size} images, {batch_size // count} on each; the "
-        f"learning rate {learning_rate:g} is for the whole batch.\n"
+        f"learning rate {learning_rate:g} is for the whole batch."
     )

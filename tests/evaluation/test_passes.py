@@ -47,3 +47,6 @@ def test_refuses_what_no_detector_can():
         check_batch_size(detector, 2)
     with pytest.raises(ValueError, match="object takes one image at a time"):
         check_batch_size(object(), 2)
+    detector.needs_proposals, detector.takes_batches = False, False
+    with pytest.raises(ValueError, match="Noting takes one image at a time"):
+        check_batch_size(detector, 2)

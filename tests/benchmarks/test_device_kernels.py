@@ -41,31 +41,6 @@ SPEC = (
 )
 
 
-def nodes_of(concrete):
-    """Operations of a traced function and of all functions within."""
-    graph = concrete.graph.as_graph_def()
-    yield from graph.node
-    for function in graph.library.function:
-        yield from function.node_def
-
-
-def has_gpu_kernel(node):
-    """Whether a kernel is registered for a GPU, or for any device, that takes the node's types."""
-    for kernel in kernels.get_registered_kernels_for_op(node.op).kernel:
-        fits = all(
-            node.attr[constraint.name].type in constraint.allowed_values.list.type
-            for constraint in kernel.constraint
-        )
-        if kernel.device_type in ("GPU", "DEFAULT") and fits:
-            return True
-    return False
-
-
-def is_text(node):
-    """Whether a node is a string constant: the message of a shape check."""
-    return node.op == "Const" and node.attr["dtype"].type == tf.string.as_datatype_enum
-
-
 @pytest.fixture(scope="module", autouse=True)
 def gpu_registry():
     devices = {kernel.device_type for kernel in kernels.get_registered_kernels_for_op("Conv2D").kernel}
@@ -97,7 +72,8 @@ def model(request):
 @pytest.mark.parametrize(
     "step", ["train", "detect", *(pytest.param(step, marks=pytest.mark.slow) for step in ("test", "predict"))]
 )
-def test_every_operation_runs_on_a_gpu(model, step, monkeypatch):
+def test_every_operation_runs_on_a_gpu(model, step, benchmark_module, monkeypatch):
+    registry = benchmark_module("measures.device_kernels")
     monkeypatch.setattr(kf.kernels, "for_gathers", lambda: True)  # as where there is a GPU
     traced = {
         "train": lambda: tf.function(model.train_step).get_concrete_function(SPEC),
@@ -105,10 +81,10 @@ def test_every_operation_runs_on_a_gpu(model, step, monkeypatch):
         "predict": lambda: tf.function(model.predict_step).get_concrete_function(SPEC[:1]),
         "detect": lambda: tf.function(model.detect_batch).get_concrete_function(SPEC[0]["images"]),
     }
-    nodes = [node for node in nodes_of(traced[step]()) if not is_text(node)]
+    nodes = list(registry.operations(traced[step]()))
     ops = {node.op for node in nodes}
     assert "GatherV2" in ops and "SparseMatrixMatMul" not in ops
-    on_the_host = {node.op for node in nodes if not has_gpu_kernel(node)}
+    on_the_host = {node.op for node in nodes if not registry.runs_on_gpu(node)}
     assert on_the_host == HOST_OPS & ops
 
 
@@ -119,8 +95,11 @@ def deterministic():
     config.disable_op_determinism()
 
 
-def test_every_operation_of_a_deterministic_step_has_such_a_kernel(model, deterministic, monkeypatch):
+def test_every_operation_of_a_deterministic_step_has_such_a_kernel(
+    model, deterministic, benchmark_module, monkeypatch
+):
+    registry = benchmark_module("measures.device_kernels")
     monkeypatch.setattr(kf.kernels, "for_gathers", lambda: True)
     traced = tf.function(model.train_step).get_concrete_function(SPEC)
-    ops = {node.op for node in nodes_of(traced)}
+    ops = {node.op for node in registry.operations(traced)}
     assert "UnsortedSegmentSum" in ops and not ops & NOT_DETERMINISTIC
