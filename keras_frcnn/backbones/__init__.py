@@ -1,12 +1,13 @@
-"""Feature networks: by name, or any `keras.Model` with named levels."""
+"""Feature networks: by name, any `keras.Model` with named levels, or a pyramid on a network."""
 
 import keras
 
 from keras_frcnn.backbones.backbone import Backbone, dtype_policy, mark_source
-from keras_frcnn.backbones.copied_network import copied_network
+from keras_frcnn.backbones.copied_network import copied, copied_network
 from keras_frcnn.backbones.mobilenet_v2 import mobilenet_v2, mobilenet_v2_fpn
 from keras_frcnn.backbones.mobilenet_v3_large_320_fpn import mobilenet_v3_large_320_fpn
 from keras_frcnn.backbones.mobilenet_v3_large_fpn import mobilenet_v3_large_fpn
+from keras_frcnn.backbones.pyramid import pyramid
 from keras_frcnn.backbones.resnet50 import resnet50
 from keras_frcnn.backbones.resnet50_fpn import resnet50_fpn
 from keras_frcnn.backbones.resnet50_fpn_v2 import resnet50_fpn_v2
@@ -40,7 +41,8 @@ def get(backbone, weights="none"):
 
     Args:
         backbone: one of `NETWORKS`, or a `keras.Model` `[B, H, W, 3]` → dict of feature maps by level name,
-            such as `{"P3": …, "P4": …}` (a single map: `{"C4": …}`). All maps are used for pooling.
+            such as `{"P3": …, "P4": …}` (a single map: `{"C4": …}`). All maps are used for pooling. Or a
+            `Backbone`, such as one of `pyramid`.
         weights: "imagenet", "none" (or None, as in Keras) or the path of a weights file: `.weights.h5`, or
             for torchvision's networks a torchvision file; these networks also take a state dict.
 
@@ -51,8 +53,14 @@ def get(backbone, weights="none"):
         ValueError: unknown name, or weights that do not fit.
     """
     weights = "none" if weights is None else weights
+    if not isinstance(backbone, str) and weights != "none":
+        raise ValueError(
+            "A backbone that is not given by name brings its own weights; leave backbone_weights at 'none'."
+        )
+    if isinstance(backbone, Backbone):
+        return backbone
     if isinstance(backbone, keras.Model):
-        return _from_model(backbone, weights)
+        return _from_model(backbone)
     if backbone not in NETWORKS:
         raise ValueError(
             f"Unknown backbone {backbone!r}; "
@@ -66,11 +74,7 @@ def get(backbone, weights="none"):
     return NETWORKS[backbone](weights)
 
 
-def _from_model(model, weights):
-    if str(weights) != "none":
-        raise ValueError(
-            "A backbone given as a keras.Model brings its own weights; leave backbone_weights at 'none'."
-        )
+def _from_model(model):
     if not isinstance(model.output, dict) or not model.output:
         raise ValueError(
             f"Backbone {model.name!r} must return a dict of named feature maps, such as {{'P3': …, 'P4': …}}"
@@ -102,6 +106,7 @@ def _from_model(model, weights):
 __all__ = [
     "NETWORKS",
     "Backbone",
+    "copied",
     "copied_network",
     "dtype_policy",
     "get",
@@ -109,6 +114,7 @@ __all__ = [
     "mobilenet_v2_fpn",
     "mobilenet_v3_large_320_fpn",
     "mobilenet_v3_large_fpn",
+    "pyramid",
     "resnet50",
     "resnet50_fpn",
     "resnet50_fpn_v2",

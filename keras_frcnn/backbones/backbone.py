@@ -12,6 +12,7 @@ import keras
 from keras_frcnn.checkpoints import check_finite
 
 
+@keras.saving.register_keras_serializable("keras_frcnn")
 @dataclasses.dataclass(frozen=True)
 class Backbone:
     """A network that turns images into feature maps, and the defaults that go with it.
@@ -21,7 +22,7 @@ class Backbone:
         strides: pixels between the cells of each map.
         pooled_levels: number of maps that the head pools RoIs from, starting with the first.
         anchor_sizes: one or more anchor sides for each map, pixels.
-        preprocessing: "caffe", "torch" or "tf", as the weights expect.
+        preprocessing: "caffe", "torch", "tf" or "none", as the weights expect; see `PixelNormalization`.
         stages: layer names by stage, from the image up, for freezing.
         head: network for the RoIs, if the backbone provides one (conv5 of a ResNet).
         defaults: detector arguments that suit this network better than the detector's own defaults.
@@ -44,6 +45,11 @@ class Backbone:
     def __repr__(self):
         maps = f"{self.channels} channels at stride {', '.join(map(str, self.strides))}"
         return f"<Backbone {self.network.name}: {maps}, weights: {self.source}>"
+
+    @property
+    def name(self):
+        """Name of the network."""
+        return self.network.name
 
     @property
     def pyramid(self):
@@ -103,6 +109,18 @@ class Backbone:
         """All batch normalization layers, including those inside a pyramid."""
         norms = [layer for layer in self.layers() if isinstance(layer, keras.layers.BatchNormalization)]
         return norms + [norm for layer in self.layers() for norm in getattr(layer, "norms", [])]
+
+    def get_config(self):
+        """The fields, with the networks as dicts; without `load_fc`, which only a new detector calls."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        networks = {name: keras.saving.serialize_keras_object(fields[name]) for name in ("network", "head")}
+        return {**fields, **networks, "load_fc": None}
+
+    @classmethod
+    def from_config(cls, config):
+        """Build the backbone again, with new weights."""
+        networks = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("network", "head")}
+        return cls(**{**config, **networks})
 
     def parts(self):
         """Layers with weights by stage, followed by those outside the stages, such as a pyramid.

@@ -1,8 +1,23 @@
 """Copy a user's network, so that a detector can freeze and train the copy."""
 
+import dataclasses
+
 import keras
 
+from keras_frcnn.backbones.backbone import Backbone
 from keras_frcnn.trainable_flags import layers_by_path, set_trainable_flags, trainable_flags
+
+
+def copied(backbone):
+    """Copy what a caller gives as backbone: a name, a `keras.Model` or a `Backbone`."""
+    if isinstance(backbone, keras.Model):
+        return copied_network(backbone)
+    if isinstance(backbone, Backbone):
+        networks = {name: getattr(backbone, name) for name in ("network", "head") if getattr(backbone, name)}
+        return dataclasses.replace(
+            backbone, **{name: copied_network(network) for name, network in networks.items()}
+        )
+    return backbone
 
 
 def copied_network(network):

@@ -13,6 +13,7 @@ PREPROCESSING = {
     "tf": "scaled to −1…1",
     "torch": "scaled to 0…1, less the mean of ImageNet, over its deviation",
     "caffe": "as BGR, less the mean of ImageNet",
+    "none": "as they are; the network normalizes",
 }
 
 _TEXT = """\

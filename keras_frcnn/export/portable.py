@@ -8,7 +8,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal, TypedDict
 
-import keras
 import numpy as np
 
 from keras_frcnn.export import companions
@@ -70,9 +69,9 @@ def write_portable(
     if precision not in (None, "float32", "float16"):
         raise ValueError(f"{kind} stores float32 or float16, not {precision}; give one of them as precision.")
     computes = model.dtype_policy.compute_dtype
-    if isinstance(model.arguments["backbone"], keras.Model) and computes != "float32":
+    if not isinstance(model.arguments["backbone"], str) and computes != "float32":
         raise ValueError(
-            f"A backbone given as a keras.Model that computes in {computes} has a form in float32 only; "
+            f"A backbone of your own that computes in {computes} has a form in float32 only; "
             "build the backbone in float32, or export a SavedModel."
         )
     half = precision == "float16"

@@ -1,7 +1,5 @@
 """Copy a detector with other settings and the same weights."""
 
-import keras
-
 from keras_frcnn.models import Detector
 
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -17,7 +15,7 @@ def with_settings(model: Detector, precision: str | None = None, **settings) -> 
         settings: `image_size`, `max_detections`, `score_threshold`, `nms_iou`.
 
     Returns:
-        `Detector`; a backbone given as a `keras.Model` is copied.
+        `Detector`; a backbone that is not given by name is copied.
 
     Raises:
         ValueError: a setting is out of range, or the detector does not have it.
@@ -36,15 +34,13 @@ def with_settings(model: Detector, precision: str | None = None, **settings) -> 
             raise ValueError(f"max_detections is {value}; give at least 1.")
         if name in ("score_threshold", "nms_iou") and not 0 <= value <= 1:
             raise ValueError(f"{name} is {value}; it is between 0 and 1.")
-    own_backbone = isinstance(model.arguments["backbone"], keras.Model)
+    own_backbone = not isinstance(model.arguments["backbone"], str)
     if precision is not None:
         if precision not in PRECISIONS:
             raise ValueError(f"precision is {precision!r}; use one of {', '.join(PRECISIONS)}.")
         own = model.dtype_policy.compute_dtype
         if own_backbone and precision != own:
-            raise ValueError(
-                f"A backbone given as a keras.Model keeps its precision, {own}; leave precision out."
-            )
+            raise ValueError(f"A backbone of your own keeps its precision, {own}; leave precision out.")
     if own_backbone:
         # Its config may not suffice to rebuild it, for example with a Lambda layer or an unregistered one.
         config["backbone"] = model.arguments["backbone"]

@@ -13,7 +13,8 @@ class PixelNormalization(keras.layers.Layer):
 
     Args:
         preprocessing: convention of the pretrained network: "caffe" (BGR 0–255 minus the ImageNet mean),
-            "torch" (RGB 0–1 minus the mean, divided by the deviation) or "tf" (−1…1).
+            "torch" (RGB 0–1 minus the mean, divided by the deviation), "tf" (−1…1) or "none" (RGB 0–255,
+            for a network that normalizes by itself; its padding has the ImageNet mean).
         multiple: sides are padded with zeros at the bottom and right to a multiple of this, pixels.
 
     Call arguments:
@@ -30,8 +31,10 @@ class PixelNormalization(keras.layers.Layer):
 
     def __init__(self, preprocessing, multiple=1, **kwargs):
         super().__init__(autocast=False, **kwargs)
-        if preprocessing not in ("caffe", "torch", "tf"):
-            raise ValueError(f"Unknown preprocessing {preprocessing!r}; use 'caffe', 'torch' or 'tf'.")
+        if preprocessing not in ("caffe", "torch", "tf", "none"):
+            raise ValueError(
+                f"Unknown preprocessing {preprocessing!r}; use 'caffe', 'torch', 'tf' or 'none'."
+            )
         self.preprocessing = preprocessing
         self.multiple = int(multiple)
         self.built = True
@@ -50,8 +53,10 @@ class PixelNormalization(keras.layers.Layer):
         elif self.preprocessing == "torch":
             rows = rows / 255.0 - tf.tile(self.MEAN_RGB, [width])
             rows *= tf.tile([1 / deviation for deviation in self.DEVIATION_RGB], [width])
-        else:
+        elif self.preprocessing == "tf":
             rows = rows / 127.5 - 1.0
+        else:
+            rows -= tf.tile(self.MEAN_BGR[::-1], [width])
         # Zero the padding after normalization, so that its values in the batch have no effect.
         inside = tf.sequence_mask(image_shapes[:, 0], height)[:, :, None]
         inside &= tf.sequence_mask(3 * image_shapes[:, 1], 3 * width)[:, None]
@@ -59,6 +64,8 @@ class PixelNormalization(keras.layers.Layer):
         rows = tf.pad(tf.where(inside, rows, 0.0), [[0, 0], [0, below], [0, 3 * beside]])
         # Pad before this, because a pad of unknown amounts forgets that there are three channels.
         pixels = tf.reshape(rows, [batch, height + below, width + beside, 3])
+        if self.preprocessing == "none":
+            pixels += self.MEAN_BGR[::-1]
         return tf.cast(pixels, self.compute_dtype)
 
     def compute_output_shape(self, images_shape, image_shapes_shape):

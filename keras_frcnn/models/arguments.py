@@ -35,8 +35,8 @@ class ImageArguments(TypedDict, total=False):
     preprocessing: Annotated[
         str | None,
         FROM_BACKBONE,
-        '"caffe" (BGR minus a mean), "torch" (RGB minus a mean, divided by a deviation) or "tf" (−1 to '
-        "1); it must match the weights.",
+        '"caffe" (BGR minus a mean), "torch" (RGB minus a mean, divided by a deviation), "tf" (−1 to '
+        '1) or "none" (0 to 255, for a network that normalizes); it must match the weights.',
     ]
     batch_norm_epsilon: Annotated[
         float | None,

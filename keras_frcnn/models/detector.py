@@ -69,8 +69,8 @@ class Detector(SavedDetector):
         self._figures = [Figure(name=name) for name in ("loss", *log_names)]
         if isinstance(backbone, dict):
             backbone = keras.saving.deserialize_keras_object(backbone)
-        elif isinstance(backbone, keras.Model):
-            backbone = backbones.copied_network(backbone)
+        else:
+            backbone = backbones.copied(backbone)
         with self.dtype_scope():
             info = self.backbone_info = self.checked_backbone(backbones.get(backbone, backbone_weights))
         if isinstance(backbone_weights, dict):

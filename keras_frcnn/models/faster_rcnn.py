@@ -67,8 +67,8 @@ class FasterRCNN(ProposingDetector):
 
     Args:
         class_names (list[str]): names of the K classes, without background.
-        backbone (str or keras.Model): a name of `keras_frcnn.backbones.NETWORKS`, or a network that outputs
-            feature maps by name, fine to coarse; see `backbones.get`.
+        backbone (str, keras.Model or Backbone): a name of `keras_frcnn.backbones.NETWORKS`, a network that
+            outputs feature maps by name, fine to coarse, or one of `backbones.pyramid`; see `backbones.get`.
         backbone_weights (str): "imagenet", "none" or a weights file; only used at construction.
         **arguments: the groups in `models/arguments.py`.
 

@@ -8,6 +8,7 @@ PREPROCESSING = {
     "caffe": "BGR less the ImageNet mean, 0 to 255",
     "torch": "RGB less the ImageNet mean over its deviation",
     "tf": "RGB, -1 to 1",
+    "none": "RGB, 0 to 255; the network normalizes",
 }
 
 

@@ -32,7 +32,7 @@ class SavedDetector(DetectionModel):
     def remember_flags(self):
         """Record the trainable flags that follow from the arguments; a constructor calls it last."""
         flags = trainable_flags(self)
-        if isinstance(self.arguments["backbone"], keras.Model):
+        if not isinstance(self.arguments["backbone"], str):
             flags = {}  # the config of a custom network omits the flags of nested layers
         self._flags_by_arguments = MappingProxyType(flags)
 

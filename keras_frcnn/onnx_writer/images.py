@@ -38,6 +38,7 @@ def prepare(graph, model, images):
     # Padding follows normalization, so the padding is 0.
     missing = [graph.Sub(_multiple(graph, side, model.stride), own) for side, own in zip(target, shape)]
     pixels = graph.Pad(pixels, graph.join(0, 0, 0, 0, 0, 0, *missing))
+    pixels = _unshifted(graph, model.pixels, pixels)
     return pixels, original, shape
 
 
@@ -63,17 +64,27 @@ def _resized(graph, shape, resizing):
 
 
 def _normalized(graph, pixels, images):
-    """`PixelNormalization` without its padding, of `[B, 3, H, W]`."""
+    """`PixelNormalization` of `[B, 3, H, W]` before its padding, for "none" less the mean."""
+    if pixels.preprocessing == "none":
+        return graph.Sub(images, _of_channels(PixelNormalization.MEAN_BGR[::-1]))
     if pixels.preprocessing == "tf":
         return graph.Sub(graph.Div(images, 127.5), 1.0)
     if pixels.preprocessing == "caffe":
         images = graph.Gather(images, [2, 1, 0], axis=1)
-        return graph.Sub(images, np.array(PixelNormalization.MEAN_BGR, np.float32).reshape(3, 1, 1))
-    mean, deviation = (
-        np.array(triple, np.float32).reshape(3, 1, 1)
-        for triple in (PixelNormalization.MEAN_RGB, PixelNormalization.DEVIATION_RGB)
-    )
+        return graph.Sub(images, _of_channels(PixelNormalization.MEAN_BGR))
+    mean, deviation = map(_of_channels, (PixelNormalization.MEAN_RGB, PixelNormalization.DEVIATION_RGB))
     return graph.Div(graph.Sub(graph.Div(images, 255.0), mean), deviation)
+
+
+def _unshifted(graph, pixels, images):
+    """Add the mean again after the padding, so that the padding has it."""
+    if pixels.preprocessing != "none":
+        return images
+    return graph.Add(images, _of_channels(PixelNormalization.MEAN_BGR[::-1]))
+
+
+def _of_channels(triple):
+    return np.array(triple, np.float32).reshape(3, 1, 1)
 
 
 def _multiple(graph, side, stride):

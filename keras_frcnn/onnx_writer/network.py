@@ -14,6 +14,13 @@ from keras_frcnn import _compat
 from keras_frcnn.backbones import symmetric_convolutions
 from keras_frcnn.backbones.mobilenet_v3_body import PixelConvolution, hard_swish, hard_swish_for_inference
 from keras_frcnn.layers import FeaturePyramid
+from keras_frcnn.onnx_writer.normalizations import (
+    batch_norm,
+    layer_norm,
+    layer_scale,
+    normalization,
+    rescaling,
+)
 
 SYMMETRIC = (symmetric_convolutions.Conv2D, symmetric_convolutions.DepthwiseConv2D)
 
@@ -42,6 +49,8 @@ def write_network(graph, network, images) -> list[str]:
         if not node.input_tensors:
             continue
         inputs = [names[id(tensor)] for tensor in node.input_tensors]
+        if not isinstance(node.operation, keras.layers.Layer):  # its arguments may be numbers
+            inputs = [names.get(id(argument), argument) for argument in node.arguments.args]
         outputs = write_layer(graph, node.operation, *inputs)
         outputs = outputs if isinstance(outputs, list) else [outputs]
         names |= {id(tensor): name for tensor, name in zip(node.outputs, outputs, strict=True)}
@@ -50,10 +59,14 @@ def write_network(graph, network, images) -> list[str]:
 
 def write_layer(graph, layer, *inputs):
     """Write one layer; returns the name of its output, or a list of names."""
+    if isinstance(layer, keras.Sequential):
+        return functools.reduce(lambda x, inner: write_layer(graph, inner, x), layer.layers, *inputs)
     if isinstance(layer, _compat.Functional):
         return write_network(graph, layer, *inputs)
     # Only the exact class: a subclass may compute something else.
-    rule = RULES.get(type(layer)) or OPERATIONS.get(type(layer).__name__)
+    rule = RULES.get(type(layer))
+    if rule is None and type(layer).__module__.startswith("keras."):
+        rule = OPERATIONS.get(type(layer).__name__)
     if rule is None:
         raise ValueError(
             f"Layer {layer.name} is a {type(layer).__name__}, which cannot be written as ONNX; replace it by "
@@ -85,6 +98,10 @@ def _silu(graph, x):
     return graph.Mul(x, graph.Sigmoid(x))
 
 
+def _gelu(graph, x):
+    return graph.Mul(graph.Mul(x, 0.5), graph.Add(graph.Erf(graph.Div(x, float(np.sqrt(2)))), 1.0))
+
+
 def _hard_sigmoid(graph, x):
     return graph.HardSigmoid(x, alpha=1 / 6, beta=0.5)
 
@@ -97,6 +114,7 @@ ACTIVATIONS = (
     (keras.activations.sigmoid, lambda graph, x: graph.Sigmoid(x)),
     (keras.activations.tanh, lambda graph, x: graph.Tanh(x)),
     (keras.activations.silu, _silu),
+    (keras.activations.gelu, _gelu),
     (keras.activations.hard_sigmoid, _hard_sigmoid),
     (keras.activations.hard_silu, lambda graph, x: graph.HardSwish(x)),
     (hard_swish, lambda graph, x: graph.HardSwish(x)),
@@ -134,12 +152,21 @@ def _convolution(graph, layer, x):
     return activate(graph, layer.activation, y)
 
 
-def _batch_norm(graph, layer, x):
-    mean, variance = np.asarray(layer.moving_mean), np.asarray(layer.moving_variance)
-    scale = (np.asarray(layer.gamma) if layer.scale else 1.0) / np.sqrt(variance + layer.epsilon)
-    shift = (np.asarray(layer.beta) if layer.center else 0.0) - mean * scale
-    scaled = graph.Mul(x, graph.weights(scale.reshape(-1, 1, 1)))
-    return graph.Add(scaled, graph.weights(shift.reshape(-1, 1, 1)))
+def _dense(graph, layer, x):
+    """A dense layer of each cell of a map is a convolution of 1 by 1."""
+    if len(layer.input.shape) != 4:
+        raise ValueError(f"Layer {layer.name} is a Dense of no map, which cannot be written as ONNX here.")
+    kernel = np.asarray(layer.kernel).T[:, :, None, None]
+    bias = [graph.weights(np.asarray(layer.bias))] if layer.use_bias else []
+    return activate(graph, layer.activation, graph.Conv(x, graph.weights(kernel), *bias))
+
+
+def _reshape(graph, layer, x):
+    """Only what follows a global pooling: a vector becomes a map of one cell."""
+    target = tuple(layer.target_shape)
+    if len(target) != 3 or target[:2] != (1, 1):
+        raise ValueError(f"Layer {layer.name} reshapes to {target}; ONNX takes (1, 1, channels) only.")
+    return graph.Reshape(x, [0, target[2] if target[2] else -1, 1, 1])
 
 
 def _relu(graph, layer, x):
@@ -177,10 +204,21 @@ def _mean(graph, operation, x):
     return graph.ReduceMean(x, axes=[places[axis % 4] for axis in axes], keepdims=int(operation.keepdims))
 
 
+def _pairwise(operator):
+    """The rule of an operation on two maps, or on a map and a number."""
+
+    def write(graph, operation, *inputs):
+        if not all(isinstance(one, (str, int, float)) for one in inputs):
+            raise ValueError(f"Operation {operation.name} takes an array; ONNX takes maps and numbers only.")
+        return operator(graph, *(one if isinstance(one, str) else float(one) for one in inputs))
+
+    return write
+
+
 def _pyramid(graph, layer, *features):
     merged = [write_layer(graph, conv, feature) for conv, feature in zip(layer.lateral, features)]
     if layer.batch_norm:
-        merged = [_batch_norm(graph, norm, one) for norm, one in zip(layer.lateral_norms, merged)]
+        merged = [batch_norm(graph, norm, one) for norm, one in zip(layer.lateral_norms, merged)]
     for level in reversed(range(len(merged) - 1)):
         # Repeat cells; rounding down gives the cells of `FeaturePyramid`.
         coarse = graph.Resize(
@@ -195,7 +233,7 @@ def _pyramid(graph, layer, *features):
         merged[level] = graph.Add(merged[level], coarse)
     pyramid = [write_layer(graph, conv, one) for conv, one in zip(layer.output_convs, merged)]
     if layer.batch_norm:
-        pyramid = [_batch_norm(graph, norm, one) for norm, one in zip(layer.output_norms, pyramid)]
+        pyramid = [batch_norm(graph, norm, one) for norm, one in zip(layer.output_norms, pyramid)]
     for _ in range(layer.extra_levels):
         # Every second cell, as in a max pool of one cell.
         pyramid.append(graph.MaxPool(pyramid[-1], kernel_shape=[1, 1], strides=[2, 2]))
@@ -208,7 +246,12 @@ RULES = {
     symmetric_convolutions.Conv2D: _convolution,
     symmetric_convolutions.DepthwiseConv2D: _convolution,
     PixelConvolution: _convolution,
-    keras.layers.BatchNormalization: _batch_norm,
+    keras.layers.BatchNormalization: batch_norm,
+    keras.layers.LayerNormalization: layer_norm,
+    keras.layers.Normalization: normalization,
+    keras.layers.Rescaling: rescaling,
+    keras.layers.Dense: _dense,
+    keras.layers.Reshape: _reshape,
     keras.layers.ReLU: _relu,
     keras.layers.Activation: lambda graph, layer, x: activate(graph, layer.activation, x),
     keras.layers.Add: lambda graph, layer, *inputs: functools.reduce(graph.Add, inputs),
@@ -221,5 +264,11 @@ RULES = {
     keras.layers.Dropout: lambda graph, layer, x: x,
     FeaturePyramid: _pyramid,
 }
-# Functions of `keras.ops` have no public class; a network holds them as operations of these names.
-OPERATIONS = {"Mean": _mean}
+# Functions of `keras.ops` have no public class, nor have the layers of ConvNeXt; these are their names.
+OPERATIONS = {
+    "Add": _pairwise(lambda graph, x, y: graph.Add(x, y)),
+    "LayerScale": layer_scale,
+    "Mean": _mean,
+    "Multiply": _pairwise(lambda graph, x, y: graph.Mul(x, y)),
+    "StochasticDepth": lambda graph, layer, x: x,
+}

@@ -41,6 +41,15 @@ def test_padding_is_zero_whatever_it_was(preprocessing):
     assert not answer.any()
 
 
+def test_a_network_that_normalizes_gets_pixels_and_the_mean_around_them():
+    mean = PixelNormalization.MEAN_BGR[::-1]
+    answer = PixelNormalization("none", multiple=4)(IMAGES, tf.constant([[5, 7], [3, 2]])).numpy()
+    np.testing.assert_allclose(answer[0, :5, :7], IMAGES[0], atol=1e-4)
+    np.testing.assert_allclose(answer[1, :3, :2], IMAGES[1, :3, :2], atol=1e-4)
+    answer[0, :5, :7] = answer[1, :3, :2] = mean
+    np.testing.assert_allclose(answer, np.broadcast_to(mean, answer.shape), atol=1e-4)
+
+
 def test_full_sides_are_not_padded():
     assert PixelNormalization("tf", multiple=5)(IMAGES[:, :5, :5], tf.fill([2, 2], 5)).shape == (2, 5, 5, 3)
 
@@ -53,5 +62,5 @@ def test_pixels_are_in_the_compute_dtype_and_normalized_before():
 
 
 def test_unknown_preprocessing_is_refused():
-    with pytest.raises(ValueError, match="use 'caffe', 'torch' or 'tf'"):
+    with pytest.raises(ValueError, match="use 'caffe', 'torch', 'tf' or 'none'"):
         PixelNormalization("pytorch")

@@ -26,6 +26,16 @@ LAYERS = {
     "max_pool": lambda: keras.layers.MaxPooling2D(3, 2, padding="same"),
     "average_pool": lambda: keras.layers.AveragePooling2D(2),
     "global": lambda: keras.layers.GlobalAveragePooling2D(keepdims=True),
+    "layer_norm": lambda: keras.layers.LayerNormalization(epsilon=1e-3),
+    "layer_norm_alone": lambda: keras.layers.LayerNormalization(center=False, scale=False),
+    "rescaling": lambda: keras.layers.Rescaling([1.0, 2.0, 3.0, 4.0], offset=-0.5),
+    "normalization": lambda: keras.layers.Normalization(
+        mean=[1.0, 0.5, 2.0, 3.0], variance=[1.0, 4.0, 2.0, 0.5]
+    ),
+    "inverted": lambda: keras.layers.Normalization(mean=0.3, variance=0.7, invert=True),
+    "dense": lambda: keras.layers.Dense(5, activation="gelu"),
+    "dense_without_bias": lambda: keras.layers.Dense(5, use_bias=False),
+    "in_sequence": lambda: keras.Sequential([keras.layers.ReLU(), keras.layers.Conv2D(5, 3)]),
     "dropout": lambda: keras.layers.Dropout(0.5),
 }
 
@@ -55,6 +65,25 @@ def test_layer(name):
     network = randomized(keras.Model(inputs, LAYERS[name]()(inputs)))
     (found,) = computed(network, images)
     np.testing.assert_allclose(found, network(images, training=False), atol=2e-5)
+
+
+def test_squeeze_and_excitation_and_a_sum():
+    inputs = keras.Input((None, None, 4))
+    squeezed = keras.layers.Reshape((1, 1, 4))(keras.layers.GlobalAveragePooling2D()(inputs))
+    scale = keras.layers.Conv2D(4, 1, activation="sigmoid")(squeezed)
+    network = randomized(keras.Model(inputs, inputs * scale + keras.layers.Conv2D(4, 1)(inputs)))
+    images = np.random.default_rng(1).normal(size=(2, 9, 12, 4)).astype("float32")
+    np.testing.assert_allclose(computed(network, images)[0], network(images), atol=2e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["EfficientNetV2B0", "ConvNeXtTiny", "DenseNet121", "MobileNetV3Small"])
+def test_networks_of_keras(name):
+    network = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(None, None, 3))
+    backbone = backbones.pyramid(network, (3, 4, 5, 6), channels=16)
+    images = np.random.default_rng(1).uniform(0, 255, (2, 64, 128, 3)).astype("float32")
+    for found, expected in zip(computed(backbone.network, images), backbone.network(images), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
 def test_branches_and_a_network_inside():
