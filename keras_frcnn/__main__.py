@@ -1,7 +1,8 @@
-"""`python -m keras_frcnn COMMAND`: all commands."""
+"""`keras-frcnn COMMAND`, or `python -m keras_frcnn COMMAND`: all commands."""
 
 import importlib
 import sys
+from pathlib import Path
 
 from keras_frcnn.names import remedy
 
@@ -19,7 +20,11 @@ COMMANDS = {
     "profile": "print where the time of a training step and of an inference goes",
     "serve-client": "send image files to TF-Serving, draw and list what it finds",
 }
-PROGRAM = "python -m keras_frcnn"
+
+
+def script():
+    """The console script `keras-frcnn`."""
+    sys.exit(main(sys.argv[1:]))
 
 
 def main(arguments):
@@ -33,7 +38,7 @@ def main(arguments):
     """
     name, *rest = arguments or [None]
     if name in COMMANDS:
-        sys.argv = [f"{PROGRAM} {name}", *rest]
+        sys.argv = [f"{_program()} {name}", *rest]
         importlib.import_module(f"keras_frcnn.commands.{name.replace('-', '_')}").main()
         return 0
     if name in ("-h", "--help"):
@@ -50,13 +55,19 @@ def _listed(name):
     return remedy(name, COMMANDS, f"use {', '.join(COMMANDS)}.")
 
 
+def _program():
+    """The words that the user has called it by."""
+    called = Path(sys.argv[0]).stem
+    return called if called == "keras-frcnn" else "python -m keras_frcnn"
+
+
 def _help():
-    width = max(map(len, COMMANDS))
+    program, width = _program(), max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {purpose}" for name, purpose in COMMANDS.items()]
     return "\n".join(
-        [f"usage: {PROGRAM} COMMAND ...", "", *lines, "", f"{PROGRAM} COMMAND --help tells more."]
+        [f"usage: {program} COMMAND ...", "", *lines, "", f"{program} COMMAND --help tells more."]
     )
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    script()

@@ -5,10 +5,10 @@ Letters: H height and W width of an image, N detections, K classes.
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from keras_frcnn.files import replacing
+from keras_frcnn.opencv import cv2
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 # The colors differ in hue and brightness and show up on photographs; with more classes they repeat.

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import cv2
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_frcnn.data import DetectionDataset
 from keras_frcnn.drawing import draw
+from keras_frcnn.opencv import cv2
 
 # The longer side of a picture, pixels: TensorBoard keeps all of them in one file.
 SIDE = 640

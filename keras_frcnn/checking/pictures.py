@@ -10,13 +10,13 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import images as image_ops
 from keras_frcnn.checking.findings import Finding
 from keras_frcnn.images import headers, other_formats
+from keras_frcnn.opencv import cv2
 
 # Side of a thumbnail, and the side that a JPEG is decoded to at least for it.
 THUMBNAIL, DECODED = 16, 32

@@ -99,8 +99,8 @@ def _check(run):
 def _add_model(case, run):
     """Fill a case from --model and --data."""
     case.model_name = str(run.model)
-    case.training_command = f"python train.py --init {shlex.quote(str(run.model))}"
-    with _refusals(case, "model", "python train.py"):
+    case.training_command = f"python -m keras_frcnn train --init {shlex.quote(str(run.model))}"
+    with _refusals(case, "model", "python -m keras_frcnn train"):
         case.model = load_detector(run.model)
     case.specs = {"given": run.data}
     with _refusals(case, "data", _check_data(run.data)), _mended(case):
@@ -140,7 +140,7 @@ def _add_training(case, run, stack):
         case.run = file.parent
         _add_trained(case)
     if training.init:
-        with _refusals(case, "model", "python train.py"):
+        with _refusals(case, "model", "python -m keras_frcnn train"):
             initial = load_detector(training.init)
             case.initial = (initial, training.init.name) if isinstance(initial, models.Detector) else None
     with _refusals(case, "data", _check_data([*training.train, *training.val])), _mended(case):

@@ -5,8 +5,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
+
+from keras_frcnn.opencv import cv2
 
 # Frames a second of a stream that does not say.
 USUAL_RATE = 25.0

@@ -5,8 +5,9 @@ Letters: H and W pixels of the image, P proposals.
 
 from typing import Any
 
-import cv2
 import numpy as np
+
+from keras_frcnn.opencv import REPAIR, cv2
 
 MODES = {"fast": "switchToSelectiveSearchFast", "quality": "switchToSelectiveSearchQuality"}
 # A box with a higher IoU with an earlier one adds little.
@@ -110,6 +111,5 @@ def _segmentation():
     except AttributeError:
         raise ValueError(
             "OpenCV lacks its selective search, most likely because another OpenCV wheel has replaced files; "
-            "pip uninstall -y opencv-python opencv-python-headless opencv-contrib-python "
-            "opencv-contrib-python-headless; pip install opencv-contrib-python-headless."
+            f"{REPAIR}"
         ) from None

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-import cv2
 import numpy as np
 import yaml
 
@@ -19,6 +18,7 @@ from keras_frcnn.data.readers.yolo import read_yaml
 from keras_frcnn.data.sources import Files
 from keras_frcnn.files import replacing, write_json, write_text
 from keras_frcnn.images import headers
+from keras_frcnn.opencv import cv2
 
 
 def write_coco(dataset: DetectionDataset, folder: Path, split: str) -> str:

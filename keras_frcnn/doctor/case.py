@@ -60,7 +60,7 @@ class Case:
     specs: dict[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     mended: list[Mended] = dataclasses.field(default_factory=list)
     refusals: list[Finding] = dataclasses.field(default_factory=list)
-    training_command: str = "python train.py"
+    training_command: str = "python -m keras_frcnn train"
     unbuildable: bool = False
 
     @property

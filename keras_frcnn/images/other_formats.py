@@ -10,10 +10,10 @@ import struct
 import tempfile
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from keras_frcnn.images import headers, tiff
+from keras_frcnn.opencv import cv2
 
 SUFFIXES = (".webp", ".tif", ".tiff", ".avif", ".jp2")
 TIFF = (b"II*\0", b"MM\0*")

@@ -5,10 +5,10 @@ Letters: H height and W width of an image, N boxes.
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from keras_frcnn.drawing import outline
+from keras_frcnn.opencv import cv2
 
 # Colors of objects and of detections, RGB; they differ also for who cannot tell red from green.
 OBJECT, DETECTION = (0, 220, 120), (255, 60, 160)

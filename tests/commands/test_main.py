@@ -53,6 +53,20 @@ def test_words_after_the_command_are_its_own(monkeypatch):
     assert called == [["python -m keras_frcnn train", "--epochs", "3"]]
 
 
+def test_help_calls_the_script_by_its_name(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/keras-frcnn", "--help"])
+    with pytest.raises(SystemExit) as stop:
+        program.script()
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: keras-frcnn COMMAND ...")
+
+
+def test_the_script_is_installed():
+    script = pathlib.Path(sys.executable).with_name("keras-frcnn")
+    done = subprocess.run([script, "trian"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "There is no command 'trian'; did you mean train?" in done.stderr
+
+
 @pytest.mark.parametrize("words", [[], ["fly"]])
 def test_refuses_what_is_no_command(words, capsys):
     assert program.main(words) == 2

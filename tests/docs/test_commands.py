@@ -12,10 +12,13 @@ from keras_frcnn import __main__ as program
 from keras_frcnn.commands import train
 
 ROOT = pathlib.Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "DESCRIPTION.md", "benchmarks/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 # These run in seconds, on the model and the images of the folder.
 QUICK = ("predict", "show", "check-data")
-BEGINNINGS = ("python train.py", "python evaluate.py", "python -m keras_frcnn ")
+BEGINNINGS = ("python train.py", "python evaluate.py", "python -m keras_frcnn ", "keras-frcnn ")
 
 
 class Parsed(BaseException):

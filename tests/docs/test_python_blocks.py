@@ -11,7 +11,10 @@ import tensorflow as tf
 import keras_frcnn
 
 ROOT = pathlib.Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "DESCRIPTION.md", "benchmarks/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 ELSEWHERE = ("serving.md", "deployment.md")
 # Pages that make networks of their own, which are small already.
 OWN_NETWORKS = ("extending.md",)

@@ -9,13 +9,13 @@ Shape letters: H height, W width of the scene or of an object, in pixels.
 import functools
 import typing
 
-import cv2
 import numpy as np
 
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.data.sources import Drawn
 from keras_frcnn.names import remedy
+from keras_frcnn.opencv import cv2
 
 HEIGHT, WIDTH = 256, 320
 CLASS_NAMES = ("circle", "cross", "ring", "square", "star", "triangle")
