@@ -94,6 +94,22 @@ class Order:
         first = tf.gather(tf.constant(np.concatenate([[0], np.cumsum(self.sizes)]), tf.int64), batch)
         return index[first:], seeds[first:], number[first:]
 
+    def in_part(self, number, batch, part, parts):
+        """Which images belong to one of several equal parts of their batch; runs in a graph.
+
+        Args:
+            number: int64 `[T]`, the batches of the images, from the first image of a batch on.
+            batch: int64 scalar, the first of them.
+            part, parts: int64 scalars, the place of the part, and how many there are.
+
+        Returns:
+            bool `[T]`.
+        """
+        firsts = tf.constant(np.concatenate([[0], np.cumsum(self.sizes)]), tf.int64)
+        rows = tf.range(tf.size(number, tf.int64)) + tf.gather(firsts, batch) - tf.gather(firsts, number)
+        sizes = tf.gather(tf.constant(np.append(self.sizes, 1), tf.int64), number)
+        return rows * parts // sizes == part
+
 
 class Position:
     """Where the next iteration over a data set begins; each iteration moves it on to the next epoch.
@@ -104,14 +120,18 @@ class Position:
         movable: whether `go_to` has an effect on the data set.
 
     Attributes:
+        part: pair of a place and a number. If several processes share each batch in equal parts, this one
+            needs the images of its part only, and the others are left blank; (0, 1) for whole batches.
         one_batch: function from an epoch and the number of a batch to the class names, the batch's records
             and a function that makes the batch anew; `pipeline.batches` sets it.
+        classes: dict from the labels of the data to their names; `pipeline.batches` sets it.
     """
 
     one_batch: Callable
+    classes: dict
 
     def __init__(self, order, epoch=0, batch=0, movable=True):
-        self.order, self.movable = order, movable
+        self.order, self.movable, self.part = order, movable, (0, 1)
         self.go_to(epoch, batch)
 
     def go_to(self, epoch, batch):
@@ -123,28 +143,39 @@ class Position:
         return self.order.place(self.epoch, self.batch + batches)
 
     def take(self):
-        """Return epoch and batch as an int64 array, and go on to the next epoch."""
-        here = np.array([self.epoch, self.batch], np.int64)
+        """Return epoch, batch and `part` as an int64 array, and go on to the next epoch."""
+        here = np.array([self.epoch, self.batch, *self.part], np.int64)
         self.epoch, self.batch = self.epoch + 1, 0
         return here
 
 
 def one_epoch(position):
-    """A data set of `Order.images`, which begins at a `Position` whenever it is iterated."""
+    """A data set of `Order.images` and, of each image, whether its pixels are needed.
+
+    It begins at a `Position` whenever it is iterated.
+    """
     # Avoid from_generator: it makes glibc return freed memory to the system at once (see `allocator.py`).
     here = tf.data.Dataset.range(1).map(
-        lambda _: tf.ensure_shape(tf.numpy_function(position.take, [], tf.int64), [2])
+        lambda _: tf.ensure_shape(tf.numpy_function(position.take, [], tf.int64), [4])
     )
-    images = position.order.images
-    return here.flat_map(lambda place: tf.data.Dataset.from_tensor_slices(images(place[0], place[1])))
+    order = position.order
+
+    def epoch(place):
+        index, seeds, number = order.images(place[0], place[1])
+        needed = order.in_part(number, place[1], place[2], place[3])
+        return tf.data.Dataset.from_tensor_slices((index, seeds, number, needed))
+
+    return here.flat_map(epoch)
 
 
 def endless(position):
-    """A data set of `Order.images` for one epoch after another from a `Position` on, without any Python."""
+    """A data set as of `one_epoch`, one epoch after another, without any Python; all pixels are needed."""
     epoch, batch = position.epoch, position.batch
     first = tf.data.Dataset.from_tensors((tf.constant(epoch, tf.int64), tf.constant(batch, tf.int64)))
     later = tf.data.Dataset.range(epoch + 1, sys.maxsize).map(lambda number: (number, tf.zeros([], tf.int64)))
-    images = position.order.images
-    return first.concatenate(later).flat_map(
-        lambda epoch, batch: tf.data.Dataset.from_tensor_slices(images(epoch, batch))
-    )
+
+    def images(epoch, batch):
+        index, seeds, number = position.order.images(epoch, batch)
+        return tf.data.Dataset.from_tensor_slices((index, seeds, number, tf.ones_like(index, tf.bool)))
+
+    return first.concatenate(later).flat_map(images)

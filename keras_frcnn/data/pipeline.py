@@ -71,8 +71,8 @@ def batches(
         _check_fills(order, dataset, batch_size)
     position = Position(order, first_epoch, first_batch, movable=not repeat)
 
-    def load(index, seeds, number):
-        example, limit = example_of(index), short
+    def load(index, seeds, number, needed):
+        example, limit = example_of(index, needed), short
         if training:
             # Augment before the resize, while an image has a fraction of the bytes.
             example = _perhaps(photometric, seeds + [0, 2], augmentation.photometric, example, seeds + [1, 2])
@@ -117,6 +117,10 @@ def batches(
         data = _counted(data, len(order.sizes))
     data = data.prefetch(2)
     position.one_batch = one_batch
+    labels = np.unique(
+        np.concatenate([np.zeros(0, np.int32)] + [record.labels for record in dataset.records])
+    )
+    position.classes = {int(label): dataset.class_names[label] for label in labels}
     data.position = position  # callbacks read it
     return data
 
@@ -225,10 +229,19 @@ class _Examples:
         self.labels = _Rows([record.labels for record in records], np.zeros(0, np.int32))
         self.ignore = _Rows([record.ignore for record in records], np.zeros(0, bool))
         self.proposals = _Rows(dataset.proposals or [nowhere] * len(records), nowhere)
+        with tf.device("CPU"):
+            sizes = [(record.height, record.width) for record in records]
+            self.sizes = tf.constant(np.array(sizes, np.int32).reshape(-1, 2))
 
-    def __call__(self, index):
+    def __call__(self, index, needed):
         rows = (self.boxes, self.labels, self.ignore, self.proposals)
-        return augmentation.Example(self.source.tensor(index), *(part(index) for part in rows))
+        image = tf.cond(needed, lambda: self.source.tensor(index), lambda: self._blank(index))
+        image.set_shape([None, None, 3])
+        return augmentation.Example(image, *(part(index) for part in rows))
+
+    def _blank(self, index):
+        """An image of the right size, which decides the padding of its batch."""
+        return tf.zeros([self.sizes[index, 0], self.sizes[index, 1], 3], tf.uint8)
 
 
 class _Rows:

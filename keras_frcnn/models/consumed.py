@@ -46,7 +46,9 @@ class Consumed:
         return position.after(batches - before)
 
     def end(self):
-        """Forget the data, and undo what callbacks changed for it."""
+        """Forget the data, and undo what was changed for it."""
+        if self.position is not None:
+            self.position.part = (0, 1)
         self.position = None
         while self.undo:
             self.undo.pop()()

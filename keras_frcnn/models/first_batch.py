@@ -69,8 +69,10 @@ def checked(model, x, args, kwargs):
 def _watched(model, x, y, check):
     """Check the first batch of the data; if it is not there yet, return data that check it when it comes."""
     if isinstance(x, tf.data.Dataset):
-        if _compat.attribute_upstream(x, "position") is not None:
-            return x  # it is of a data set of this package
+        position = _compat.attribute_upstream(x, "position")
+        if position is not None:  # it is of a data set of this package, whose values are right
+            _check_classes(model, position.classes)
+            return x
         if isinstance(x.element_spec, tuple) and len(x.element_spec) > 1:
             model.check_inputs(x.element_spec[0])
             check_targets(x.element_spec[1], None)
@@ -84,6 +86,18 @@ def _watched(model, x, y, check):
         check(first)
         return (batch for batch in itertools.chain([first], x))  # Keras takes no other iterator
     return x
+
+
+def _check_classes(model, classes):
+    """Refuse labels that mean other classes to the model than to the data, a dict from label to name."""
+    names = tuple(model.class_names)
+    for label, name in classes.items() if not model.only_proposals else ():
+        if label >= len(names) or (name in names and names[label] != name):
+            there = f"is {names[label]!r}" if label < len(names) else f"is none of its {len(names)} classes"
+            raise ValueError(
+                f"Label {label} is {name!r} in the data and {there} in the model; give both the same list, "
+                "for example with dataset.with_class_names(model.class_names)."
+            )
 
 
 def _watched_dataset(data, check):

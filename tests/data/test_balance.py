@@ -115,8 +115,8 @@ def test_the_length_is_known_and_the_endless_series_is_the_same():
     kinds, factors = [0, 1, 0, 0], np.array([1, 2.5, 1, 3.25])
     order = Order(kinds, 2, 0, True, repeats=Repeats(kinds, factors))
     position = Position(order)
-    epochs = [int(index) for data in [one_epoch(position)] * 2 for index, _, _ in data]
-    assert [int(index) for index, _, _ in endless(Position(order)).take(len(epochs))] == epochs
+    epochs = [int(index) for data in [one_epoch(position)] * 2 for index, *_ in data]
+    assert [int(index) for index, *_ in endless(Position(order)).take(len(epochs))] == epochs
     scenes = scenes_with([[(0, False)]] * 6 + [[(1, False)]])
     assert len(scenes.batches(2, training=True, balance=1.0)) == 5
     assert len(scenes.batches(2, training=False, balance=1.0)) == 4

@@ -80,10 +80,23 @@ def test_each_iteration_is_the_next_epoch_and_the_endless_series_has_them_all():
     order = Order([0, 1, 0, 0, 1, 1], 3, 4, shuffle=True)
     data = one_epoch(Position(order, 0, 3))
     assert order.place(0, 3) == (1, 1)
-    first, second = ([int(index) for index, _, _ in data] for _ in range(2))
+    first, second = ([int(index) for index, *_ in data] for _ in range(2))
     assert first == plain(order, 1, 1)[0].tolist() and second == plain(order, 2)[0].tolist()
-    series = [int(index) for index, _, _ in endless(Position(order, 1, 1)).take(9)]
+    series = [int(index) for index, *_ in endless(Position(order, 1, 1)).take(9)]
     assert series == first + second
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_parts_of_a_batch(first):
+    order = Order([0] * 12 + [1] * 6, 6, 4, shuffle=True)
+    _, _, number = plain(order, 0, first)
+    parts = [order.in_part(*tf.constant(number)[None], first, part, 3).numpy() for part in range(3)]
+    assert (np.sum(parts, axis=0) == 1).all()
+    for one in set(number.tolist()):
+        places = [np.flatnonzero(part[number == one]).tolist() for part in parts]
+        assert places == [[0, 1], [2, 3], [4, 5]]
+    # One that is left whole.
+    assert order.in_part(tf.constant(number), first, 0, 1).numpy().all()
 
 
 def test_a_position_moves_and_counts():
@@ -92,7 +105,7 @@ def test_a_position_moves_and_counts():
     assert position.after(5) == (2, 1) and len(order.sizes) == 4
     data = one_epoch(position)
     position.go_to(0, 6)
-    assert [int(index) for index, _, _ in data] == plain(order, 1, 2)[0].tolist()
+    assert [int(index) for index, *_ in data] == plain(order, 1, 2)[0].tolist()
     assert (position.epoch, position.batch) == (2, 0)
 
 

@@ -1,5 +1,6 @@
 """What replicas share, in one process; several processes are in `test_processes.py`."""
 
+import dataclasses
 import json
 
 import keras
@@ -10,6 +11,7 @@ import tensorflow as tf
 import keras_frcnn as kf
 from keras_frcnn import replicas
 from keras_frcnn.data.order import Order
+from keras_frcnn.data.sources import Drawn
 from keras_frcnn.models import shared_batches
 from keras_frcnn.training import strategies
 
@@ -52,6 +54,58 @@ def test_refuses_what_two_replicas_cannot_share(two):
     with pytest.raises(ValueError, match=r"--batch-size 3 counts the images of all 2 replicas.* such as 4"):
         strategies.check_batch_size(two, 3)
     assert "2 replicas share each batch of 4 images, 2 on each" in strategies.sentence(two, 4, 0.01)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"crop": 1.0, "photometric": 1.0, "short_sides": [40, 80]},
+        {"canvas": True, "scale_jitter": (0.3, 1.5)},
+    ],
+)
+def test_a_worker_decodes_its_part_and_gets_the_same_batches(options, scenes):
+    decoded = []
+
+    def draw(index):
+        decoded.append(int(index))
+        return images[index]
+
+    images = [scenes.image(index)[: 60 + 5 * index] for index in range(8)]
+    records = [
+        dataclasses.replace(record, height=len(image), width=image.shape[1])
+        for record, image in zip(scenes.records, images)
+    ]
+    drawn = kf.data.DetectionDataset("drawn", scenes.class_names, records, Drawn(draw, 8))
+    arguments = {
+        "image_size": (64, 160),
+        "training": True,
+        "seed": 3,
+        "cache": False,
+        "first_batch": 1,
+        **options,
+    }
+    whole = list(drawn.batches(4, **arguments, drop_remainder=True))
+    decoded.clear()
+    data = drawn.batches(4, **arguments, drop_remainder=True)
+    data.position.part = (1, 2)
+    parts = list(data)
+    assert len(parts) == len(whole) == 1 and len(set(decoded)) == 2
+    for (x, y), (all_x, all_y) in zip(parts, whole):
+        assert x["images"].shape == all_x["images"].shape
+        np.testing.assert_array_equal(x["images"][2:], all_x["images"][2:])
+        np.testing.assert_array_equal(x["image_shapes"], all_x["image_shapes"])
+        for name in y:
+            np.testing.assert_array_equal(y[name], all_y[name])
+
+
+def test_blank_parts_end_with_fit(scenes, make_model):
+    data = scenes.batches(4, image_size=(64, 96), training=True)
+    data.position.part = (1, 2)
+    model = make_model(scenes.class_names)
+    model.compile()
+    model.fit(data, steps_per_epoch=1, verbose=0)
+    assert data.position.part == (0, 1)
 
 
 def test_a_kind_that_fills_no_batch_is_not_left_out_silently():

@@ -153,9 +153,27 @@ def test_what_is_right_is_used_once_as_it_is(model, set_back):
     assert sorted(seen) == [0, 1, 2]
 
 
-def test_sets_of_this_package_go_as_they_are(model):
-    batches = shapes.load("val", 2).with_class_names(shapes.CLASS_NAMES).batches(2, image_size=(64, 96))
-    with first_batch.checked(model, batches, (), {}) as (given, _):
+def test_sets_of_this_package_go_as_they_are(make_model):
+    batches = shapes.load("val", 2).batches(2, image_size=(64, 96))
+    with first_batch.checked(make_model(shapes.CLASS_NAMES), batches, (), {}) as (given, _):
+        assert given is batches
+
+
+def test_their_classes_are_those_of_the_model(make_model):
+    scenes = shapes.load("val", 20)
+    batches = scenes.batches(2, image_size=(64, 96))
+    turned = scenes.class_names[::-1]
+    with pytest.raises(
+        ValueError, match=f"^Label 0 is 'circle' in the data and is '{turned[0]}' in the model"
+    ):
+        make_model(turned).evaluate(batches)
+    with pytest.raises(
+        ValueError, match="^Label 2 is .* in the data and is none of its 2 classes in the model"
+    ):
+        make_model().evaluate(batches)
+    # Other words for the same classes are the caller's right.
+    names = [f"{name} in another language" for name in scenes.class_names]
+    with first_batch.checked(make_model(names), batches, (), {}) as (given, _):
         assert given is batches
 
 
