@@ -51,6 +51,12 @@ def pytest_collection_modifyitems(items):
     items.sort(key=turn)
 
 
+def pytest_runtest_teardown(item, nextitem):
+    """Collect the models of slow tests, which hold gigabytes in cycles, before the next file begins."""
+    if item.get_closest_marker("slow") and (nextitem is None or nextitem.path != item.path):
+        gc.collect()
+
+
 @pytest.fixture(scope="session")
 def shared():
     """The folder of real data beside the repository, as a pathlib.Path."""

@@ -163,6 +163,7 @@ def test_what_one_replica_refuses_none_applies():
         assert all(np.isfinite(value).all() for value in weights())
 
         # The gradients of all replicas count, and one that overflows in float16 counts for all.
+        from keras_frcnn import _compat, replicas
         from keras_frcnn.models.consumed import Consumed
         from keras_frcnn.models.finite_update import FiniteUpdate
         for scaled in (False, True):
@@ -171,6 +172,7 @@ def test_what_one_replica_refuses_none_applies():
                 optimizer = keras.optimizers.SGD(1.0)
                 toy.compile(keras.optimizers.LossScaleOptimizer(optimizer, 4.0) if scaled else optimizer)
                 toy.optimizer.build(toy.trainable_variables)
+                _compat.expect_summed_gradients(toy.optimizer)
                 toy.consumed = Consumed()
                 update = FiniteUpdate(toy)
             kernel = toy.layers[0].kernel
@@ -180,7 +182,7 @@ def test_what_one_replica_refuses_none_applies():
                 values = strategy.experimental_distribute_values_from_function(
                     lambda context: tf.constant([[each[context.replica_id_in_sync_group]]])
                 )
-                step = lambda gradient: update.apply(tf.constant(1.0), [gradient], [])
+                step = lambda gradient: update.apply(tf.constant(1.0), replicas.total_of_known([gradient]), [])
                 tf.function(lambda: strategy.run(step, (values,)))()
                 return start - float(kernel.numpy()[0, 0])
 

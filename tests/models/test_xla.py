@@ -58,7 +58,7 @@ def batch(image_of):
         "proposals": tf.constant([PROPOSALS] * 2, tf.float32),
     }
     y = {
-        "boxes": tf.constant([[[8.0, 8, 60, 50], [40, 20, 90, 90]]] * 2),
+        "boxes": tf.constant([[[8.0, 8, 60, 50], [40, 20, 81, 90]]] * 2),
         "labels": tf.constant([[0, 1]] * 2),
         "ignore": tf.zeros([2, 2], tf.bool),
     }
