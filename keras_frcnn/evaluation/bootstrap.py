@@ -1,16 +1,18 @@
 """Confidence intervals of average precision from resampled images (Efron and Tibshirani, 1993, chapter 13).
 
 Letters: D detections and G objects of the set, H hits among the detections, I images, R resamples, K classes,
-T IoU thresholds.
+C curves.
 """
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from keras_frcnn.evaluation.coco import RECALLS
 from keras_frcnn.evaluation.coco_matching import HIT, NEITHER
 from keras_frcnn.evaluation.matches import Matches
+from keras_frcnn.evaluation.voc_verdicts import voc_verdicts
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
@@ -80,27 +82,42 @@ def is_biased(number: float, values: np.ndarray) -> bool:
     return bool(len(values)) and bool(abs(values.mean() - number) > values.std() + 1e-9)
 
 
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """How a curve becomes one number: a weighted sum of precisions, each the best at its recall or above.
+
+    Args:
+        weight: function from a recall to the sum of the weights up to it.
+        total: sum of all weights.
+    """
+
+    weight: Callable[[np.ndarray], np.ndarray]
+    total: float
+
+
 class WeightedAP:
-    """COCO's average precision of a set whose images count several times or not at all.
+    """Average precision of a set whose images count several times or not at all.
 
     The verdicts are computed once. What is left for each resample is a sum along the sorted detections.
 
     Args:
         matches: `Matches` of the set.
-        thresholds: sequence of int, which of the IoU thresholds 0.50, 0.55 … 0.95.
+        curves: sequence of C pairs of verdicts int8 `[D]` and a `Summary`; by default COCO's ten, of the IoU
+            thresholds 0.50, 0.55 … 0.95.
 
     Example:
-        >>> ap = WeightedAP(matches)(np.ones([1, len(matches.shapes)], np.int32))  # [R, K, T], here once
+        >>> ap = WeightedAP(matches)(np.ones([1, len(matches.shapes)], np.int32))  # [R, K, C], here once
     """
 
-    def __init__(self, matches: Matches, thresholds: Sequence[int] = range(10)):
+    def __init__(self, matches: Matches, curves: Sequence[tuple[np.ndarray, Summary]] | None = None):
+        curves = coco_curves(matches) if curves is None else curves
         self._images = matches.images
         classes = len(matches.class_names)
         self._bounds = np.searchsorted(matches.labels, np.arange(classes + 1))
         self._objects = np.zeros([len(matches.shapes), classes])
         counting = matches.counting
         np.add.at(self._objects, (matches.truth["images"][counting], matches.truth["labels"][counting]), 1.0)
-        self._parts = [_Threshold(matches, matches.verdicts[:, index], self._bounds) for index in thresholds]
+        self._parts = [_Curve(matches, *curve, self._bounds) for curve in curves]
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
         """Compute the average precision of each resample.
@@ -109,7 +126,7 @@ class WeightedAP:
             weights: int32 `[R, I]`, how often each image counts.
 
         Returns:
-            float64 `[R, K, T]` in 0–1, NaN for a class without objects in the resample.
+            float64 `[R, K, C]` in 0–1, NaN for a class without objects in the resample.
         """
         step = max(1, BLOCK // max(1, len(self._images)))
         blocks = range(0, len(weights), step)
@@ -122,16 +139,18 @@ class WeightedAP:
         return np.where(totals[:, :, None] > 0, np.stack(precision, axis=-1), np.nan)
 
 
-class _Threshold:
-    """What average precision at one IoU threshold needs of the detections.
+class _Curve:
+    """What average precision by one rule needs of the detections.
 
     Args:
         matches: `Matches`.
-        verdicts: int8 `[D]` at the threshold.
+        verdicts: int8 `[D]` by the rule.
+        summary: `Summary` of the rule.
         bounds: int `[K + 1]`, where the detections of each class begin and end.
     """
 
-    def __init__(self, matches, verdicts, bounds):
+    def __init__(self, matches, verdicts, summary, bounds):
+        self._summary = summary
         self._places = np.flatnonzero(verdicts == HIT)
         self._images = matches.images[self._places]
         ignored = np.flatnonzero(verdicts == NEITHER)
@@ -156,15 +175,16 @@ class _Threshold:
         right = found[:, 1:] - found.take(self._class_begins, axis=1)
         best = right / np.maximum(all_of_class, 1) + self._lift
         best = np.maximum.accumulate(best[:, ::-1], axis=1)[:, ::-1] - self._lift
-        reached = np.zeros(found.shape, np.int32)
-        reached[:, 1:] = _recalls_reached(right / np.maximum(totals, 1).take(self._labels, axis=1))
+        weight = self._summary.weight(right / np.maximum(totals, 1).take(self._labels, axis=1))
+        reached = np.zeros(found.shape, weight.dtype)
+        reached[:, 1:] = weight
         # Each hit counts for the recalls that it is the first to reach.
         steps = np.diff(reached, axis=1)
         firsts = self._bounds[:-1][np.diff(self._bounds) > 0]
         steps[:, firsts] = reached[:, firsts + 1]
         sums = np.zeros([len(best), best.shape[1] + 1])
         np.cumsum(best * steps, axis=1, out=sums[:, 1:])
-        return np.diff(sums.take(self._bounds, axis=1), axis=1) / len(RECALLS)
+        return np.diff(sums.take(self._bounds, axis=1), axis=1) / self._summary.total
 
 
 def _running(values):
@@ -179,6 +199,27 @@ def _recalls_reached(recall):
     reached = (100 * recall).astype(np.int32)
     reached += REACHABLE.take(reached + 1) <= recall
     return reached + (REACHABLE.take(reached) <= recall)
+
+
+def _tenths_reached(recall):
+    """How many of 0, 0.1 … 1 are not above each recall, compared as in `voc`."""
+    return np.searchsorted(np.arange(11) / 10, recall, side="right").astype(np.int32)
+
+
+COCO = Summary(_recalls_reached, len(RECALLS))
+VOC = Summary(lambda recall: recall, 1.0)
+VOC07 = Summary(_tenths_reached, 11)
+
+
+def coco_curves(matches: Matches, thresholds: Sequence[int] = range(10)) -> list[tuple[np.ndarray, Summary]]:
+    """The curves of COCO at some of the IoU thresholds 0.50, 0.55 … 0.95, for `WeightedAP`."""
+    return [(matches.verdicts[:, index], COCO) for index in thresholds]
+
+
+def voc_curves(matches: Matches) -> list[tuple[np.ndarray, Summary]]:
+    """The curves of PASCAL VOC since 2010 and of 2007, for `WeightedAP`."""
+    verdicts = voc_verdicts(matches)
+    return [(verdicts, VOC), (verdicts, VOC07)]
 
 
 def class_mean(values: np.ndarray) -> np.ndarray:
@@ -227,20 +268,23 @@ def resampled_numbers(matches: Matches, threshold: float, weights: np.ndarray) -
 
     Returns:
         dict of float64 `[R]`, NaN where a number is not defined: "coco_ap", "coco_ap50", "coco_ap75",
-        "precision", "recall", "f1"; and "per_class" `[R, K]`, the average precision of each class at IoU 0.5.
+        "voc_ap50", "voc07_ap50", "precision", "recall", "f1"; and "per_class" `[R, K]`, the average precision
+        of each class at IoU 0.5.
 
     Example:
         >>> numbers = resampled_numbers(matches, 0.5, resamples(len(matches.shapes)))
         >>> interval(numbers["coco_ap50"])
     """
-    precision = WeightedAP(matches)(weights)
+    precision = WeightedAP(matches, [*coco_curves(matches), *voc_curves(matches)])(weights)
     counts = by_image(matches, threshold)
     right, wrong, missed = (weights @ counts[name] for name in COUNTS)
     means = [class_mean(precision[:, :, index]) for index in range(precision.shape[-1])]
     return {
-        "coco_ap": np.mean(means, axis=0),
+        "coco_ap": np.mean(means[:10], axis=0),
         "coco_ap50": means[0],
         "coco_ap75": means[5],
+        "voc_ap50": means[10],
+        "voc07_ap50": means[11],
         "precision": _ratio(right, right + wrong),
         "recall": _ratio(right, right + missed),
         "f1": _ratio(2 * right, 2 * right + wrong + missed),

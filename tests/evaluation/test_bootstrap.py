@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_frcnn.evaluation import bootstrap, coco, matches
+from keras_frcnn.evaluation import bootstrap, coco, matches, voc
 from keras_frcnn.evaluation.coco_matching import HIT, MISS
 
 
@@ -13,6 +13,9 @@ def test_weights_of_one_give_the_numbers_of_coco(random_set):
         expected = coco.evaluate(detections, records, names)
         for name in ("ap", "ap50", "ap75"):
             assert numbers[f"coco_{name}"][0] == pytest.approx(expected[name], abs=1e-12)
+        for name, metric in (("voc_ap50", "area"), ("voc07_ap50", "11point")):
+            mean = voc.evaluate(detections, records, names, metric=metric)["mean_ap"]
+            assert numbers[name][0] == pytest.approx(mean, abs=1e-12)
         per_class = [expected["per_class"][name]["ap50"] for name in names]
         np.testing.assert_allclose(numbers["per_class"][0], per_class, atol=1e-12)
 
@@ -28,6 +31,9 @@ def test_a_resample_scores_like_the_set_with_its_images_repeated(random_set):
         expected = coco.evaluate(*parts, names)
         assert numbers["coco_ap50"][row] == pytest.approx(expected["ap50"], abs=1e-12)
         assert numbers["coco_ap"][row] == pytest.approx(expected["ap"], abs=1e-12)
+        for name, metric in (("voc_ap50", "area"), ("voc07_ap50", "11point")):
+            mean = voc.evaluate(*parts, names, metric=metric)["mean_ap"]
+            assert numbers[name][row] == pytest.approx(mean, abs=1e-12)
 
 
 def test_blocks_change_nothing(random_set, monkeypatch):
@@ -55,6 +61,11 @@ def test_resamples_apart_from_the_number_are_biased():
     assert not bootstrap.is_biased(0.5, values) and not bootstrap.is_biased(0.49, values)
     assert bootstrap.is_biased(0.45, values) and bootstrap.is_biased(0.55, np.append(values, np.nan))
     assert not bootstrap.is_biased(1.0, np.ones(5)) and not bootstrap.is_biased(0.0, np.full(5, np.nan))
+
+
+def first_ap(matched, weights):
+    """Average precision at IoU 0.5 alone."""
+    return bootstrap.WeightedAP(matched, bootstrap.coco_curves(matched, [0]))(weights)
 
 
 def population(rng, images):
@@ -109,11 +120,11 @@ def test_an_interval_of_95_percent_covers_the_truth_that_often():
     images, drawn, draws = 4000, 300, 2000
     whole = population(rng, images)
     ones = np.ones([1, images], np.int32)
-    truth = bootstrap.WeightedAP(sample(whole, np.arange(images)), [0])(ones).item()
+    truth = first_ap(sample(whole, np.arange(images)), ones).item()
     weights = bootstrap.resamples(drawn, 300)
     inside = 0
     for _ in range(draws):
-        ap = bootstrap.WeightedAP(sample(whole, rng.integers(0, images, drawn)), [0])(weights)
+        ap = first_ap(sample(whole, rng.integers(0, images, drawn)), weights)
         low, high = bootstrap.interval(ap.reshape(-1))
         inside += low <= truth <= high
     assert 0.92 <= inside / draws <= 0.98

@@ -182,7 +182,8 @@ def test_what_one_replica_refuses_none_applies():
                 values = strategy.experimental_distribute_values_from_function(
                     lambda context: tf.constant([[each[context.replica_id_in_sync_group]]])
                 )
-                step = lambda gradient: update.apply(tf.constant(1.0), replicas.total_of_known([gradient]), [])
+                total = replicas.total_of_known
+                step = lambda gradient: update.apply(tf.constant(1.0), total([gradient]), [])
                 tf.function(lambda: strategy.run(step, (values,)))()
                 return start - float(kernel.numpy()[0, 0])
 

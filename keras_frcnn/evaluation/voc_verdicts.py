@@ -1,0 +1,40 @@
+"""Verdicts on the detections of a set by the rule of PASCAL VOC.
+
+Letters: D detections and G objects of the set, P pairs of both.
+"""
+
+import numpy as np
+
+from keras_frcnn.evaluation.coco_matching import HIT, MISS, NEITHER
+from keras_frcnn.evaluation.matches import Matches, overlapping
+
+
+def voc_verdicts(matches: Matches, iou: float = 0.5) -> np.ndarray:
+    """Judge detections as `voc.evaluate` does.
+
+    Args:
+        matches: `Matches`, whose crowds are VOC's difficult objects.
+        iou: a claim needs a higher one, 0–1.
+
+    Returns:
+        int8 `[D]`: HIT, MISS or NEITHER of `coco_matching`.
+
+    Example:
+        >>> voc_verdicts(matches) == matches.verdicts[:, 0]  # mostly
+    """
+    truth = matches.truth
+    found, objects, overlaps = overlapping(
+        matches.images, matches.boxes, truth["images"], truth["boxes"], iou
+    )
+    keep = (matches.labels[found] == truth["labels"][objects]) & (overlaps > iou)
+    found, objects, overlaps = found[keep], objects[keep], overlaps[keep]
+    # Each detection claims the object that it overlaps most, of several the first.
+    order = np.lexsort((objects, -overlaps, found))
+    claiming, first = np.unique(found[order], return_index=True)
+    claimed = objects[order][first]
+    verdicts = np.full(len(matches.labels), MISS, np.int8)
+    # Detections of a class come best first, so the first claim on an object is the best one.
+    _, best = np.unique(claimed, return_index=True)
+    verdicts[claiming[best]] = HIT
+    verdicts[claiming[truth["crowd"][claimed]]] = NEITHER
+    return verdicts
