@@ -259,11 +259,11 @@ def test_the_last_steps_of_an_epoch_are_fewer_than_an_execution(begin, whole, tm
 @pytest.mark.slow
 def test_a_model_of_other_classes_is_refused(make_model, tmp_path):
     scenes = shapes.load("train", 4)
-    data = scenes.batches(4, image_size=(64, 80), training=True)
 
     def run(names):
         model = make_model(names)
         model.compile()
+        data = scenes.with_class_names(names).batches(4, image_size=(64, 80), training=True)
         model.fit(data, epochs=1, shuffle=False, verbose=0, callbacks=[Checkpoint(tmp_path, every_steps=1)])
 
     run(scenes.class_names)
