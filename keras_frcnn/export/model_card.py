@@ -92,9 +92,12 @@ _PORTABLE_CONTRACT = """\
 The input is `images`, uint8 [{batch}, H, W, 3]. The outputs are `boxes`, float32
 [{batch}, {max_detections}, 4] (xmin, ymin, xmax, ymax in pixels of the image as given), `scores`, float32
 [{batch}, {max_detections}], `labels`, int32 [{batch}, {max_detections}], counted from 0 as in `labels.txt`,
-all padded with −1, and `num_detections`, int32 [{batch}].
+all padded with −1, and `num_detections`, int32 [{batch}]."""
 
-Parity, measured when the file was written: {parity}."""
+_PARITY = """\
+
+
+Parity, measured when it was written: {parity}."""
 
 
 def model_card(path, description, checksums, data=None, metrics=None, changed=(), parity=None):
@@ -107,7 +110,7 @@ def model_card(path, description, checksums, data=None, metrics=None, changed=()
         data: str, what the model was trained on.
         metrics: str, its scores and the protocol behind them.
         changed: names of the settings that changed after the model was scored.
-        parity: str for a portable format, how far it agrees with the model.
+        parity: str, how far the export agrees with the model.
 
     Returns:
         str.
@@ -137,7 +140,6 @@ def model_card(path, description, checksums, data=None, metrics=None, changed=()
     more = {
         "more": _PROPOSALS_TOO if description["needs_proposals"] else _BYTES_TOO,
         "batch": 1 if description["format"] == "litert" else "B",
-        "parity": parity,
     }
     return _TEXT.format(
         **{**description, "weights_source": escaped(str(description["weights_source"]))},
@@ -152,7 +154,7 @@ def model_card(path, description, checksums, data=None, metrics=None, changed=()
         pixels=PREPROCESSING[description["preprocessing"]],
         rows=rows.format(**description),
         images=images,
-        contract=contract.format(**description, **more),
+        contract=contract.format(**description, **more) + (_PARITY.format(parity=parity) if parity else ""),
         python=platform.python_version(),
         tensorflow=tf.__version__,
         keras=keras.__version__,

@@ -91,6 +91,15 @@ def pictures(image_size) -> list[np.ndarray]:
     ]
 
 
+def grid(height: int, width: int) -> np.ndarray:
+    """Proposals for a picture: windows of three sizes, float32 `[48, 4]` xyxy, pixels."""
+    proposals = []
+    for part in (0.25, 0.4, 0.7):
+        x, y = np.meshgrid(np.linspace(0, (1 - part) * width, 4), np.linspace(0, (1 - part) * height, 4))
+        proposals.append(np.stack([x, y, x + part * width, y + part * height], axis=-1).reshape(-1, 4))
+    return np.concatenate(proposals).astype(np.float32)
+
+
 def compare(answers, references, half=False) -> Parity:
     """Compare what two detectors find in the same images.
 

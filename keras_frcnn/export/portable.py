@@ -8,13 +8,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal, TypedDict
 
-import numpy as np
-
 from keras_frcnn.export import companions
+from keras_frcnn.export.agreement import agreement
 from keras_frcnn.export.description import described
 from keras_frcnn.export.folding import fold_batch_norm
 from keras_frcnn.export.model_card import model_card
-from keras_frcnn.export.parity import Parity, compare, pictures
 from keras_frcnn.export.portable_detector import PortableDetector
 from keras_frcnn.export.settings import with_settings
 from keras_frcnn.files import write_json
@@ -76,50 +74,31 @@ def write_portable(
         )
     half = precision == "float16"
 
-    def written(folder, **changed):
-        """Write the file with changed settings, and return it with what it has to agree with."""
-        reference = with_settings(model, "float32", **{**settings, **changed})
-        folded = with_settings(model, "float32", **{**settings, **changed})
-        fold_batch_norm(folded, model)
-        description = {**described(folded), "format": kind, "precision": precision or "float32"}
-        write_json(folder / "model.json", description)
-        return write(folded, half, folder), reference, description
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
-        folder, twin = Path(folder) / "export", Path(folder) / "twin"
-        folder.mkdir()
-        twin.mkdir()
-        file, reference, description = written(folder)
-        parity, without = _parity(file, reference, half), ""
-        if not parity.is_telling and description["score_threshold"] > 0:
-            # Little is certain in the drawn pictures, and a score near the threshold may fall on either side
-            # of it: what the model is less sure of decides.
-            parity = _parity(*written(twin, score_threshold=0.0)[:2], half)
-            without = ", all without the score threshold"
-        if not parity.agrees:
-            raise ValueError(
-                f"The {file.suffix} file does not give the detections of the model: {parity}{without}; "
-                "export a SavedModel, and please report this model."
-            )
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as temporary:
+        folder, description = Path(temporary) / "export", {}
+
+        def written(**changed):
+            """Write the file; that of changed settings, which only the comparison needs, beside it."""
+            place = Path(temporary) / "twin" if changed else folder
+            place.mkdir()
+            reference = with_settings(model, "float32", **{**settings, **changed})
+            folded = with_settings(model, "float32", **{**settings, **changed})
+            fold_batch_norm(folded, model)
+            facts = {**described(folded), "format": kind, "precision": precision or "float32"}
+            write_json(place / "model.json", facts)
+            description.update({} if changed else facts)
+            return PortableDetector(write(folded, half, place)), reference
+
+        threshold = settings.get("score_threshold")
+        threshold = model.arguments.get("score_threshold", 0.0) if threshold is None else threshold
+        parity = agreement(written, f"The {kind} file", threshold, half)
         own = {**described(model), "precision": description["precision"]}
         changed = [name for name, value in own.items() if description[name] != value]
-        agreement = f"{parity}{without}"
-        card = model_card(path, description, _checksums(folder), data, metrics, changed, agreement)
+        card = model_card(path, description, _checksums(folder), data, metrics, changed, parity)
         (folder / "labels.txt").write_text(companions.labels(model.class_names), encoding="utf-8")
         (folder / "model_card.md").write_text(card, encoding="utf-8")
         os.rename(folder, path)
-
-
-def _parity(file, reference, half) -> Parity:
-    """Compare a file with its model on drawn pictures, and on two of them in one batch."""
-    detector, images = PortableDetector(file), pictures(reference.image_size)
-    answers = detector.detect(images)
-    if detector.takes_batches:
-        pair = np.stack([images[0], images[0][:, ::-1]])
-        answers += detector.detect_together(pair)
-        images += [*pair]
-    return compare(answers, reference.detect(images), half)
 
 
 def _checksums(folder):

@@ -13,9 +13,11 @@ from pathlib import Path
 import tensorflow as tf
 
 from keras_frcnn.export import companions
+from keras_frcnn.export.agreement import agreement
 from keras_frcnn.export.description import described
 from keras_frcnn.export.folding import fold_batch_norm
 from keras_frcnn.export.model_card import model_card
+from keras_frcnn.export.served_detector import ServedDetector
 from keras_frcnn.export.settings import with_settings
 from keras_frcnn.export.signatures import signatures
 from keras_frcnn.export.variables import variables
@@ -77,7 +79,7 @@ def saved_model(
 
     Raises:
         FileExistsError: `path` already exists.
-        ValueError: a setting is not possible.
+        ValueError: a setting is not possible, or the SavedModel does not give the detections of the model.
 
     Example:
         >>> saved_model(keras_frcnn.FasterRCNN(["cell"], image_size=(96, 128)), "saved_models/cells/1")
@@ -91,55 +93,69 @@ def saved_model(
         )
     if min(max_bytes, max_pixels) < 1:
         raise ValueError(f"max_bytes is {max_bytes} and max_pixels {max_pixels}; both are at least 1.")
-    trained = model
-    model = with_settings(
-        trained,
-        precision,
-        image_size=image_size,
-        max_detections=max_detections,
-        score_threshold=score_threshold,
-        nms_iou=nms_iou,
-    )
-    fold_batch_norm(model, trained)
-    description = {
-        **described(model),
-        "format": "saved_model",
-        "max_bytes": max_bytes,
-        "max_pixels": max_pixels,
+    settings = {
+        "image_size": image_size,
+        "max_detections": max_detections,
+        "score_threshold": score_threshold,
+        "nms_iou": nms_iou,
     }
-    changed = [name for name, value in described(trained).items() if description[name] != value]
+    limits = {"max_bytes": max_bytes, "max_pixels": max_pixels}
     path.parent.mkdir(parents=True, exist_ok=True)
     # Write next to the target and rename, so that a server watching the folder never sees half a model.
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
-        folder = Path(folder)
-        served = folder / "saved_model"
-        assets = {
-            "labels.txt": companions.labels(model.class_names),
-            "label_map.pbtxt": companions.label_map(model.class_names),
-            "model.json": json.dumps(description, indent=2) + "\n",
-        }
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as temporary:
+        folder, description = Path(temporary) / "export", {}
+
+        def written(**changed):
+            """Write the SavedModel; that of changed settings, which only the comparison needs, beside it."""
+            place = Path(temporary) / "twin" if changed else folder
+            reference = with_settings(model, precision, **{**settings, **changed})
+            folded = with_settings(model, precision, **{**settings, **changed})
+            fold_batch_norm(folded, model)
+            facts = {**described(folded), "format": "saved_model", **limits}
+            description.update({} if changed else facts)
+            _write(folded, place, facts)
+            if not changed:
+                write_warm_up(place / "assets.extra" / "tf_serving_warmup_requests", folded, path.parent.name)
+            return ServedDetector(place), reference
+
+        threshold = (
+            model.arguments.get("score_threshold", 0.0) if score_threshold is None else score_threshold
+        )
+        computes = precision or model.dtype_policy.compute_dtype
+        parity = agreement(written, "The SavedModel", threshold, computes != "float32")
+        extra = folder / "assets.extra"
+        (extra / "models.config").write_text(companions.models_config(path), encoding="utf-8")
+        (extra / "batching.config").write_text(companions.BATCHING_CONFIG, encoding="utf-8")
+        changed = [name for name, value in described(model).items() if description[name] != value]
+        card = model_card(path, description, _checksums(folder), data, metrics, changed, parity)
+        (folder / "model_card.md").write_text(card, encoding="utf-8")
+        os.rename(folder, path)
+
+
+def _write(model, folder, description):
+    """Write the SavedModel and its assets."""
+    folder.mkdir()
+    assets = {
+        "labels.txt": companions.labels(model.class_names),
+        "label_map.pbtxt": companions.label_map(model.class_names),
+        "model.json": json.dumps(description, indent=2) + "\n",
+    }
+    with tempfile.TemporaryDirectory() as elsewhere:
         for name, text in assets.items():
-            (folder / name).write_text(text, encoding="utf-8")
+            (Path(elsewhere) / name).write_text(text, encoding="utf-8")
         module = tf.Module()
-        functions = signatures(model, max_bytes, max_pixels)
+        functions = signatures(model, description["max_bytes"], description["max_pixels"])
         module.weights = variables(model)
         # Clients of the TF Object Detection API call the loaded object itself.
         module.__call__ = functions["serving_default"]
-        module.assets = [tf.saved_model.Asset(str(folder / name)) for name in assets]
+        module.assets = [tf.saved_model.Asset(str(Path(elsewhere) / name)) for name in assets]
         tf.saved_model.save(
             module,
-            str(served),
+            str(folder),
             signatures=functions,
             options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
         )
-        extra = served / "assets.extra"
-        extra.mkdir()
-        write_warm_up(extra / "tf_serving_warmup_requests", model, path.parent.name)
-        (extra / "models.config").write_text(companions.models_config(path), encoding="utf-8")
-        (extra / "batching.config").write_text(companions.BATCHING_CONFIG, encoding="utf-8")
-        card = model_card(path, description, _checksums(served), data, metrics, changed)
-        (served / "model_card.md").write_text(card, encoding="utf-8")
-        os.rename(served, path)
+    (folder / "assets.extra").mkdir()
 
 
 def _checksums(served):

@@ -29,6 +29,7 @@ class ServedDetector:
         class_names: tuple of the names of the K classes.
         needs_proposals: bool, whether the model works on external proposals.
         only_proposals: bool, whether it is an RPN.
+        takes_batches: bool, whether `detect_together` works: not with external proposals.
         has_one_size: True, because `detect` takes no `image_size`.
         description: dict, the contents of `assets/model.json`.
 
@@ -51,6 +52,7 @@ class ServedDetector:
         self._serve = self._loaded.signatures["serving_default"]
         self.only_proposals = self.description["model"] == "RPN"
         self.needs_proposals = "proposals" in self._serve.structured_input_signature[1]
+        self.takes_batches = not self.needs_proposals
 
     @property
     def image_size(self):

@@ -249,14 +249,21 @@ def test_a_learning_rate_that_is_off(examined, config, shared, name, factor, wor
     assert findings[0]["cause"] == "learning rate" and f"too {word}" in findings[0]["sentence"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("fault", ["shifted", "ordered", "bgr", "healthy"])
-@pytest.mark.filterwarnings("ignore")
-def test_a_model_of_cells_on_another_form_of_its_set(examined, shared, tmp_path, fault):
-    data = shared / "data" / "bccd"
+@pytest.fixture(scope="module")
+def model_of_cells(shared, tmp_path_factory):
+    """The file of a detector that knows the cells of BCCD."""
+    data, run = shared / "data" / "bccd", tmp_path_factory.mktemp("cells") / "run"
     words = f"--train voc:{data}@trainval --val voc:{data}@test --backbone mobilenet_v2_fpn --epochs 2"
     words += f" --backbone-weights {shared / 'weights' / WEIGHTS} --image-size 240 320"
-    train.main([*words.split(), "--output", str(tmp_path / "run")])
+    train.main([*words.split(), "--output", str(run)])
+    return run / "last.keras"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["shifted", "ordered", "bgr", None])
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_of_cells_on_another_form_of_its_set(examined, shared, model_of_cells, tmp_path, fault):
+    data = shared / "data" / "bccd"
     test = kf.data.load(f"voc:{data}@test")
     new = {"shifted": ("RBC", "WBC", "Platelets"), "ordered": ("WBC", "RBC", "Platelets")}
     names = new.get(fault, test.class_names)
@@ -265,7 +272,7 @@ def test_a_model_of_cells_on_another_form_of_its_set(examined, shared, tmp_path,
     if fault == "bgr":
         for file in (tmp_path / "set").glob("JPEGImages/*"):
             cv2.imwrite(str(file), np.ascontiguousarray(cv2.imread(str(file))[..., ::-1]))
-    _, findings = examined("--model", tmp_path / "run" / "last.keras", "--data", spec)
-    causes = {"shifted": "labels", "ordered": "labels", "bgr": "channel order"}
-    assert [finding["cause"] for finding in findings[:1]] == [causes[fault]] * (fault in causes)
+    _, findings = examined("--model", model_of_cells, "--data", spec)
+    causes = {"shifted": ["labels"], "ordered": ["labels"], "bgr": ["channel order"]}
+    assert [finding["cause"] for finding in findings[:1]] == causes.get(fault, [])
     assert fault != "shifted" or "shifted by one" in findings[0]["sentence"]

@@ -12,7 +12,7 @@ from tensorflow.python.framework import op_def_registry
 
 import keras_frcnn as kf
 from keras_frcnn import export
-from keras_frcnn.export import companions
+from keras_frcnn.export import companions, saved_model
 from keras_frcnn.weights.coco import TORCHVISION_CLASS_NAMES
 
 CLASS_NAMES = ["red cell", "weiß", "plate"]
@@ -144,6 +144,20 @@ def test_model_card(exported_cells):
         assert part in card
     assert "| detections score above | 0.05 |" in card and "short side becomes 96 pixels" in card
     assert tf.__version__ in card and "{" not in card
+
+
+def test_an_export_that_disagrees_is_not_handed_out(tmp_path, make_model, monkeypatch):
+    honest = saved_model.__globals__["fold_batch_norm"]
+
+    def wrong(folded, model):
+        honest(folded, model)
+        bias = folded.head.box_dense.bias
+        bias.assign(bias + 3.0)
+
+    monkeypatch.setitem(saved_model.__globals__, "fold_batch_norm", wrong)
+    with pytest.raises(ValueError, match="The SavedModel does not give the detections of the model: 0 of"):
+        make_model().export(tmp_path / "1")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_model_on_proposals(tmp_path, make_model):

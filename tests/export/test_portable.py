@@ -125,7 +125,7 @@ def test_the_folder_tells_what_it_is(exported, trained):
     assert description["format"] == "onnx" and description["score_threshold"] == 0.02
     assert (folder / "labels.txt").read_text("utf-8").splitlines() == list(trained.class_names)
     card = (folder / "model_card.md").read_text("utf-8")
-    assert re.search(r"Parity, measured when the file was written: (\d+) of \1 detections equal", card)
+    assert re.search(r"Parity, measured when it was written: (\d+) of \1 detections equal", card)
 
 
 @pytest.mark.slow
