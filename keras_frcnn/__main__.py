@@ -1,6 +1,7 @@
 """`keras-frcnn COMMAND`, or `python -m keras_frcnn COMMAND`: all commands."""
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -24,7 +25,13 @@ COMMANDS = {
 
 def script():
     """The console script `keras-frcnn`."""
-    sys.exit(main(sys.argv[1:]))
+    try:
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads the answer has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)
 
 
 def main(arguments):
