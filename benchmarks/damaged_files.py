@@ -228,10 +228,9 @@ def load_weights(folder):
 
 
 def load_converted(folder):
-    model = convert.main(
-        ["torchvision", TORCHVISION, str(folder / "state.safetensors"), str(folder / "a.keras")]
-    )
-    return numbers(model)
+    with tempfile.TemporaryDirectory() as elsewhere:
+        words = ["torchvision", TORCHVISION, str(folder / "state.safetensors"), f"{elsewhere}/a.keras"]
+        return numbers(convert.main(words))
 
 
 def load_checkpoint(folder):
