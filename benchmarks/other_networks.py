@@ -17,6 +17,7 @@ import keras_frcnn as kf
 
 NETWORKS = ("MobileNetV2", "EfficientNetV2B0", "ConvNeXtTiny")
 IMAGE_SIZE, BATCH_SIZE, LEVELS = (240, 320), 4, (3, 4, 5, 6)
+WARM_UP = 50
 
 
 def main():
@@ -64,7 +65,7 @@ def score(network, pretrained, train, test, epochs):
     )
     batches = train.batches(BATCH_SIZE, image_size=IMAGE_SIZE, training=True)
     rate = keras.optimizers.schedules.CosineDecay(
-        0.0, epochs * len(batches), warmup_target=0.01, warmup_steps=50
+        0.0, epochs * len(batches) - WARM_UP, warmup_target=0.01, warmup_steps=WARM_UP
     )
     model.compile(keras.optimizers.SGD(rate, momentum=0.9, global_clipnorm=10.0))
     model.fit(batches, epochs=epochs, shuffle=False, verbose=0)

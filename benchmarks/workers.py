@@ -64,9 +64,13 @@ def run(words, role, cores):
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_CONFIG": json.dumps(task)}
         command = ["taskset", "-c", str(core), sys.executable, Path(__file__), *words, "--role", role]
         processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
+    while any(process.poll() is None for process in processes):
+        time.sleep(0.1)
+        if any(process.returncode for process in processes):
+            for process in processes:
+                process.kill()  # it would wait for the other one
+            sys.exit("A worker has failed; its message stands above.")
     outputs = [process.communicate()[0] for process in processes]
-    if any(process.returncode for process in processes):
-        sys.exit("A worker has failed; its message stands above.")
     return max(json.loads(output.splitlines()[-1]) for output in outputs)
 
 

@@ -20,10 +20,10 @@ def _is_installed(name):
     return True
 
 
-there = [name for name in WHEELS if _is_installed(name)]
-if len(there) > 1:
+_there = [name for name in WHEELS if _is_installed(name)]
+if len(_there) > 1:
     warnings.warn(
-        f"{' and '.join(there)} are installed over one another, and files of one are missing; {REPAIR}",
+        f"{' and '.join(_there)} are installed over one another, and files of one may be missing; {REPAIR}",
         stacklevel=2,
     )
 try:

@@ -32,11 +32,15 @@ NORMALIZING = (keras.layers.Rescaling, keras.layers.Normalization)
 
 @dataclasses.dataclass(frozen=True)
 class _Map:
-    """A tensor of a network, and its level; `whole` if all later tensors are computed from it alone."""
+    """A tensor of a network, and its level.
+
+    `exact` if it is a map of that level; `whole` if in addition all later tensors are computed from it alone.
+    """
 
     tensor: keras.KerasTensor
     name: str
     level: int
+    exact: bool
     whole: bool
 
 
@@ -138,17 +142,17 @@ def _maps(network):
         )
     last_use = {id(one): place for place, call in enumerate(calls) for one in call.input_tensors}
     levels = {id(one): 0 for one in network.inputs}
-    maps, needed = [], 0
+    # The last call that needs one of the tensors so far.
+    maps, needed = [], max(last_use[id(one)] for one in network.inputs)
     for place, call in enumerate(calls):
         inputs = [id(one) for one in call.input_tensors]
-        # How far the tensors before this one reach.
-        needed = max([needed, *(last_use[one] for one in inputs)])
         for tensor in call.outputs:
             own = exact[id(tensor)]
             is_map = own is not None and own <= max(coarsest)
             levels[id(tensor)] = max([own if is_map else 0, *(levels[one] for one in inputs)])
             whole = is_map and needed <= place and len(call.outputs) == 1
-            maps.append(_Map(tensor, call.operation.name, levels[id(tensor)], whole))
+            maps.append(_Map(tensor, call.operation.name, levels[id(tensor)], is_map, whole))
+        needed = max([needed, *(last_use.get(id(one), 0) for one in call.outputs)])
     return maps
 
 
@@ -172,6 +176,11 @@ def _chosen(network, maps, levels):
                 f"Network {network.name!r} has no layer {wanted!r}; "
                 + remedy(wanted, named, "see `network.summary()`.")
             )
+        if isinstance(wanted, str) and not named[wanted].exact:
+            raise ValueError(
+                f"Layer {wanted!r} of network {network.name!r} gives no map whose sides are those of the "
+                "image over 2, 4, 8 …; name another one."
+            )
         if isinstance(wanted, str):
             chosen.append(named[wanted])
         elif wanted in whole:
@@ -180,7 +189,7 @@ def _chosen(network, maps, levels):
             there = ", ".join(map(str, sorted(whole)))
             raise ValueError(
                 f"Network {network.name!r} has no map of level {wanted}, only of {there}; name a layer, "
-                "or leave the level out."
+                "leave the level out, or give the model that is inside this one."
             )
     found = [one.level for one in chosen] + [one for one in levels[len(chosen) :] if isinstance(one, int)]
     if not chosen or found != list(range(found[0], found[0] + len(levels))):
@@ -204,7 +213,7 @@ def _recognized(network):
     for call in _compat.nodes(network):
         if isinstance(call.operation, NORMALIZING):
             return "none"
-        if any(weight.trainable for weight in getattr(call.operation, "weights", ())):
+        if getattr(call.operation, "weights", ()):
             break
     for pattern, preprocessing in OF_APPLICATIONS:
         if re.fullmatch(pattern, network.name):

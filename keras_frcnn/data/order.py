@@ -100,7 +100,7 @@ class Order:
         Args:
             number: int64 `[T]`, the batches of the images, from the first image of a batch on.
             batch: int64 scalar, the first of them.
-            part, parts: int64 scalars, the place of the part, and how many there are.
+            part, parts: int, the place of the part, and how many there are.
 
         Returns:
             bool `[T]`.
@@ -120,8 +120,6 @@ class Position:
         movable: whether `go_to` has an effect on the data set.
 
     Attributes:
-        part: pair of a place and a number. If several processes share each batch in equal parts, this one
-            needs the images of its part only, and the others are left blank; (0, 1) for whole batches.
         one_batch: function from an epoch and the number of a batch to the class names, the batch's records
             and a function that makes the batch anew; `pipeline.batches` sets it.
         classes: dict from the labels of the data to their names; `pipeline.batches` sets it.
@@ -131,7 +129,7 @@ class Position:
     classes: dict
 
     def __init__(self, order, epoch=0, batch=0, movable=True):
-        self.order, self.movable, self.part = order, movable, (0, 1)
+        self.order, self.movable = order, movable
         self.go_to(epoch, batch)
 
     def go_to(self, epoch, batch):
@@ -143,33 +141,33 @@ class Position:
         return self.order.place(self.epoch, self.batch + batches)
 
     def take(self):
-        """Return epoch, batch and `part` as an int64 array, and go on to the next epoch."""
-        here = np.array([self.epoch, self.batch, *self.part], np.int64)
+        """Return epoch and batch as an int64 array, and go on to the next epoch."""
+        here = np.array([self.epoch, self.batch], np.int64)
         self.epoch, self.batch = self.epoch + 1, 0
         return here
 
 
-def one_epoch(position):
-    """A data set of `Order.images` and, of each image, whether its pixels are needed.
+def one_epoch(position, part=0, parts=1):
+    """A data set of `Order.images` and, of each image, whether it is in a part of its batch.
 
     It begins at a `Position` whenever it is iterated.
     """
     # Avoid from_generator: it makes glibc return freed memory to the system at once (see `allocator.py`).
     here = tf.data.Dataset.range(1).map(
-        lambda _: tf.ensure_shape(tf.numpy_function(position.take, [], tf.int64), [4])
+        lambda _: tf.ensure_shape(tf.numpy_function(position.take, [], tf.int64), [2])
     )
     order = position.order
 
     def epoch(place):
         index, seeds, number = order.images(place[0], place[1])
-        needed = order.in_part(number, place[1], place[2], place[3])
-        return tf.data.Dataset.from_tensor_slices((index, seeds, number, needed))
+        own = order.in_part(number, place[1], part, parts)
+        return tf.data.Dataset.from_tensor_slices((index, seeds, number, own))
 
     return here.flat_map(epoch)
 
 
 def endless(position):
-    """A data set as of `one_epoch`, one epoch after another, without any Python; all pixels are needed."""
+    """A data set as of `one_epoch` with whole batches, one epoch after another, without any Python."""
     epoch, batch = position.epoch, position.batch
     first = tf.data.Dataset.from_tensors((tf.constant(epoch, tf.int64), tf.constant(batch, tf.int64)))
     later = tf.data.Dataset.range(epoch + 1, sys.maxsize).map(lambda number: (number, tf.zeros([], tf.int64)))

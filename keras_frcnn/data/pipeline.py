@@ -71,8 +71,8 @@ def batches(
         _check_fills(order, dataset, batch_size)
     position = Position(order, first_epoch, first_batch, movable=not repeat)
 
-    def load(index, seeds, number, needed):
-        example, limit = example_of(index, needed), short
+    def load(index, seeds, number, own):
+        example, limit = example_of(index, own), short
         if training:
             # Augment before the resize, while an image has a fraction of the bytes.
             example = _perhaps(photometric, seeds + [0, 2], augmentation.photometric, example, seeds + [1, 2])
@@ -112,10 +112,15 @@ def batches(
         return dataset.class_names, records, lambda: next(iter(stream(alone)))
 
     within = position.batch > 0
-    data = stream(endless(position) if repeat else one_epoch(position))
-    if not repeat and not within:
-        data = _counted(data, len(order.sizes))
-    data = data.prefetch(2)
+
+    def made(images):
+        data = stream(images)
+        return (data if repeat or within else _counted(data, len(order.sizes))).prefetch(2)
+
+    data = made(endless(position) if repeat else one_epoch(position))
+    if not repeat:
+        # For one of several processes that share each batch: images of the others are blank.
+        data.of_part = lambda part, parts: made(one_epoch(position, part, parts))
     position.one_batch = one_batch
     labels = np.unique(
         np.concatenate([np.zeros(0, np.int32)] + [record.labels for record in dataset.records])
@@ -233,9 +238,9 @@ class _Examples:
             sizes = [(record.height, record.width) for record in records]
             self.sizes = tf.constant(np.array(sizes, np.int32).reshape(-1, 2))
 
-    def __call__(self, index, needed):
+    def __call__(self, index, own):
         rows = (self.boxes, self.labels, self.ignore, self.proposals)
-        image = tf.cond(needed, lambda: self.source.tensor(index), lambda: self._blank(index))
+        image = tf.cond(own, lambda: self.source.tensor(index), lambda: self._blank(index))
         image.set_shape([None, None, 3])
         return augmentation.Example(image, *(part(index) for part in rows))
 

@@ -13,14 +13,19 @@ def voc_verdicts(matches: Matches, iou: float = 0.5) -> np.ndarray:
     """Judge detections as `voc.evaluate` does.
 
     Args:
-        matches: `Matches`, whose crowds are VOC's difficult objects.
+        matches: `Matches`, whose crowds are VOC's difficult objects; it has the best 100 detections of each
+            class in an image, while `voc.evaluate` judges all.
         iou: a claim needs a higher one, 0–1.
 
     Returns:
         int8 `[D]`: HIT, MISS or NEITHER of `coco_matching`.
 
     Example:
-        >>> voc_verdicts(matches) == matches.verdicts[:, 0]  # mostly
+        >>> box = np.array([[0.0, 0, 9, 9]])
+        >>> found = [{"boxes": box, "scores": np.ones(1), "labels": np.zeros(1, int)}]
+        >>> records = [Record(0, "", 9, 9, box, np.zeros(1, int), np.zeros(1, bool))]
+        >>> voc_verdicts(match(found, records, ["cell"])) == HIT
+        array([ True])
     """
     truth = matches.truth
     found, objects, overlaps = overlapping(

@@ -1,5 +1,8 @@
 """Copy a detector with other settings and the same weights."""
 
+import dataclasses
+
+from keras_frcnn.backbones import Backbone
 from keras_frcnn.models import Detector
 
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -43,7 +46,10 @@ def with_settings(model: Detector, precision: str | None = None, **settings) -> 
             raise ValueError(f"A backbone of your own keeps its precision, {own}; leave precision out.")
     if own_backbone:
         # Its config may not suffice to rebuild it, for example with a Lambda layer or an unregistered one.
-        config["backbone"] = model.arguments["backbone"]
+        config["backbone"] = own = model.arguments["backbone"]
+        if isinstance(own, Backbone):
+            # The head's weights are copied below.
+            config["backbone"] = dataclasses.replace(own, load_fc=None)
     else:
         # Only training needs weights of a higher precision than that of the computation.
         config["dtype"] = precision or model.dtype_policy.compute_dtype

@@ -15,7 +15,7 @@ class PixelNormalization(keras.layers.Layer):
         preprocessing: convention of the pretrained network: "caffe" (BGR 0–255 minus the ImageNet mean),
             "torch" (RGB 0–1 minus the mean, divided by the deviation), "tf" (−1…1) or "none" (RGB 0–255,
             for a network that normalizes by itself; its padding has the ImageNet mean).
-        multiple: sides are padded with zeros at the bottom and right to a multiple of this, pixels.
+        multiple: sides are padded at the bottom and right to a multiple of this, pixels.
 
     Call arguments:
         images: `[B, H, W, 3]`, RGB, uint8 or float 0–255.

@@ -46,9 +46,7 @@ class Consumed:
         return position.after(batches - before)
 
     def end(self):
-        """Forget the data, and undo what was changed for it."""
-        if self.position is not None:
-            self.position.part = (0, 1)
+        """Forget the data, and undo what callbacks changed for it."""
         self.position = None
         while self.undo:
             self.undo.pop()()

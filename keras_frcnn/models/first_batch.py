@@ -90,8 +90,10 @@ def _watched(model, x, y, check):
 
 def _check_classes(model, classes):
     """Refuse labels that mean other classes to the model than to the data, a dict from label to name."""
+    if model.only_proposals:
+        return
     names = tuple(model.class_names)
-    for label, name in classes.items() if not model.only_proposals else ():
+    for label, name in classes.items():
         if label >= len(names) or (name in names and names[label] != name):
             there = f"is {names[label]!r}" if label < len(names) else f"is none of its {len(names)} classes"
             raise ValueError(

@@ -15,21 +15,17 @@ def of_fit(
     strategy: tf.distribute.Strategy, data: Any, further: dict[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
     """Share out the data of `fit`: its first argument, and the others by name, with "validation_data"."""
-    validation = further.get("validation_data")
-    if validation is not None:
-        further = {**further, "validation_data": repeated(strategy, validation)}
-    # Validation needs whole batches, and could use the same data.
-    return shared_out(strategy, data, decode_all=_position(data) is _position(validation)), further
+    if further.get("validation_data") is not None:
+        further = {**further, "validation_data": repeated(strategy, further["validation_data"])}
+    return shared_out(strategy, data), further
 
 
-def shared_out(strategy: tf.distribute.Strategy, data: Any, decode_all: bool = False) -> Any:
+def shared_out(strategy: tf.distribute.Strategy, data: Any) -> Any:
     """Share out the batches of training.
 
     Args:
         strategy: of the model.
         data: `tf.data.Dataset` of batches of all replicas, each with a multiple of their number of images.
-        decode_all: whether each worker decodes the images of all, and not only its own. Otherwise `data`
-            gives parts of batches until its `Position.part` is (0, 1) again.
 
     Returns:
         `tf.distribute.DistributedDataset`; `data` itself without replicas to share it.
@@ -41,7 +37,7 @@ def shared_out(strategy: tf.distribute.Strategy, data: Any, decode_all: bool = F
     if count == 1 or isinstance(data, tf.distribute.DistributedDataset):
         return data
     _check(data, count)
-    position = _position(data)
+    position = _compat.attribute_upstream(data, "position")
     uneven = [] if position is None else [size for size in position.order.sizes if size % count]
     if uneven:
         raise ValueError(
@@ -50,8 +46,10 @@ def shared_out(strategy: tf.distribute.Strategy, data: Any, decode_all: bool = F
         )
 
     def rows(context):
-        if position is not None and not decode_all:
-            position.part = context.input_pipeline_id, context.num_input_pipelines
+        # Only what `batches` returns: a function that was mapped over it could look at every image.
+        own = getattr(data, "of_part", lambda *_: data)(
+            context.input_pipeline_id, context.num_input_pipelines
+        )
         here = count // context.num_input_pipelines
         first = context.input_pipeline_id * here
 
@@ -64,7 +62,7 @@ def shared_out(strategy: tf.distribute.Strategy, data: Any, decode_all: bool = F
                 lambda place: tf.nest.map_structure(lambda value: _part(value, first + place, each), batch)
             )
 
-        return data.flat_map(parts).prefetch(2 * here)
+        return own.flat_map(parts).prefetch(2 * here)
 
     return _compat.with_cardinality(strategy.distribute_datasets_from_function(rows), data.cardinality())
 
@@ -96,10 +94,6 @@ def synchronize_batch_norm(model: Any) -> None:
         layers += _compat.layers_inside(layer)
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = several
-
-
-def _position(data):
-    return _compat.attribute_upstream(data, "position")
 
 
 def _check(data, count):

@@ -60,7 +60,7 @@ def write_network(graph, network, images) -> list[str]:
 def write_layer(graph, layer, *inputs):
     """Write one layer; returns the name of its output, or a list of names."""
     if isinstance(layer, keras.Sequential):
-        return functools.reduce(lambda x, inner: write_layer(graph, inner, x), layer.layers, *inputs)
+        return functools.reduce(lambda x, inner: _one(write_layer(graph, inner, x)), layer.layers, *inputs)
     if isinstance(layer, _compat.Functional):
         return write_network(graph, layer, *inputs)
     # Only the exact class: a subclass may compute something else.
@@ -73,6 +73,11 @@ def write_layer(graph, layer, *inputs):
             "layers of Keras, or export a SavedModel or LiteRT."
         )
     return rule(graph, layer, *inputs)
+
+
+def _one(outputs):
+    """The only output of a layer, which a functional model has in a list."""
+    return outputs[0] if isinstance(outputs, list) else outputs
 
 
 def activate(graph, function, x):
@@ -164,7 +169,7 @@ def _dense(graph, layer, x):
 def _reshape(graph, layer, x):
     """Only what follows a global pooling: a vector becomes a map of one cell."""
     target = tuple(layer.target_shape)
-    if len(target) != 3 or target[:2] != (1, 1):
+    if len(target) != 3 or target[:2] != (1, 1) or layer.input.shape[1:-1] not in ((), (1, 1)):
         raise ValueError(f"Layer {layer.name} reshapes to {target}; ONNX takes (1, 1, channels) only.")
     return graph.Reshape(x, [0, target[2] if target[2] else -1, 1, 1])
 

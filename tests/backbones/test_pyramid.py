@@ -74,6 +74,45 @@ def test_a_sum_is_no_layer_and_still_a_map():
         assert name.startswith("add") and order[order.index(name) - 1].startswith(block)
 
 
+def block(shortcut_first):
+    """A stage that ends in a residual block with stride, whose inputs are not all of any map inside it."""
+    images = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(8, 4, 4, "same", name="stem")(keras.layers.Rescaling(1 / 255)(images))
+
+    def shortcut():
+        return keras.layers.Conv2D(8, 1, 2, "same", name="shortcut")(x)
+
+    side = shortcut() if shortcut_first else None
+    y = keras.layers.Conv2D(8, 3, 1, "same", name="inside")(x)
+    y = keras.layers.MaxPooling2D(3, 2, "same")(keras.layers.BatchNormalization(name="inside_norm")(y))
+    y = keras.layers.Add(name="out")([y, side if shortcut_first else shortcut()])
+    return keras.Model(images, y, name="block")
+
+
+@pytest.mark.parametrize("shortcut_first", [False, True])
+def test_no_map_from_inside_a_residual_block(shortcut_first):
+    assert inputs_of_fpn(pyramid(block(shortcut_first), (2, 3))) == ["stem", "out"]
+
+
+def test_no_map_of_one_of_two_branches():
+    images = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(8, 2, 2, "same", name="stem")(keras.layers.Rescaling(1 / 255)(images))
+    branches = [keras.layers.Conv2D(8, 3, 2, "same", name=f"level_{name}")(x) for name in "ab"]
+    branches = [keras.layers.Conv2D(8, 3, 2, "same")(one) for one in branches]
+    network = keras.Model(images, keras.layers.Add()(branches))
+    with pytest.raises(ValueError, match=r"has no map of level 2, only of 0, 1, 3; name a layer"):
+        pyramid(network, (2, 3))
+    assert inputs_of_fpn(pyramid(network, ("level_a", 3)))[0] == "level_a"
+
+
+def test_freezing_changes_nothing_about_preprocessing():
+    images = keras.Input((None, None, 3))
+    x = keras.layers.Rescaling(0.5)(keras.layers.Conv2D(8, 3, 4, "same")(images))
+    network = keras.Model(images, keras.layers.Conv2D(8, 3, 2, "same")(x), name="resnet50")
+    network.trainable = False
+    assert pyramid(network, (2, 3)).preprocessing == "caffe"
+
+
 @pytest.mark.parametrize("name", PREPROCESSING)
 def test_preprocessing_is_recognized(name):
     backbone = pyramid(application(name), (4, 5), channels=8)
@@ -159,6 +198,14 @@ def test_trains_saves_and_answers_in_a_fresh_process(scenes, tmp_path):
     assert "as given" in model.loading_report() and "RGB, -1 to 1" in model.loading_report()
 
 
+def pooled():
+    """A network with squeeze and excitation."""
+    images = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(8, 3, 8, "same")(keras.layers.Rescaling(1 / 255)(images))
+    scale = keras.layers.GlobalAveragePooling2D(keepdims=True, name="gap")(x)
+    return keras.Model(images, keras.layers.Multiply()([x, scale]), name="pooled")
+
+
 def test_refusals_name_the_remedy():
     fixed = keras.applications.MobileNetV2(
         alpha=0.35, weights=None, include_top=False, input_shape=(96, 96, 3)
@@ -174,6 +221,7 @@ def test_refusals_name_the_remedy():
         (lambda: pyramid(network(), (3,)), "at least two levels"),
         (lambda: pyramid(network(), (4, 5)), "and one that the network has first"),
         (lambda: pyramid(network(), ("thre", 4)), "no layer 'thre'; did you mean three?"),
+        (lambda: pyramid(pooled(), ("gap", 3)), "Layer 'gap' of network 'pooled' gives no map whose sides"),
         (lambda: pyramid(network(), (2, 3), anchor_sizes=((8,),)), "2 levels, and anchor_sizes for 1"),
         (lambda: pyramid(application("Xception"), (2, 3)), "has no map of level 2, only of"),
         (lambda: pyramid(keras.Sequential([keras.layers.Dense(3)])), "is no functional model"),

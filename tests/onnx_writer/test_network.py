@@ -11,6 +11,13 @@ from keras_frcnn.onnx_writer.network import write_layer, write_network
 
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
+
+
+def conv_model():
+    inputs = keras.Input((None, None, 4))
+    return inputs, keras.layers.Conv2D(4, 3)(inputs)
+
+
 LAYERS = {
     "same": lambda: keras.layers.Conv2D(5, 3, padding="same", activation="relu"),
     "strided": lambda: keras.layers.Conv2D(5, 3, 2, padding="same", activation="silu"),
@@ -36,6 +43,7 @@ LAYERS = {
     "dense": lambda: keras.layers.Dense(5, activation="gelu"),
     "dense_without_bias": lambda: keras.layers.Dense(5, use_bias=False),
     "in_sequence": lambda: keras.Sequential([keras.layers.ReLU(), keras.layers.Conv2D(5, 3)]),
+    "model_in_sequence": lambda: keras.Sequential([keras.Model(*conv_model()), keras.layers.ReLU()]),
     "dropout": lambda: keras.layers.Dropout(0.5),
 }
 
