@@ -109,7 +109,7 @@ def parse_yaml(text):
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Refuses to repeat lists and mappings: ten lines that name one another stand for billions of entries."""
+    """Refuses keys that occur twice, and to repeat lists and mappings: ten lines can stand for billions."""
 
     def compose_node(self, parent, index):
         repeated = self.check_event(yaml.AliasEvent)
@@ -117,6 +117,13 @@ class _PlainLoader(yaml.SafeLoader):
         if repeated and not isinstance(node, yaml.ScalarNode):
             raise yaml.YAMLError("it repeats a list or mapping by an alias")
         return node
+
+    def construct_mapping(self, node, deep=False):
+        keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"it has the key {key[1]} twice")
+        return super().construct_mapping(node, deep)
 
 
 def write_text(path, text):

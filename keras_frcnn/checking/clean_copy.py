@@ -57,6 +57,7 @@ def write(sets: Sequence[Checked], folder: Path) -> str:
             specs.append(writer(kept.with_class_names(class_names), place, split))
             changes.append(f"written as {specs[-1]}")
         lines += [f"  {change}" for change in changes]
+    folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / CHANGES, "\n".join(lines) + "\n")
     written = f"The clean copy is {' and '.join(specs)}" if specs else "Nothing could be read"
     return f"{written}; {folder / CHANGES} lists what is different."

@@ -51,7 +51,7 @@ def load(
         >>> load("shapes@val").class_names
         ('circle', 'cross', 'ring', 'square', 'star', 'triangle')
     """
-    specs = [spec] if isinstance(spec, (str, Path)) else list(spec)
+    specs = [spec] if isinstance(spec, (str, Path)) else list(spec or ())
     if not specs:
         raise ValueError(f"No data set is named; write {readers.forms()}.")
     reading = Reading(missing_annotation, on_broken, allow_outside)

@@ -3,7 +3,8 @@
 Letters: H height, W width, M objects of an image.
 """
 
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn.data.dataset import DetectionDataset
-from keras_frcnn.data.readers import box_formats
+from keras_frcnn.data.readers import box_formats, scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
 from keras_frcnn.data.readers.pictures import expanded, is_file
 from keras_frcnn.data.records import BoxCheck
@@ -63,7 +64,7 @@ def from_arrays(
         >>> dataset.records[0].boxes.tolist(), dataset.class_names
         ([[10.0, 20.0, 30.0, 50.0]], ('cat',))
     """
-    if box_format not in FORMATS:
+    if not isinstance(box_format, str) or box_format not in FORMATS:
         raise ValueError(f"box_format is {box_format!r}; use {' or '.join(map(repr, FORMATS))}.")
     if isinstance(images, tf.data.Dataset):
         if boxes is not None or labels is not None or ignore is not None:
@@ -71,10 +72,12 @@ def from_arrays(
         if class_names is None:
             raise ValueError("A tf.data.Dataset knows no class names; give class_names.")
         images, boxes, labels = _read(images)
-    if not hasattr(images, "__len__"):
+    if not hasattr(images, "__len__") or isinstance(images, Mapping):
         raise ValueError(f"images is a {type(images).__name__}; give a list, an array or a tf.data.Dataset.")
     if boxes is None or labels is None:
         raise ValueError("Images need boxes and labels; give a list of each, an empty one for no objects.")
+    images, boxes, labels = _listed("images", images), _listed("boxes", boxes), _listed("labels", labels)
+    ignore = None if ignore is None else _listed("ignore", ignore)
     given = {"boxes": boxes, "labels": labels, "ignore": ignore}
     for name, values in given.items():
         if values is not None and len(values) != len(images):
@@ -94,10 +97,8 @@ def from_arrays(
             raise FileNotFoundError(f"There is no image file {place}; check the path.")
         path = expanded(images[index]) if files else Path(place)
         corners = _corners(boxes[index], box_format, place)
-        objects = [_name(label, names, place) for label in np.asarray(labels[index]).reshape(-1).tolist()]
-        ignored = (
-            [False] * len(corners) if ignore is None else np.asarray(ignore[index], bool).reshape(-1).tolist()
-        )
+        objects = [_name(label, names, place) for label in _flat(labels[index], "labels", place)]
+        ignored = [False] * len(corners) if ignore is None else _flags(ignore[index], place)
         if not len(corners) == len(objects) == len(ignored):
             raise ValueError(
                 f"{place} has {len(corners)} boxes, {len(objects)} labels and {len(ignored)} entries of "
@@ -110,8 +111,47 @@ def from_arrays(
         picture.written = box_format if box_format in box_formats.FORMATS else "xyxy"
         pictures.append(picture)
     if files:
-        return assemble(pictures, names, check, STRICT)
+        return assemble(_once(pictures, check), names, check, STRICT)
     return assemble(pictures, names, check, STRICT, source=Drawn(pixels.__getitem__, len(pixels), keeps=True))
+
+
+def _listed(name, values):
+    """The entries of an argument, one for each image."""
+    if isinstance(values, (Mapping, str, bytes)) or not hasattr(values, "__iter__"):
+        raise ValueError(f"{name} is a {type(values).__name__}; give a list with an entry for each image.")
+    return [*values]
+
+
+def _flat(values, name, place):
+    """The values of an image as a flat list."""
+    try:
+        return np.asarray(values).reshape(-1).tolist()
+    except ValueError:
+        raise ValueError(f"{place} has {name} that are no flat list; give one for each object.") from None
+
+
+def _flags(values, place):
+    try:
+        return [scalars.flag(value) for value in _flat(values, "ignore", place)]
+    except ValueError as error:
+        raise ValueError(
+            f"{place} has an entry of ignore that is wrong: {error}; give True or False."
+        ) from None
+
+
+def _once(pictures, check):
+    """The pictures, each file once; one that comes again with the same objects is left out."""
+    found = {}
+    for picture in pictures:
+        first = found.setdefault(picture.path.resolve(), picture)
+        if first is picture:
+            continue
+        if (picture.names, picture.boxes, picture.ignore) != (first.names, first.boxes, first.ignore):
+            raise ValueError(
+                f"{picture.path} comes twice with different objects; give it once, with all of them."
+            )
+        check.note("picture", "given again left out", str(picture.path))
+    return list(found.values())
 
 
 def _read(data):
@@ -132,10 +172,15 @@ def _read(data):
         pixels = np.asarray(element["images"])
         batch = (pixels, targets["boxes"], numbers)
         for one, corners, label in zip(*batch) if pixels.ndim == 4 else [batch]:
-            label = np.asarray(label).reshape(-1)
+            label, corners = np.asarray(label), np.asarray(corners)
+            if label.ndim != 1 or corners.shape != (len(label), 4):
+                raise ValueError(
+                    f"Image {len(images)} of the tf.data.Dataset has boxes {list(corners.shape)} and labels "
+                    f"{list(label.shape)}; give boxes [M, 4] and M labels, numbers or names."
+                )
             counts = label >= 0 if label.dtype.kind in "iuf" else np.ones(len(label), bool)
             images.append(one)
-            boxes.append(np.asarray(corners).reshape(-1, 4)[counts])
+            boxes.append(corners[counts])
             labels.append(label[counts])
     return images, boxes, labels
 
@@ -163,7 +208,7 @@ def _corners(boxes, box_format, place):
     """Boxes as float64 `[M, 4]` xyxy, in pixels or fractions."""
     try:
         boxes = np.asarray(boxes, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
             f"{place} has boxes that are not four numbers each; give [M, 4], {box_format}."
         ) from None
@@ -172,7 +217,8 @@ def _corners(boxes, box_format, place):
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"{place} has boxes of the shape {boxes.shape}; give [M, 4], {box_format}.")
     to_xyxy, fractions = FORMATS[box_format]
-    corners = np.stack(to_xyxy(*boxes.T), axis=-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        corners = np.stack(to_xyxy(*boxes.T), axis=-1)
     beyond = corners[corners > 2.0]
     if fractions and len(beyond):
         raise ValueError(
@@ -184,11 +230,18 @@ def _corners(boxes, box_format, place):
 def _class_names(labels, class_names):
     """The class names; those among the labels if none are given."""
     if class_names is not None:
-        names = [class_names] if isinstance(class_names, str) else [str(name) for name in class_names]
+        if not isinstance(class_names, (str, Sequence, np.ndarray)) or isinstance(class_names, bytes):
+            raise ValueError(
+                f"class_names is {class_names!r}; give a list of names, in the order of the labels."
+            )
+        names = [class_names] if isinstance(class_names, str) else [*class_names]
+        if not all(isinstance(name, (str, int)) for name in names):
+            raise ValueError(f"class_names is {names}; give texts.")
+        names = [unicodedata.normalize("NFC", str(name)) for name in names]
         if len(set(names)) < len(names):
             raise ValueError(f"class_names {', '.join(names)} has a name twice; give each once.")
         return tuple(names)
-    found = {label for one in labels for label in np.asarray(one).reshape(-1).tolist()}
+    found = {_text(label, "labels") for one in labels for label in _flat(one, "labels", "An image")}
     if not all(isinstance(label, str) for label in found):
         raise ValueError("The labels are numbers; give class_names, in their order.")
     return tuple(sorted(found))
@@ -196,8 +249,7 @@ def _class_names(labels, class_names):
 
 def _name(label, names, place):
     """The class name of a label."""
-    if isinstance(label, bytes):
-        label = label.decode()
+    label = _text(label, place)
     if isinstance(label, str):
         if label not in names:
             raise ValueError(f"{place} has the class {label}, which class_names lacks; add it there.")
@@ -205,3 +257,12 @@ def _name(label, names, place):
     if not isinstance(label, (int, float)) or label not in range(len(names)):
         raise ValueError(f"{place} has the label {label}; there are the labels 0 to {len(names) - 1}.")
     return names[int(label)]
+
+
+def _text(label, place):
+    """A label that is a text, in composed letters; a number as it is."""
+    try:
+        label = label.decode() if isinstance(label, bytes) else label
+    except UnicodeDecodeError:
+        raise ValueError(f"{place} has the label {label!r}, which is not UTF-8; give a text.") from None
+    return unicodedata.normalize("NFC", label) if isinstance(label, str) else label

@@ -1,6 +1,7 @@
 """A set of annotated images."""
 
 import dataclasses
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -243,7 +244,11 @@ class DetectionDataset:
             >>> dataset.with_class_names(["moon", *dataset.class_names]).class_names[:3]
             ('moon', 'circle', 'cross')
         """
-        names = tuple(class_names)
+        if isinstance(class_names, (str, bytes)) or not isinstance(class_names, Sequence):
+            raise ValueError(
+                f"class_names is {class_names!r}; give a list of names, in the order of the labels."
+            )
+        names = tuple(unicodedata.normalize("NFC", str(name)) for name in class_names)
         if len({*names} - {"N/A"}) < sum(name != "N/A" for name in names):  # torchvision's word for no class
             raise ValueError(f"The class names {', '.join(names)} hold a name twice; give each once.")
         if names == self.class_names:

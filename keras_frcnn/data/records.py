@@ -113,7 +113,7 @@ class BoxCheck:
 
         Args:
             image_id, file, height, width, labels, ignore, area: as in `Record`.
-            boxes: `[M, 4]` xyxy, valid or not.
+            boxes: `[M, 4]` xyxy, valid or not. An area that is NaN is taken from the box.
             source: name of the annotation in the warnings; by default the file.
 
         Returns:
@@ -134,7 +134,15 @@ class BoxCheck:
         for found, what in kinds:
             for index in np.flatnonzero(found):
                 self.note("box", what, f"object {index} of {source or file}")
-        area = sides.prod(-1) if area is None else area
+        own = sides.prod(-1)
+        area = own if area is None else np.asarray(area, np.float64).reshape(-1)
+        for index in np.flatnonzero(area > 1.01 * height * width):
+            self.note(
+                "area",
+                "larger than the picture replaced with that of the box",
+                f"object {index} of {source or file}",
+            )
+        area = np.where(area <= 1.01 * height * width, area, own)
         return Record(
             image_id=image_id,
             file=str(file),

@@ -5,6 +5,7 @@ Letter: M objects of a picture.
 
 import concurrent.futures
 import dataclasses
+import math
 import pathlib
 
 import numpy as np
@@ -130,7 +131,7 @@ def assemble(pictures, class_names, check, reading, category_ids=None, source=No
         class_names = sorted({name for picture in pictures for name in picture.names if not fault(name)})
     _note_likely_twins(class_names, check)
     labels = {name: label for label, name in enumerate(class_names)}
-    inverted = any(box[2] < box[0] or box[3] < box[1] for picture in pictures for box in picture.boxes)
+    inverted = any(_ends_early(box) for picture in pictures for box in picture.boxes)
     with check.part():
         if inverted:
             sized = [(picture, size) for picture in pictures if (size := _size(picture)) is not None]
@@ -194,11 +195,16 @@ def _check_object(place, name, box):
     if fault(name):
         raise ValueError(f"{place} has the class {name[:40]!r}, which {fault(name)}; rename it.")
     left, top, right, bottom = box
-    if right < left or bottom < top:
+    if _ends_early(box):
         raise ValueError(
             f"{place} ends before it begins (x from {left:g} to {right:g}, y from {top:g} to {bottom:g}); "
             "swap its corners, or remove it."
         )
+
+
+def _ends_early(box):
+    """Whether a box ends before it begins; one that is not finite is dropped later."""
+    return all(map(math.isfinite, box)) and (box[2] < box[0] or box[3] < box[1])
 
 
 def _check_format(sized, name):

@@ -131,8 +131,10 @@ def _numbers_first(number):
 
 
 def _name(category, number, instances):
-    name = category.get("name")
-    name = "" if name is None else " ".join(str(name).split())
+    try:
+        name = scalars.class_name(category.get("name"))
+    except ValueError as error:
+        raise ValueError(f"Category {number} in {instances} has a name that is wrong: {error}.") from None
     if not name:
         raise ValueError(f"Category {number} in {instances} has no name; name it.")
     return name
@@ -171,7 +173,8 @@ def _picture(image, number, folder, files, instances, reading, check):
         mended = path != folder / name
     if path is None or not is_file(path):
         raise FileNotFoundError(
-            f"There is no image {folder / name[:200]}, which {instances} lists; add it or take its entry out."
+            f"There is no image {str(folder / name[:200])!r}, which {instances} lists; add it or take its "
+            "entry out."
         )
     if mended:
         check.note("picture", "found by another form of its name", f"{name} in {instances}")
@@ -202,10 +205,10 @@ def _add(picture, name, annotation, place, check):
         area = scalars.number(area)
     except ValueError:
         area = math.nan
-    if not 0 < area < 1e30:
+    if not area > 0:
         if "area" in annotation:
             check.note("area", "other than a number above 0 replaced with that of the box", place)
-        area = width * height
+        area = math.nan
     picture.names.append(name)
     picture.boxes.append([x, y, x + width, y + height])
     picture.ignore.append(crowd)

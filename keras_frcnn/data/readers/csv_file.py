@@ -23,11 +23,16 @@ COLUMNS = {
     "width": ("width",),
     "height": ("height",),
     "group": ("isgroupof",),
+    "difficult": ("difficult",),
+    "crowd": ("iscrowd",),
+    "ignore": ("ignore",),
     "rest": ("source", "split", "set", "usage", "depth", "id"),
 }
 # The columns of a file without a header.
 PLAIN = ("file", "left", "top", "right", "bottom", "class")
 CORNERS = PLAIN[1:5]
+# Columns that mark an object as `ignore`.
+FLAGS = {"group", "difficult", "crowd", "ignore"}
 
 
 def parse(text, spec, reading):
@@ -70,6 +75,10 @@ def load(file, folder, name=None, reading=STRICT):
         with check.part():
             if len(row) < len(rows[0][1]):
                 raise ValueError(f"{place} has {len(row)} columns, not {len(rows[0][1])}; repair it.")
+            if any(cell.strip() for cell in row[len(rows[0][1]) :]):
+                raise ValueError(
+                    f"{place} has {len(row)} columns, not {len(rows[0][1])}; quote what has a comma."
+                )
             values = {what: row[column].strip() for what, column in columns.items()}
             picture = _picture(values, files, pictures, by_path, file, place, reading, check)
             if any(values.get(corner) for corner in (*CORNERS, "box", "class")):
@@ -90,7 +99,7 @@ def _rows(file):
         raise FileNotFoundError(f"There is no file {file} ({error.strerror}); check the path.") from None
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
     try:
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
@@ -133,9 +142,12 @@ def _class_names(file):
     names = {}
     for number, row in _rows(file):
         try:
-            names[int(row[1])] = " ".join(row[0].split())
+            own = int(row[1])
         except (IndexError, ValueError):
             raise ValueError(f"Line {number} of {file} is not name,number; repair it.") from None
+        if own in names:
+            raise ValueError(f"Line {number} of {file} has {own} again, which is {names[own]}; repair it.")
+        names[own] = scalars.class_name(row[0])
     if sorted(names) != list(range(len(names))) or len(set(names.values())) < len(names):
         raise ValueError(f"{file} does not number its names from 0, each once; repair it.")
     return tuple(names[number] for number in range(len(names)))
@@ -146,7 +158,17 @@ def _picture(values, files, pictures, by_path, file, place, reading, check):
     name = values["file"]
     if not name:
         raise ValueError(f"{place} names no picture; add its name.")
+    try:
+        size = scalars.side(values.get("height")), scalars.side(values.get("width"))
+    except ValueError as error:
+        raise ValueError(f"{place} has a width or height that is wrong: {error}.") from None
     if name in pictures:
+        first = pictures[name].size
+        if all(size) and first and size != first:
+            raise ValueError(
+                f"{place} says that {name[:80]} is {size[1]} x {size[0]}, another line {first[1]} x "
+                f"{first[0]}; repair one."
+            )
         return pictures[name]
     if leaves(name) and not reading.allow_outside:
         raise ValueError(
@@ -170,10 +192,6 @@ def _picture(values, files, pictures, by_path, file, place, reading, check):
         pictures[name] = pictures[first]
         return pictures[name]
     by_path[path] = name
-    try:
-        size = scalars.side(values.get("height")), scalars.side(values.get("width"))
-    except ValueError as error:
-        raise ValueError(f"{place} has a width or height that is wrong: {error}.") from None
     identity = path.relative_to(files.folder).as_posix() if path.is_relative_to(files.folder) else str(path)
     pictures[name] = Annotated(path, identity, f"{identity} in {file}", size=size if all(size) else None)
     return pictures[name]
@@ -196,7 +214,12 @@ def _add(picture, values, place):
         raise ValueError(
             f"{place} has a box that is not four numbers ({error}); repair or remove it."
         ) from None
-    name = " ".join(values.get("class", "object").split())
+    try:
+        # Open Images writes -1 where it does not know.
+        ignored = any(scalars.flag({"-1": "0"}.get(values[flag], values[flag])) for flag in FLAGS & {*values})
+    except ValueError as error:
+        raise ValueError(f"{place} has a flag that is wrong: {error}; write 0 or 1.") from None
+    name = scalars.class_name(values.get("class", "object"))
     if not name:
         raise ValueError(f"{place} has an empty class name; name its class.")
     if "group" in values:
@@ -208,4 +231,4 @@ def _add(picture, values, place):
             )
     picture.names.append(name)
     picture.boxes.append(box)
-    picture.ignore.append(values.get("group") == "1")
+    picture.ignore.append(ignored)

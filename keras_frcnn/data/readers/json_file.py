@@ -29,8 +29,17 @@ def read_json(path):
             f"There is no annotation file {path} ({error.strerror}); check the path."
         ) from None
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_once)
     except RecursionError:
         raise ValueError(f"{path} is nested too deeply for an annotation; repair it.") from None
     except ValueError as error:
         raise ValueError(f"{path} is not readable as JSON ({error}); repair it.") from None
+
+
+def _once(pairs):
+    """A dict of pairs whose keys occur once; JSON itself takes the last one."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"it has the key {max(keys, key=keys.count)[:40]!r} twice")
+    return found

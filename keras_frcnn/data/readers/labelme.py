@@ -89,9 +89,13 @@ def _picture(file, files, check):
 
 def _label(shape, place):
     label = shape.get("label") if isinstance(shape, dict) else None
-    if label is None or not str(label).strip():
+    try:
+        name = scalars.class_name(label)
+    except ValueError as error:
+        raise ValueError(f"{place} has a `label` that is wrong: {error}; name its class.") from None
+    if not name:
         raise ValueError(f"{place} has no `label`; name its class, or remove it.")
-    return " ".join(str(label).split())
+    return name
 
 
 def _box(shape, place):

@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 
 TRUE = ("1", "true", "yes", "y", "t")
 FALSE = ("0", "false", "no", "n", "f", "", "unspecified", "none", "null")
@@ -61,6 +62,22 @@ def flag(value) -> bool:
     if value not in (0.0, 1.0):
         raise ValueError(f"{_shown(value if value is not None else word)} is neither yes nor no")
     return value == 1.0
+
+
+def class_name(value) -> str:
+    """Return the name of a class with composed letters and single blanks; "" if it is missing.
+
+    The same word can be written with other bytes: "é" as one letter, or as an e and an accent; and a file may
+    begin with an invisible mark.
+
+    Raises:
+        ValueError: the value is neither a text nor a number.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(f"{_shown(value)} is no name")
+    return " ".join(unicodedata.normalize("NFC", str(value)).replace("\ufeff", "").split())
 
 
 def identifier(value) -> int | str:

@@ -1,6 +1,6 @@
 """Folders with the layout of VOCdevkit: JPEGImages, Annotations, ImageSets/Main."""
 
-from keras_frcnn.data.readers import voc_xml
+from keras_frcnn.data.readers import scalars, voc_xml
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble, without_annotation
 from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, is_file, leaves, normal, stem
 from keras_frcnn.data.records import BoxCheck
@@ -209,7 +209,7 @@ def _of_labelmap(file):
 
 def read_labels(file):
     """Read the class names in a `labels.txt`, one per line."""
-    names = [" ".join(line.split()) for line in read_text(file).split("\n") if line.strip()]
+    names = [scalars.class_name(line) for line in read_text(file).split("\n") if line.strip()]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"{file} must hold one class name a line, each once.")
     return tuple(names)

@@ -60,12 +60,18 @@ def read(file, check) -> VocXml:
     root = _parsed(contents, file)
     if root.tag.lower() != "annotation":
         remedy = "; export it as VOC, COCO or YOLO" if root.tag == "annotations" else ""
+        remedy = "; remove its xmlns" if root.tag.startswith("{") else remedy
         raise ValueError(
             f"{file} is no VOC annotation: it begins with <{root.tag}>, not <annotation>{remedy}."
         )
+    objects = root.findall("object")
+    if not objects and any(part.tag.lower() in ("object", "bndbox") for part in root.iter()):
+        raise ValueError(
+            f"{file} has objects where VOC has none; put each <object> directly below <annotation>."
+        )
     names, boxes, difficult, rotated = [], [], [], []
     # Read direct children only: the parts of a VOC person are nested objects outside the classes.
-    for index, item in enumerate(root.findall("object")):
+    for index, item in enumerate(objects):
         if (item.findtext("deleted") or "").strip() == "1":
             continue  # LabelMe's web tool keeps them
         with check.part():
@@ -95,7 +101,7 @@ def _object(item, place):
         difficult = scalars.flag(item.findtext("difficult"))
     except ValueError as error:
         raise ValueError(f"{place} has a `difficult` that is wrong: {error}; write 0 or 1.") from None
-    return " ".join(name.split()), box, is_hull, difficult
+    return scalars.class_name(name), box, is_hull, difficult
 
 
 def _parsed(contents, file):

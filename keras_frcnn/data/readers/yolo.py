@@ -2,6 +2,7 @@
 
 import math
 import pathlib
+import unicodedata
 
 from keras_frcnn.data.readers import scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
@@ -53,12 +54,15 @@ def load(file, split, name=None, reading=STRICT):
         raise FileNotFoundError(f"{file} has no split {split}; {listed}")
     if "kpt_shape" in content:
         raise ValueError(f"{file} has key points, not boxes (`kpt_shape`); give a set of detection.")
-    root = file.parent / str(content.get("path") or ".")
+    root = file.parent / expanded(str(content.get("path") or ".").replace("\\", "/"))
     root = root if is_dir(root) else file.parent
     paths = []
     for place in places if isinstance(places, list) else [places]:
-        paths += _paths(root, str(place), file, reading, check)
-    pictures = pictures_of(list(dict.fromkeys(paths)), class_names, check)
+        paths += _paths(root, str(expanded(str(place).replace("\\", "/"))), file, reading, check)
+    once = list(dict.fromkeys(paths))
+    for path in (path for path in once if paths.count(path) > 1) if len(once) < len(paths) else ():
+        check.note("picture", "named again counted once", str(path))
+    pictures = pictures_of(once, class_names, check)
     return assemble(pictures, class_names, check, reading)
 
 
@@ -78,9 +82,9 @@ def pictures_of(paths, class_names, check):
     Raises:
         ValueError: a line is wrong, or one file would be that of two pictures.
     """
-    by_file, found = {}, []
+    by_file, found, listings = {}, [], {}
     for path in paths:
-        file = labels_of(path)
+        file = _in_another_form(labels_of(path), listings)
         other = by_file.setdefault(file, path)
         with check.part():
             if other != path:
@@ -89,6 +93,20 @@ def pictures_of(paths, class_names, check):
                 )
             found.append(picture(path, file, class_names, check))
     return found
+
+
+def _in_another_form(file, listings):
+    """The text file as it is named on disk: letters composed or not, its ending in capitals or not."""
+    if is_file(file):
+        return file
+    if file.parent not in listings:
+        there = sorted(file.parent.iterdir()) if is_dir(file.parent) else []
+        listings[file.parent] = {_plain(other): other for other in there if other.suffix.lower() == ".txt"}
+    return listings[file.parent].get(_plain(file), file)
+
+
+def _plain(file):
+    return unicodedata.normalize("NFC", file.stem)
 
 
 def picture(path, file, class_names, check):
@@ -186,9 +204,14 @@ def _names(content, file):
     names = content.get("names")
     if isinstance(names, dict):
         try:
-            numbers = {int(number): name for number, name in names.items()}
-        except (TypeError, ValueError):
-            raise ValueError(f"{file} has `names` whose keys are no numbers; number them from 0.") from None
+            keys = [scalars.identifier(number) for number in names]
+        except ValueError:
+            keys = []
+        if not keys or not all(isinstance(key, int) for key in keys):
+            raise ValueError(f"{file} has `names` whose keys are no numbers; number them from 0.")
+        if len({*keys}) < len(keys):
+            raise ValueError(f"{file} has two `names` of one number; number them from 0, each once.")
+        numbers = dict(zip(keys, names.values()))
         if sorted(numbers) != list(range(len(numbers))):
             raise ValueError(f"{file} has `names` with gaps in their numbers; number them from 0.")
         names = [numbers[number] for number in range(len(numbers))]
@@ -198,7 +221,7 @@ def _names(content, file):
         # Without quotes, YAML reads no as false.
         if isinstance(name, bool) or not isinstance(name, (str, int, float)):
             raise ValueError(f"{file} has {str(name)[:40]} in `names`, which is no name; put it into quotes.")
-    names = [" ".join(str(name).split()) for name in names]
+    names = [scalars.class_name(name) for name in names]
     if len(set(names)) < len(names) or "" in names:
         raise ValueError(
             f"{file} has an empty name or one twice in `names`; give each class a name of its own."
@@ -214,20 +237,24 @@ def _paths(root, place, file, reading, check):
         if is_dir(candidate):
             return Pictures(candidate).files
         if is_file(candidate) and candidate.suffix == ".txt":
-            lines = [line.strip() for line in read_text(candidate).splitlines() if line.strip()]
+            lines = [line.strip().strip("\"'") for line in read_text(candidate).splitlines()]
+            lines = [line for line in lines if line]
             outside = [line for line in lines if leaves(line)]
             if outside and not reading.allow_outside:
                 raise ValueError(
                     f"{candidate} names {outside[0][:80]}, which leads out of its folder; write paths "
                     "relative to it, or allow such with --allow-outside."
                 )
-            for line in lines:
-                if not line.lower().endswith(SUFFIXES):
-                    check.note("line", "naming no picture left out", f"{line[:80]} in {candidate}")
             files, paths = Pictures(candidate.parent), []
-            for line in (line for line in lines if line.lower().endswith(SUFFIXES)):
+            for line in lines:
                 with check.part():
-                    paths.append(_listed(line, candidate, files, check))
+                    ends = line.lower().endswith(SUFFIXES)
+                    if not ends and not files.find(line, str(candidate))[0]:
+                        check.note("line", "naming no picture left out", f"{line[:80]} in {candidate}")
+                    else:
+                        paths.append(_listed(line, candidate, files, check))
+            if lines and not paths:
+                raise ValueError(f"{candidate} names no picture; write one path a line.")
             return paths
     raise FileNotFoundError(f"There is no folder {candidates[0]}, which {file} names; check its `path`.")
 
