@@ -1,0 +1,202 @@
+"""What is right in one reader is right in the others: flags, names, numbers, areas, keys that repeat."""
+
+import json
+import unicodedata
+import warnings
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import keras_frcnn as kf
+from keras_frcnn.evaluation import coco
+
+BOX = [20, 10, 60, 50]
+COMPOSED, APART = (unicodedata.normalize(form, "größe") for form in ("NFC", "NFD"))
+PIXELS = np.full([64, 96, 3], 90, np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("a", "b"):
+        Image.fromarray(PIXELS).save(tmp_path / f"{name}.jpg")
+    return tmp_path
+
+
+def csv(folder, *lines, classes=None):
+    (folder / "x.csv").write_text("\n".join(lines), "utf-8")
+    if classes:
+        (folder / "classes.csv").write_text(classes, "utf-8")
+    return kf.data.load(f"csv:{folder}/x.csv@{folder}")
+
+
+def json_of_coco(folder, category="cat", text=None, **annotation):
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 64, "width": 96}],
+        "categories": [{"id": 1, "name": category}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [20, 10, 40, 40], **annotation}],
+    }
+    (folder / "x.json").write_text(text or json.dumps(content), "utf-8")
+    return kf.data.load(f"coco:{folder}/x.json@{folder}")
+
+
+def yolo(folder, text, lines="0 .4 .4 .3 .3\n"):
+    (folder / "a.txt").write_text(lines)
+    (folder / "data.yaml").write_text(f"path: .\ntrain: .\n{text}", "utf-8")
+    return kf.data.load(f"yolo:{folder}/data.yaml@train")
+
+
+def voc(folder, *names, objects="<object><name>{}</name>{}</object>"):
+    box = "<bndbox><xmin>21</xmin><ymin>11</ymin><xmax>60</xmax><ymax>50</ymax></bndbox>"
+    for file, name in zip("ab", names):
+        text = f"<annotation>{objects.format(name, box)}</annotation>"
+        (folder / f"{file}.xml").write_text(text, "utf-8")
+    return kf.data.load(f"folder:{folder}")
+
+
+def arrays(labels=("cat",), boxes=(BOX,), **arguments):
+    return kf.data.from_arrays([PIXELS], [[*boxes]], [[*labels]], **arguments)
+
+
+@pytest.mark.parametrize(
+    "word, ignored", [("1", True), ("1.0", True), ("True", True), ("yes", True), ("-1", False), ("", False)]
+)
+def test_flags_of_a_csv(folder, word, ignored):
+    header = "ImageID,LabelName,XMin,XMax,YMin,YMax,IsGroupOf"
+    assert csv(folder, header, f"a,cat,.2,.6,.2,.7,{word}").records[0].ignore.tolist() == [ignored]
+    header = "filename,xmin,ymin,xmax,ymax,class,difficult"
+    assert csv(folder, header, f"a.jpg,20,10,60,50,cat,{word}").records[0].ignore.tolist() == [ignored]
+
+
+@pytest.mark.parametrize(
+    "word, ignored", [("false", False), ("0", False), (0, False), (1.0, True), (True, True)]
+)
+def test_flags_of_arrays(word, ignored):
+    assert arrays(ignore=[[word]]).records[0].ignore.tolist() == [ignored]
+
+
+@pytest.mark.parametrize("first, second", [(COMPOSED, APART), (APART, COMPOSED)])
+def test_letters_of_class_names(folder, first, second):
+    for data in (
+        voc(folder, first, second),
+        csv(folder, f"a.jpg,20,10,60,50,{first}", f"b.jpg,20,10,60,50,{second}"),
+        arrays([first, second], [BOX, BOX]),
+    ):
+        assert data.class_names == (COMPOSED,)
+    for data in (
+        json_of_coco(folder, first),
+        yolo(folder, f"names: [{first}]"),
+        arrays([first], class_names=[second]),
+    ):
+        assert data.with_class_names([second]).class_names == (COMPOSED,)
+
+
+@pytest.mark.parametrize("values", [{"area": 1e12}, {"bbox": [20, 10, 1e20, 1e20]}, {"area": 1e29}])
+def test_an_area_beyond_the_picture(folder, values):
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        data = json_of_coco(folder, **values)
+    (record,) = data.records
+    sides = record.boxes[0, 2:] - record.boxes[0, :2]
+    assert record.area.tolist() == [sides.prod()]
+    found = [{"boxes": record.boxes, "scores": np.ones(1), "labels": record.labels}]
+    assert coco.evaluate(found, data.records, data.class_names)["ap"] == 1.0
+
+
+REFUSED = {
+    "flag of a csv": (
+        lambda f: csv(f, "filename,xmin,ymin,xmax,ymax,class,iscrowd", "a.jpg,20,10,60,50,cat,maybe"),
+        r"^Line 2 of .*x\.csv has a flag that is wrong: 'maybe' is neither yes nor no; write 0 or 1\.$",
+    ),
+    "more columns": (
+        lambda f: csv(f, "a.jpg,20,10,60,50,cat", "a.jpg,1,1,9,9,cat, striped"),
+        "has 7 columns, not 6; quote what has a comma",
+    ),
+    "two sizes": (
+        lambda f: csv(
+            f,
+            "filename,width,height,xmin,ymin,xmax,ymax,class",
+            "a.jpg,96,64,20,10,60,50,cat",
+            "a.jpg,192,128,40,20,120,100,cat",
+        ),
+        "is 192 x 128, another line 96 x 64",
+    ),
+    "a number twice in classes.csv": (
+        lambda f: csv(f, "a.jpg,20,10,60,50,cat", classes="cat,0\ndog,1\nbird,1\n"),
+        "Line 3 of .*classes.csv has 1 again, which is dog",
+    ),
+    "a number twice in names": (lambda f: yolo(f, "names: {0: cat, '0': dog}"), "two `names` of one number"),
+    "a key twice in YAML": (lambda f: yolo(f, "names:\n  0: cat\n  0: dog\n"), "it has the key 0 twice"),
+    "a fraction as a number": (lambda f: yolo(f, "names: {0: cat, 0.5: dog}"), "keys are no numbers"),
+    "an infinite number": (lambda f: yolo(f, "names: {.inf: cat}"), "keys are no numbers"),
+    "a key twice in JSON": (
+        lambda f: json_of_coco(f, text='{"images": [], "annotations": [1], "annotations": []}'),
+        "it has the key 'annotations' twice",
+    ),
+    "a list as a name": (lambda f: json_of_coco(f, ["cat"]), "Category 1 in .* has a name that is wrong"),
+    "objects in objects": (
+        lambda f: voc(f, "cat", objects="<objects><object><name>{}</name>{}</object></objects>"),
+        "put each <object> directly below <annotation>",
+    ),
+    "a flag of arrays": (lambda f: arrays(ignore=[["maybe"]]), "image 0 has a wrong|entry of ignore"),
+    "a large number": (lambda f: arrays(boxes=[[20, 10, 10**400, 50]]), "not four numbers each"),
+    "one file, two contents": (
+        lambda f: kf.data.from_arrays([f / "a.jpg"] * 2, [[BOX], [[1, 2, 30, 40]]], [["cat"]] * 2),
+        "comes twice with different objects",
+    ),
+    "names in a number": (lambda f: arrays([0], class_names=5), "give a list"),
+    "names in a dict": (lambda f: arrays([0], class_names={0: "cat"}), "give a list"),
+    "a format that is a list": (lambda f: arrays(box_format=["xyxy"]), "box_format is"),
+    "boxes in a dict": (lambda f: kf.data.from_arrays([PIXELS], {"boxes": []}, [[]]), "boxes is a dict"),
+    "bytes": (lambda f: arrays([b"k\xe4tze"]), "which is not UTF-8"),
+    "class names of a number": (lambda f: json_of_coco(f).with_class_names(5), "class_names is 5"),
+    "no spec": (lambda f: kf.data.load(None), "No data set is named"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_in_one_sentence(case, folder):
+    make, words = REFUSED[case]
+    with pytest.raises(ValueError, match=words) as error:
+        make(folder)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("labels, boxes", [([0], [BOX, BOX]), ([[1, 0]], [BOX]), ([0], BOX[:3])])
+def test_dicts_whose_parts_do_not_fit(labels, boxes):
+    element = {"images": PIXELS, "bounding_boxes": {"boxes": np.float32(boxes), "labels": np.int32(labels)}}
+    data = tf.data.Dataset.from_tensors(element)
+    with pytest.raises(
+        ValueError, match=r"^Image 0 of the tf.data.Dataset has boxes .*; give boxes \[M, 4\]"
+    ):
+        kf.data.from_arrays(data, class_names=["a", "b"])
+
+
+def test_an_infinite_corner_is_dropped_wherever_it_stands(folder):
+    with pytest.warns(UserWarning, match="not finite dropped"):
+        data = csv(folder, "a.jpg,inf,10,60,50,cat", "a.jpg,20,10,60,50,cat")
+    assert len(data.records[0].boxes) == 1
+
+
+def test_a_file_that_is_given_twice(folder):
+    with pytest.warns(UserWarning, match="1 picture given again left out"):
+        data = kf.data.from_arrays([folder / "a.jpg"] * 2, [[BOX]] * 2, [["cat"]] * 2)
+    assert len(data) == 1
+
+
+def test_lists_and_text_files_of_yolo(folder):
+    (folder / "images").mkdir()
+    (folder / "labels").mkdir()
+    Image.fromarray(PIXELS).save(folder / "images" / f"{COMPOSED}.jpg")
+    Image.fromarray(PIXELS).save(folder / "images" / "c.jpg")
+    (folder / "labels" / f"{APART}.txt").write_text("0 .4 .4 .3 .3\n")
+    (folder / "labels" / "c.TXT").write_text("0 .4 .4 .3 .3\n")
+    (folder / "train.txt").write_text(f'images/{COMPOSED}.jpg\n"images/c.jpg"\nimages/c\n', "utf-8")
+    (folder / "data.yaml").write_text("path: .\ntrain: train.txt\nnames: [cat]\n")
+    with pytest.warns(UserWarning, match="1 picture named again counted once"):
+        data = kf.data.load(f"yolo:{folder}/data.yaml@train")
+    assert [len(record.boxes) for record in data.records] == [1, 1]
+    (folder / "train.txt").write_text("nothing\n")
+    with pytest.raises(ValueError, match="train.txt names no picture; write one path a line"):
+        kf.data.load(f"yolo:{folder}/data.yaml@train")
