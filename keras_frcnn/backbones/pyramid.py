@@ -134,12 +134,13 @@ def _maps(network):
             "takes every size that is a multiple of its largest stride."
         ) from error
     exact = {id(tensor): _exact_level(shape) for tensor, shape in zip(tensors, shapes)}
-    coarsest = [exact[id(tensor)] for tensor in network.outputs]
-    if None in coarsest:
+    ends = [exact[id(tensor)] for tensor in network.outputs]
+    if None in ends:
         raise ValueError(
             f"Network {network.name!r} does not end in a feature map whose sides are those of the image over "
             "2, 4, 8 …; build it with include_top=False, or give it maps with padding='same'."
         )
+    coarsest = max(level for level in ends if level is not None)
     last_use = {id(one): place for place, call in enumerate(calls) for one in call.input_tensors}
     levels = {id(one): 0 for one in network.inputs}
     # The last call that needs one of the tensors so far.
@@ -148,8 +149,10 @@ def _maps(network):
         inputs = [id(one) for one in call.input_tensors]
         for tensor in call.outputs:
             own = exact[id(tensor)]
-            is_map = own is not None and own <= max(coarsest)
-            levels[id(tensor)] = max([own if is_map else 0, *(levels[one] for one in inputs)])
+            is_map = own is not None and own <= coarsest
+            levels[id(tensor)] = max(
+                [own if own is not None and is_map else 0, *(levels[one] for one in inputs)]
+            )
             whole = is_map and needed <= place and len(call.outputs) == 1
             maps.append(_Map(tensor, call.operation.name, levels[id(tensor)], is_map, whole))
         needed = max([needed, *(last_use.get(id(one), 0) for one in call.outputs)])

@@ -17,6 +17,9 @@ from keras_frcnn.data.readers.pictures import Pictures
 from keras_frcnn.data.records import Collected
 from keras_frcnn.layers import AnchorGenerator
 
+# What tools write on purpose, such as Roboflow; there is nothing to mend.
+MEANT = {("category", "that only groups the others left out")}
+
 
 @dataclasses.dataclass
 class Checked:
@@ -69,7 +72,8 @@ def check(
         dataset = None
     findings = [Finding("error", sentence.rstrip(".")) for sentence in collected.refusals]
     for (noun, what), places in collected.notes.items():
-        findings += Finding.count("warning", noun, what, places)
+        severity = "note" if (noun, what) in MEANT else "warning"
+        findings += Finding.count(severity, noun, what, places)
     changes = [
         *(f"left out: {sentence}" for sentence in collected.refusals),
         *(f"{noun} {what}: {place}" for (noun, what), places in collected.notes.items() for place in places),

@@ -133,7 +133,7 @@ def _add_training(case, run, stack):
     training = train.parse([*before, *words, *given, *_reading(run)])
     case.recipe = train.recipe_of(training)
     kept = [*resume.without(before, OWN), *given] if recorded is not None else [*words, *given]
-    case.training_command = shlex.join(["python", "train.py", *kept])
+    case.training_command = shlex.join(["python", "-m", "keras_frcnn", "train", *kept])
     # A part that --val-split has split off has no spec but that of the whole.
     case.specs = {"training": training.train, "validation": training.val or training.train}
     if run.run:

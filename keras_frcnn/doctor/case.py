@@ -25,6 +25,8 @@ TRIED, FEWEST_TRIED = 40, 12
 SECONDS_TRIED = 30.0
 # Detections are asked for down to this score, whatever the model's own threshold.
 LOWEST_SCORE = 0.01
+# What is little training: fewer updates teach hardly anything.
+LEAST_STEPS = 300
 
 
 @dataclasses.dataclass
@@ -164,16 +166,26 @@ class Case:
 
     def retrain(self, options: str) -> str:
         """The command that trains again with other options."""
-        return f"{self.training_command} {options}".strip()
+        names = [word for word in shlex.split(options) if word.startswith("--")]
+        return f"{shlex.join(self._words_without(names))} {options}".strip()
+
+    def retrain_longer(self, epochs: int) -> str:
+        """The command that trains for some epochs, or for more steps if the recipe counts these."""
+        steps = self.recipe.steps if self.recipe is not None else 0
+        return self.retrain(f"--steps {max(LEAST_STEPS, 4 * steps)}" if steps else f"--epochs {epochs}")
 
     def retrain_on(self, **sets: Sequence[str]) -> str:
         """The command that trains again on other sets, given as the specs of `train` and `val`."""
         options = {f"--{name}": specs for name, specs in sets.items()}
+        given = [word for option, specs in options.items() for spec in specs for word in (option, spec)]
+        return shlex.join([*self._words_without(options), *given])
+
+    def _words_without(self, options):
+        """The words of the training command without some options and their values."""
         words, kept = iter(shlex.split(self.training_command)), []
         for word in words:
             if word in options:
                 next(words, None)
             elif word.partition("=")[0] not in options:
                 kept.append(word)
-        given = [word for option, specs in options.items() for spec in specs for word in (option, spec)]
-        return shlex.join([*kept, *given])
+        return kept

@@ -47,7 +47,7 @@ def check_head(case: Case) -> Result:
                 weight,
                 f"The head {what}: it was trained too shortly, or on other objects; train longer.",
                 figure,
-                case.retrain("--epochs 24"),
+                case.retrain_longer(24),
             )
         ],
     )

@@ -53,7 +53,7 @@ def check_run(case: Case) -> Result:
                     0.3,
                     "Training is short; make some hundreds of updates at least.",
                     f"{updates} updates",
-                    case.retrain(f"--epochs {-(-300 * case.recipe.epochs // max(updates, 1))}"),
+                    case.retrain_longer(-(-300 * case.recipe.epochs // max(updates, 1))),
                 )
             )
     if not figures and not findings:

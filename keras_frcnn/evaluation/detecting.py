@@ -59,6 +59,11 @@ def detect_set(
         >>> len(found.detections)
         200
     """
+    if not (hasattr(dataset, "records") and hasattr(dataset, "images")):
+        raise ValueError(
+            "A detector is scored on a data set as keras_frcnn.data.load gives it, not on a "
+            f"{type(dataset).__name__}; leave out .batches(...)."
+        )
     if not len(dataset.records):
         raise ValueError(f"{dataset.name} has no images; choose another split to evaluate on.")
     classless = getattr(detector, "only_proposals", False)

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import _compat
+from keras_frcnn.data import DetectionDataset
 from keras_frcnn.models.batches import check_targets
 
 # Of arrays as data, the first images stand for all.
@@ -68,6 +69,11 @@ def checked(model, x, args, kwargs):
 
 def _watched(model, x, y, check):
     """Check the first batch of the data; if it is not there yet, return data that check it when it comes."""
+    if isinstance(x, DetectionDataset):
+        raise ValueError(
+            f"fit and evaluate take batches, not {x!r}; give dataset.batches(batch_size, "
+            "image_size=model.image_size), for fit with training=True."
+        )
     if isinstance(x, tf.data.Dataset):
         position = _compat.attribute_upstream(x, "position")
         if position is not None:  # it is of a data set of this package, whose values are right

@@ -197,7 +197,7 @@ def test_sets_given_beside_a_run_replace_its_own(config, tmp_path, monkeypatch):
     doctor.main(["--config", str(recipe), *sets, "--output", str(tmp_path / "out")])
     assert cases[0].val.name == "shapes@val"
     assert cases[0].specs == {"training": ("shapes@val",), "validation": ("shapes@val",)}
-    assert cases[0].training_command == f"python train.py --epochs 3 {' '.join(sets)}"
+    assert cases[0].training_command == f"python -m keras_frcnn train --epochs 3 {' '.join(sets)}"
 
 
 def test_refuses_a_folder_that_is_no_run(tmp_path, capsys):

@@ -159,6 +159,12 @@ def test_sets_of_this_package_go_as_they_are(make_model):
         assert given is batches
 
 
+@pytest.mark.parametrize("run", ["fit", "evaluate"])
+def test_a_set_is_no_batches(model, run):
+    with pytest.raises(ValueError, match=r"take batches, not <shapes.*; give dataset.batches\(batch_size"):
+        getattr(model, run)(shapes.load("val", 2))
+
+
 def test_their_classes_are_those_of_the_model(make_model):
     scenes = shapes.load("val", 20)
     batches = scenes.batches(2, image_size=(64, 96))
