@@ -90,7 +90,7 @@ def findings(pictures: Sequence[Picture]) -> list[Finding]:
             "error",
             "cannot be decoded",
             [picture.path for picture in pictures if picture.broken],
-            "Repair them, or leave them out with --on-broken skip",
+            "Repair them, leave them out with --on-broken skip in training, or write a clean copy with --fix",
         ),
         (
             "warning",

@@ -25,7 +25,7 @@ class Evaluation(ReadingOptions):
     """A .keras file, the folder of an export, an exported .onnx, .tflite or OpenVINO .xml file, or the name
     of a preset."""
     data: tyro.conf.UseAppendAction[tuple[str, ...]]
-    """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined."""
+    """Data set, such as voc:ROOT@SPLIT, folder:ROOT@SPLIT or coco:FILE.json@IMAGES; several are joined."""
     proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
     """Folder of proposals, for a model with external proposals; by default it runs selective search."""
     tta: bool = False

@@ -26,7 +26,7 @@ class Proposals(ReadingOptions):
     """Write the proposals of selective search, or of a trained RPN, for all images of a data set."""
 
     data: tyro.conf.UseAppendAction[tuple[str, ...]]
-    """Data set, such as voc:ROOT@SPLIT or coco:INSTANCES.json@IMAGE_FOLDER; several are joined."""
+    """Data set, such as voc:ROOT@SPLIT, folder:ROOT@SPLIT or coco:FILE.json@IMAGES; several are joined."""
     output: Path
     """Folder for the proposals and their recall. A new run continues an interrupted one."""
     mode: Literal["fast", "quality"] = "fast"

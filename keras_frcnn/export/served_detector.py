@@ -162,7 +162,8 @@ def _read_description(path):
         raise FileNotFoundError(f"There is no SavedModel folder {path}; give the folder that export wrote.")
     advice = "give the folder that export wrote, the one with saved_model.pb in it"
     if not (path / "saved_model.pb").is_file():
-        whole = [number for number, folder in versions(path).items() if (folder / "saved_model.pb").is_file()]
+        # Every export has this file, whatever its format.
+        whole = [number for number, folder in versions(path).items() if (folder / "model_card.md").is_file()]
         if whole:
             advice = f"give one of its versions, such as {path / str(max(whole))}"
         elif (path / "last.keras").is_file():
