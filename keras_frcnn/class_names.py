@@ -25,10 +25,12 @@ def fault(name: str) -> str:
         return "is empty"
     if len(name) > LONGEST:
         return f"is longer than {LONGEST} characters"
+    if all(unicodedata.category(letter) == "Cf" for letter in name):
+        return "cannot be seen"
     if " ".join(name.split()) != name:
         return "has a line break, a tab, or a blank that is not single between words"
     for letter in name:
-        if unicodedata.category(letter) in ("Cc", "Cs") or ord(letter) in _TURNING:
+        if unicodedata.category(letter) in ("Cc", "Cs", "Cn") or ord(letter) in _TURNING:
             return f"has the character U+{ord(letter):04X}, which cannot be shown"
     return ""
 

@@ -1,6 +1,7 @@
 """The wrapper of every command: the memory setting, and readable messages for bad input."""
 
 import functools
+import io
 import re
 import signal
 import sys
@@ -26,6 +27,9 @@ def in_one_sentence(command):
     @functools.wraps(command)
     def wrapper(arguments=None):
         keep_memory()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # names of files can have bytes that are no letters
+                stream.reconfigure(errors="backslashreplace")
         usual, warnings.formatwarning = warnings.formatwarning, lambda message, *_: f"{message}\n"
         try:
             return command(arguments)

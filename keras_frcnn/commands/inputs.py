@@ -29,6 +29,8 @@ def pictures_and_videos(words: Sequence[str | Path], endings: Sequence[str]) -> 
     for word in _all_words(words):
         if is_stream(word):
             videos.append(word)
+        elif "\0" in word:
+            raise ValueError(f"{word!r} can be no file; check what lists it.")
         elif Path(word).is_dir():
             pictures += _of_folder(Path(word), endings)
         elif Path(word).suffix.lower() in VIDEOS:

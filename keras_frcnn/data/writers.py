@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 
 from keras_frcnn.data.dataset import DetectionDataset
+from keras_frcnn.data.readers import pictures
 from keras_frcnn.data.readers.upright import read_header
 from keras_frcnn.data.readers.yolo import read_yaml
 from keras_frcnn.data.sources import Files
@@ -149,7 +150,8 @@ def _copy_pictures(dataset, folder):
         if source is not None and read_header(source)[2] != 1:
             source = None
         suffix = _ending(source) if source is not None else ".png"
-        stem = re.sub(r"[^\w.-]+", "_", str(record.image_id)).strip(".") or "picture"
+        plain = pictures.stem(str(record.image_id))
+        stem = re.sub(r"[^\w.-]+", "_", plain).strip(".") or "picture"
         name, number = f"{stem}{suffix}", 1
         while Path(name).stem.casefold() in taken:
             number += 1

@@ -65,8 +65,9 @@ def from_content(content, instances, folder, check, reading):
             pictures[number] = _picture(image, number, folder, files, instances, reading, check)
     seen = {}
     for index, annotation in enumerate(_list(content, "annotations", instances)):
-        place = f"Annotation {annotation.get('id', f'at place {index}')} in {instances}"
-        first = seen.setdefault(str(annotation.get("id", f"place {index}")), annotation)
+        identity = f"at place {index}" if annotation.get("id") is None else annotation["id"]
+        place = f"Annotation {identity} in {instances}"
+        first = seen.setdefault(str(identity), annotation)
         with check.part():
             if first is not annotation:
                 if first != annotation:

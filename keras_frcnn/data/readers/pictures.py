@@ -115,6 +115,11 @@ def is_file(path):
         return False
 
 
+def is_blank(file):
+    """Whether a file has nothing but blanks."""
+    return file.stat().st_size < 64 and not file.read_bytes().strip()
+
+
 def is_dir(path):
     """Whether there is a folder; see `is_file`."""
     try:

@@ -2,7 +2,16 @@
 
 from keras_frcnn.data.readers import scalars, voc_xml
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble, without_annotation
-from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, is_file, leaves, normal, stem
+from keras_frcnn.data.readers.pictures import (
+    Pictures,
+    expanded,
+    is_blank,
+    is_dir,
+    is_file,
+    leaves,
+    normal,
+    stem,
+)
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.files import read_text
 from keras_frcnn.names import remedy
@@ -99,7 +108,7 @@ class Annotations:
     def class_names(self):
         """The names of all objects."""
         names = set()
-        for file in self.files:
+        for file in (file for file in self.files if not is_blank(file)):
             with self.check.part():
                 names |= {*self.read(file).names}
         return names
@@ -136,7 +145,7 @@ def annotated(path, image_id, file, annotations, reading, check):
         `Annotated`.
     """
     annotations.claim(file, path)
-    if not is_file(file):
+    if not is_file(file) or (reading.missing_annotation == "empty" and is_blank(file)):
         return without_annotation(path, image_id, file, reading, check)
     xml = annotations.read(file)
     for index in xml.rotated:
@@ -156,7 +165,7 @@ def _picture(line, pictures, annotations, reading, check, root, split):
         )
     path, mended = pictures.find(line, where)
     file = annotations.file_of(line)
-    if path is None and is_file(file) and annotations.read(file).filename:
+    if path is None and is_file(file) and not is_blank(file) and annotations.read(file).filename:
         path, mended = pictures.find(annotations.read(file).filename, str(file))[0], True
     if path is None:
         raise FileNotFoundError(

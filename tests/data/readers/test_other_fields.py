@@ -10,6 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 import keras_frcnn as kf
+from keras_frcnn.data.writers import write_voc
 from keras_frcnn.evaluation import coco
 
 BOX = [20, 10, 60, 50]
@@ -183,6 +184,38 @@ def test_a_file_that_is_given_twice(folder):
     with pytest.warns(UserWarning, match="1 picture given again left out"):
         data = kf.data.from_arrays([folder / "a.jpg"] * 2, [[BOX]] * 2, [["cat"]] * 2)
     assert len(data) == 1
+
+
+def test_an_empty_xml_is_a_missing_one(folder):
+    voc(folder, "cat", "cat")
+    (folder / "b.xml").write_text(" \n")
+    with pytest.raises(ValueError, match=r"b\.xml is not readable as XML"):
+        kf.data.load(f"folder:{folder}")
+    with pytest.warns(UserWarning, match="without an annotation taken as one without objects"):
+        data = kf.data.load(f"folder:{folder}", missing_annotation="empty")
+    assert [len(record.boxes) for record in data.records] == [1, 0]
+
+
+def test_ids_that_are_null_or_names_of_files(folder, tmp_path):
+    text = json.dumps(
+        {
+            "images": [{"id": "a.jpg", "file_name": "a.jpg", "height": 64, "width": 96}],
+            "categories": [{"id": 1, "name": "cat"}],
+            "annotations": [
+                {"id": None, "image_id": "a.jpg", "category_id": 1, "bbox": [x, 10, 40, 40]} for x in (1, 20)
+            ],
+        }
+    )
+    data = json_of_coco(folder, text=text)
+    assert len(data.records[0].boxes) == 2
+    again = kf.data.load(write_voc(data, tmp_path / "written", "train"))
+    np.testing.assert_array_equal(again.records[0].boxes, data.records[0].boxes)
+
+
+@pytest.mark.parametrize("name", ["\u200b", "x\uffff"])
+def test_names_that_nobody_sees(name):
+    with pytest.raises(ValueError, match="cannot be (seen|shown)"):
+        arrays([name])
 
 
 def test_lists_and_text_files_of_yolo(folder):
