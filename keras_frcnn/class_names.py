@@ -6,6 +6,7 @@ of visible characters.
 
 import functools
 import unicodedata
+from collections.abc import Iterable, KeysView, Mapping, Set
 
 # Longer ones are no names, but files that are read in a wrong way.
 LONGEST = 200
@@ -35,6 +36,21 @@ def fault(name: str) -> str:
     return ""
 
 
+def in_order(names) -> tuple[str, ...]:
+    """Return names of classes as texts, in composed letters: "é" can also be an e and an accent.
+
+    Args:
+        names: list of names, or another iterable that has an order.
+
+    Raises:
+        ValueError: it is one name, or has no order.
+    """
+    unordered = isinstance(names, Mapping) or (isinstance(names, Set) and not isinstance(names, KeysView))
+    if isinstance(names, (str, bytes)) or unordered or not isinstance(names, Iterable):
+        raise ValueError(f"class_names must be a list of names, in the order of the labels, not {names!r}.")
+    return tuple(unicodedata.normalize("NFC", str(name)) for name in names)
+
+
 def checked_class_names(names):
     """Return names of classes as a tuple of str.
 
@@ -44,9 +60,7 @@ def checked_class_names(names):
     Raises:
         ValueError: there are none, one occurs twice ("N/A" may), or one is no name; see `fault`.
     """
-    if isinstance(names, (str, int)):
-        raise ValueError(f"class_names must be a list of names, not the one value {names!r}.")
-    names = tuple(str(name) for name in names)
+    names = in_order(names)
     for name in names:
         if fault(name):
             raise ValueError(f"class_names has {name[:40]!r}, which {fault(name)}; rename the class.")

@@ -1,6 +1,7 @@
 """Write files completely or not at all, and read text in the encodings that people have."""
 
 import codecs
+import collections
 import contextlib
 import json
 import os
@@ -119,10 +120,12 @@ class _PlainLoader(yaml.SafeLoader):
         return node
 
     def construct_mapping(self, node, deep=False):
-        keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.YAMLError(f"it has the key {key[1]} twice")
+        keys = collections.Counter(
+            (key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)
+        )
+        for (_, key), times in keys.most_common(1):
+            if times > 1:
+                raise yaml.YAMLError(f"it has the key {key} twice")
         return super().construct_mapping(node, deep)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_frcnn.class_names import in_order
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.readers import box_formats, scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
@@ -230,17 +231,10 @@ def _corners(boxes, box_format, place):
 def _class_names(labels, class_names):
     """The class names; those among the labels if none are given."""
     if class_names is not None:
-        if not isinstance(class_names, (str, Sequence, np.ndarray)) or isinstance(class_names, bytes):
-            raise ValueError(
-                f"class_names is {class_names!r}; give a list of names, in the order of the labels."
-            )
-        names = [class_names] if isinstance(class_names, str) else [*class_names]
-        if not all(isinstance(name, (str, int)) for name in names):
-            raise ValueError(f"class_names is {names}; give texts.")
-        names = [unicodedata.normalize("NFC", str(name)) for name in names]
+        names = in_order([class_names] if isinstance(class_names, str) else class_names)
         if len(set(names)) < len(names):
             raise ValueError(f"class_names {', '.join(names)} has a name twice; give each once.")
-        return tuple(names)
+        return names
     found = {_text(label, "labels") for one in labels for label in _flat(one, "labels", "An image")}
     if not all(isinstance(label, str) for label in found):
         raise ValueError("The labels are numbers; give class_names, in their order.")

@@ -1,14 +1,13 @@
 """A set of annotated images."""
 
 import dataclasses
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from keras_frcnn.class_names import fault
+from keras_frcnn.class_names import fault, in_order
 from keras_frcnn.data import pipeline
 from keras_frcnn.data.records import Record
 from keras_frcnn.names import remedy
@@ -244,11 +243,7 @@ class DetectionDataset:
             >>> dataset.with_class_names(["moon", *dataset.class_names]).class_names[:3]
             ('moon', 'circle', 'cross')
         """
-        if isinstance(class_names, (str, bytes)) or not isinstance(class_names, Sequence):
-            raise ValueError(
-                f"class_names is {class_names!r}; give a list of names, in the order of the labels."
-            )
-        names = tuple(unicodedata.normalize("NFC", str(name)) for name in class_names)
+        names = in_order(class_names)
         if len({*names} - {"N/A"}) < sum(name != "N/A" for name in names):  # torchvision's word for no class
             raise ValueError(f"The class names {', '.join(names)} hold a name twice; give each once.")
         if names == self.class_names:

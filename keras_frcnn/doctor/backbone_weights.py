@@ -63,7 +63,7 @@ def check_backbone_weights(case: Case) -> Result:
     pictures = reference_pictures()
     measured = {
         other: _disagreement(info.network, norms, PixelNormalization(other, 128), pictures)
-        for other in {"caffe", "torch", "tf", own}
+        for other in dict.fromkeys(("caffe", "torch", "tf", own))
     }
     shift, ratio = np.median(measured[own], axis=0)
     worst_shift, worst_ratio = measured[own].max(axis=0)

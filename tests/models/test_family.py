@@ -150,7 +150,7 @@ def test_trains(learner, batch):
 @pytest.mark.parametrize("ignore", [(False, False), (True, True)])
 def test_trains_without_objects(learner, batch, ignore):
     model = learner()
-    model.reset_metrics()  # Keras before 3.11 goes on from the batches before
+    model.reset_metrics()  # Keras 3.10 goes on from the batches before
     nothing = {} if any(ignore) else {"labels": (-1, -1)}
     x, y = batch(ignore=ignore, **nothing)
     logs = model.train_on_batch(x, y, return_dict=True)

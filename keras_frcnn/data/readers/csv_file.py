@@ -32,7 +32,7 @@ COLUMNS = {
 PLAIN = ("file", "left", "top", "right", "bottom", "class")
 CORNERS = PLAIN[1:5]
 # Columns that mark an object as `ignore`.
-FLAGS = {"group", "difficult", "crowd", "ignore"}
+FLAGS = ("group", "difficult", "crowd", "ignore")
 
 
 def parse(text, spec, reading):
@@ -216,7 +216,8 @@ def _add(picture, values, place):
         ) from None
     try:
         # Open Images writes -1 where it does not know.
-        ignored = any(scalars.flag({"-1": "0"}.get(values[flag], values[flag])) for flag in FLAGS & {*values})
+        words = [values[flag] for flag in FLAGS if flag in values]
+        ignored = any([scalars.flag("0" if word == "-1" else word) for word in words])
     except ValueError as error:
         raise ValueError(f"{place} has a flag that is wrong: {error}; write 0 or 1.") from None
     name = scalars.class_name(values.get("class", "object"))

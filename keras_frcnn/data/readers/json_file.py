@@ -1,5 +1,6 @@
 """Read JSON that comes from anywhere."""
 
+import collections
 import json
 import pathlib
 
@@ -40,6 +41,6 @@ def _once(pairs):
     """A dict of pairs whose keys occur once; JSON itself takes the last one."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"it has the key {max(keys, key=keys.count)[:40]!r} twice")
+        ((key, _),) = collections.Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"it has the key {key[:40]!r} twice")
     return found

@@ -1,5 +1,6 @@
 """Ultralytics' layout for YOLO: a YAML file, pictures in `images`, and a text file for each in `labels`."""
 
+import collections
 import math
 import pathlib
 import unicodedata
@@ -59,10 +60,10 @@ def load(file, split, name=None, reading=STRICT):
     paths = []
     for place in places if isinstance(places, list) else [places]:
         paths += _paths(root, str(expanded(str(place).replace("\\", "/"))), file, reading, check)
-    once = list(dict.fromkeys(paths))
-    for path in (path for path in once if paths.count(path) > 1) if len(once) < len(paths) else ():
+    times = collections.Counter(paths)
+    for path in (path for path, count in times.items() if count > 1):
         check.note("picture", "named again counted once", str(path))
-    pictures = pictures_of(once, class_names, check)
+    pictures = pictures_of(list(times), class_names, check)
     return assemble(pictures, class_names, check, reading)
 
 

@@ -146,12 +146,16 @@ REFUSED = {
         lambda f: kf.data.from_arrays([f / "a.jpg"] * 2, [[BOX], [[1, 2, 30, 40]]], [["cat"]] * 2),
         "comes twice with different objects",
     ),
-    "names in a number": (lambda f: arrays([0], class_names=5), "give a list"),
-    "names in a dict": (lambda f: arrays([0], class_names={0: "cat"}), "give a list"),
+    "names in a number": (lambda f: arrays([0], class_names=5), "must be a list of names"),
+    "names in a set": (lambda f: arrays([0], class_names={"cat"}), "must be a list of names"),
+    "names in a dict": (lambda f: arrays([0], class_names={0: "cat"}), "must be a list of names"),
     "a format that is a list": (lambda f: arrays(box_format=["xyxy"]), "box_format is"),
     "boxes in a dict": (lambda f: kf.data.from_arrays([PIXELS], {"boxes": []}, [[]]), "boxes is a dict"),
     "bytes": (lambda f: arrays([b"k\xe4tze"]), "which is not UTF-8"),
-    "class names of a number": (lambda f: json_of_coco(f).with_class_names(5), "class_names is 5"),
+    "class names of a number": (
+        lambda f: json_of_coco(f).with_class_names(5),
+        "must be a list.*not 5",
+    ),
     "no spec": (lambda f: kf.data.load(None), "No data set is named"),
 }
 
@@ -216,6 +220,24 @@ def test_ids_that_are_null_or_names_of_files(folder, tmp_path):
 def test_names_that_nobody_sees(name):
     with pytest.raises(ValueError, match="cannot be (seen|shown)"):
         arrays([name])
+
+
+@pytest.mark.parametrize("names", [np.array(["cat"]), ("cat",), {"cat": 0}.keys()])
+def test_lists_of_names(names, folder):
+    assert arrays([0], class_names=names).class_names == ("cat",)
+    assert json_of_coco(folder).with_class_names(names).class_names == ("cat",)
+
+
+def test_many_things_twice(folder):
+    """Counting each among all would take hours."""
+    many = [str(number) for number in range(200_000)]
+    with pytest.raises(ValueError, match="it has the key '7' twice"):
+        json_of_coco(folder, text="{" + ", ".join(f'"{key}": 0' for key in [*many, "7"]) + "}")
+    (folder / "train.txt").write_text("a.jpg\n" * 100_000)
+    (folder / "a.txt").write_text("0 .4 .4 .3 .3\n")
+    (folder / "data.yaml").write_text("path: .\ntrain: train.txt\nnames: [cat]\n")
+    with pytest.warns(UserWarning, match="1 picture named again counted once"):
+        assert len(kf.data.load(f"yolo:{folder}/data.yaml@train")) == 1
 
 
 def test_lists_and_text_files_of_yolo(folder):
