@@ -27,14 +27,20 @@ HUGE = 0.95
 COVERED = 0.7
 
 
-def class_findings(dataset: DetectionDataset) -> list[Finding]:
-    """Classes: oddly spelt, without objects, rare, out of balance; and images without objects."""
-    names, found = dataset.class_names, []
+def class_findings(dataset: DetectionDataset, trains: bool = True) -> list[Finding]:
+    """Classes: oddly spelt, without objects, rare, out of balance; and images without objects.
+
+    Args:
+        dataset: the set.
+        trains: whether it is trained on, and not only measured on.
+
+    Returns:
+        list of `Finding`.
+    """
+    names = dataset.class_names
     labels = [record.labels[~record.ignore] for record in dataset.records]
     counts = np.bincount(np.concatenate([np.zeros(0, np.int32), *labels]), minlength=len(names))
-    twins = [f"{first} and {second}" for first, second in _twins(names)]
-    what = "of classes of nearly the same name"
-    found += Finding.count("warning", "pair", what, twins, "If they are one, give both one name")
+    found = _misspelt(dataset)
     if not counts.sum():
         text = f"No object counts ({sum(len(record.ignore) for record in dataset.records)} are ignored)"
         found.append(Finding("error", text, [], "Check the split and its annotations"))
@@ -42,11 +48,11 @@ def class_findings(dataset: DetectionDataset) -> list[Finding]:
     missing = [name for name, count in zip(names, counts) if not count]
     rare = [f"{name} ({count})" for name, count in zip(names, counts) if 0 < count < FEW]
     found += Finding.count("note", "class", "without objects", missing)
-    remedy = "They will hardly be found; add pictures of them"
+    remedy = f"{'They will hardly be found' if trains else 'Their scores say little'}; add pictures of them"
     found += Finding.count("note", "class", f"with fewer than {FEW} objects", rare, remedy)
     present = counts[counts > 0]
     ratio = present.max() / present.min()
-    if ratio >= IMBALANCE:
+    if trains and ratio >= IMBALANCE:
         most, least = names[int(counts.argmax())], names[int(np.where(counts, counts, np.inf).argmin())]
         text = f"{most} has {ratio:.0f} times the objects of {least}"
         found.append(Finding("note", text, [], "train.py --balance 0.1 shows rare classes more often"))
@@ -128,6 +134,24 @@ def anchor_findings(
         size = f", or --image-size {larger[0]} {larger[1]}" if factor < 1 else ""
         remedy = f"Set anchor_sizes to {sizes} (`detector:` in a --config file){size}"
     return [Finding("warning", text, [], remedy)], figures
+
+
+def _misspelt(dataset):
+    """Findings about classes of nearly the same name, at the objects of the rarer one."""
+    names, places = dataset.class_names, {}
+    for record in dataset.records:
+        for index, label in enumerate(record.labels):
+            places.setdefault(names[label], []).append(f"object {index} of {record.file}")
+    objects, unused = [], []
+    for pair in _twins(names):
+        rare, common = sorted(pair, key=lambda name: len(places.get(name, ())))
+        objects += [f"{place} ({rare}, like {common})" for place in places.get(rare, ())]
+        unused += [] if rare in places else [f"{rare} and {common}"]
+    remedy = "If the two are one, give both one name"
+    return [
+        *Finding.count("warning", "object", "of a class with nearly the name of another", objects, remedy),
+        *Finding.count("warning", "class", "without objects with nearly the name of another", unused, remedy),
+    ]
 
 
 def _twins(names):

@@ -16,19 +16,22 @@ MOST_LINES = 10
 ENOUGH = 5000
 
 
-def quick_report(train: DetectionDataset, val: DetectionDataset | None, model: Detector) -> list[str]:
-    """What should be looked at before a training; no picture is decoded.
+def quick_report(
+    train: DetectionDataset, val: DetectionDataset | None, model: Detector, trains: bool = True
+) -> list[str]:
+    """What should be looked at before a training or a measurement; no picture is decoded.
 
     Args:
         train, val: the sets; `val` may be None.
         model: the detector, for its image size and anchors.
+        trains: whether the first set is trained on, and not only measured on.
 
     Returns:
         list of at most ten lines, each with a remedy; empty if there is nothing to tell.
     """
     indices = np.linspace(0, len(train) - 1, min(len(train), ENOUGH)).astype(int)
     some = part(train, indices.tolist(), train.name)
-    findings = [*class_findings(train), *box_findings(some, model.image_size)]
+    findings = [*class_findings(train, trains), *box_findings(some, model.image_size)]
     if isinstance(model, ProposingDetector):
         cross_border = model.arguments["rpn_cross_border"]
         findings += anchor_findings(some, model.image_size, model.rpn.anchors, cross_border)[0]

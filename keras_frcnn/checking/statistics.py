@@ -4,7 +4,7 @@ Letter: N objects.
 """
 
 from collections.abc import Mapping
-from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,16 +73,29 @@ def report(figures: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def plot(dataset: DetectionDataset, anchors: Mapping[str, Any], path: str | PathLike) -> None:
+def check_plot(path: Path) -> None:
+    """Refuse a file that `plot` cannot write, and create its folder.
+
+    Raises:
+        ValueError: it is a folder, or matplotlib does not write files with this ending.
+    """
+    from matplotlib.figure import Figure  # see `plot`
+
+    endings = Figure().canvas.get_supported_filetypes()
+    if path.is_dir() or path.suffix.lower().removeprefix(".") not in endings:
+        raise ValueError(
+            f"--plot {path} is no image file; name one that ends in .{', .'.join(sorted(endings))}."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def plot(dataset: DetectionDataset, anchors: Mapping[str, Any], path: Path) -> None:
     """Draw the figures.
 
     Args:
         dataset: the set.
         anchors: dict from `objects.anchor_findings`.
-        path: image file to write.
-
-    Raises:
-        ValueError: matplotlib does not write files with this ending.
+        path: image file to write, see `check_plot`.
     """
     from matplotlib.figure import Figure  # slow import (one second) that few callers need
 

@@ -52,14 +52,16 @@ def main(arguments=None):
     """
     run = tyro.cli(Check, args=sys.argv[1:] if arguments is None else list(arguments))
     check_json(run.json)
+    if run.plot:
+        statistics.check_plot(run.plot)
     if run.fix:
         clean_copy.check_folder(run.fix)
     size, anchors, cross_border = _detector(run)
     reading = Reading(run.missing_annotation, allow_outside=run.allow_outside)
     sets = []
-    for spec in run.specs:
+    for place, spec in enumerate(run.specs):
         progress = ImageLines(f"checking {spec}")
-        sets.append(check(spec, reading, size, anchors, cross_border, progress))
+        sets.append(check(spec, reading, size, anchors, cross_border, progress, trains=place == 0))
     for checked in sets:
         print(statistics.report(checked.figures) if checked.figures else checked.spec)
         print(f"\n{findings.report(checked.findings)}")

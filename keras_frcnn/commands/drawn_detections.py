@@ -6,6 +6,8 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from keras_frcnn import drawing
 from keras_frcnn.commands.detection_files import DetectionFiles
 from keras_frcnn.commands.inputs import is_stream
@@ -196,7 +198,12 @@ def _sure(found, score_threshold):
 
 
 def _count(found, class_names, score_threshold):
-    return _listed(collections.Counter(_sure(found, score_threshold)), class_names)
+    counts = collections.Counter(_sure(found, score_threshold))
+    if not counts and len(found["scores"]):
+        best = int(np.argmax(found["scores"]))
+        name, score = class_names[found["labels"][best]], found["scores"][best]
+        return f"nothing (the best below the threshold: {name} {score:.2f})"
+    return _listed(counts, class_names)
 
 
 def _listed(counts, class_names):

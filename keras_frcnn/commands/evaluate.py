@@ -13,6 +13,7 @@ from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.outputs import check_json
 from keras_frcnn.commands.reading import ReadingOptions
 from keras_frcnn.commands.reporting import check_report, load_other, report_detector
+from keras_frcnn.data.splitting import split_off
 from keras_frcnn.files import write_json
 from keras_frcnn.report import write_report_json
 
@@ -28,6 +29,8 @@ class Evaluation(ReadingOptions):
     """Data set, such as voc:ROOT@SPLIT, folder:ROOT@SPLIT or coco:FILE.json@IMAGES; several are joined."""
     proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
     """Folder of proposals, for a model with external proposals; by default it runs selective search."""
+    val_split: float | None = None
+    """Share of the images that `train.py --val-split` held out of the same set; only these are measured."""
     tta: bool = False
     """Test-time augmentation: merge the detections from several scales and mirrored images."""
     tiles: int = 0
@@ -53,6 +56,8 @@ def main(arguments=None):
     run = tyro.cli(Evaluation, args=sys.argv[1:] if arguments is None else list(arguments))
     # Check all inputs before the minutes of work.
     dataset = run.load(run.data)
+    if run.val_split is not None:
+        _, dataset = split_off(dataset, run.val_split)
     detector = load_detector(run.model)
     if run.proposals:
         if not detector.needs_proposals:

@@ -26,7 +26,7 @@ def pictures_and_videos(words: Sequence[str | Path], endings: Sequence[str]) -> 
         ValueError: nothing is named, a folder has no picture, or a pattern matches nothing.
     """
     pictures, videos = [], []
-    for word in _all_words(words):
+    for word in _all_words(words, endings):
         if is_stream(word):
             videos.append(word)
         elif "\0" in word:
@@ -47,29 +47,49 @@ def is_stream(word: str) -> bool:
     return bool(re.match(r"[a-z][a-z0-9+.-]*://", word, re.IGNORECASE))
 
 
-def _all_words(words):
+def _all_words(words, endings):
     """The words with "-" and patterns replaced by what they stand for."""
     for word in map(str, words):
         if word == "-":
-            yield from _all_words(line.strip() for line in sys.stdin if line.strip() not in ("", "-"))
+            lines = map(_unquoted, sys.stdin)
+            yield from _all_words((line for line in lines if line not in ("", "-")), endings)
         elif glob.has_magic(word) and not is_stream(word) and not Path(word).exists():
             found = sorted(glob.glob(word, recursive=True))
-            if not found:
-                raise ValueError(f"No file matches {word}; name image files or folders of them.")
-            yield from found
+            without = [name for name in found if Path(name).is_dir() and not _pictures(Path(name), endings)]
+            if len(found) == len(without):
+                raise ValueError(f"No image matches {word}; name image files or folders of them.")
+            if without:
+                print(f"Left out of {word}, folders without pictures: {_named(without)}.")
+            yield from (name for name in found if name not in without)
         else:
             yield word
 
 
+def _unquoted(line):
+    """A line of a list without what editors and other tools put around a name."""
+    line = line.removeprefix("\ufeff").strip()
+    quoted = len(line) > 1 and line[0] == line[-1] and line[0] in "\"'"
+    return line[1:-1] if quoted and not Path(line).exists() else line
+
+
 def _of_folder(folder, endings):
     """The pictures of a folder."""
-    files = [file for file in sorted(folder.iterdir()) if file.is_file()]
-    found = [file for file in files if file.suffix.lower() in endings]
+    found = _pictures(folder, endings)
     if not found:
         raise ValueError(f"Folder {folder} holds no image ({', '.join(endings)}); name the one that does.")
     kept = {*found}
-    rest = [file.name for file in files if file not in kept and not file.name.startswith(".")]
+    files = [file for file in sorted(folder.iterdir()) if file.is_file() and file not in kept]
+    rest = [file.name for file in files if not file.name.startswith(".")]
     if rest:
-        names = ", ".join(rest[:NAMED]) + (" …" if len(rest) > NAMED else "")
-        print(f"Left out of {folder}, by their endings no pictures: {len(rest)}, {names}.")
+        print(f"Left out of {folder}, by their endings no pictures: {_named(rest)}.")
     return found
+
+
+def _pictures(folder, endings):
+    """The pictures of a folder, in order."""
+    return sorted(file for file in folder.iterdir() if file.is_file() and file.suffix.lower() in endings)
+
+
+def _named(names):
+    """The number of some files, and the first of their names."""
+    return f"{len(names)}, " + ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")

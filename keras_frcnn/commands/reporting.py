@@ -96,5 +96,5 @@ def _proposal_recall(detector, dataset):
 def _data_warnings(detector, dataset):
     """What should be looked at in the set; an export has no anchors to compare with."""
     if isinstance(detector, Detector):
-        return quick_report(dataset, None, detector)
-    return [f"Note: {finding.line()}." for finding in class_findings(dataset) if finding.remedy]
+        return quick_report(dataset, None, detector, trains=False)
+    return [f"Note: {finding.line()}." for finding in class_findings(dataset, trains=False) if finding.remedy]

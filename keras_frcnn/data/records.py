@@ -49,10 +49,12 @@ class Collected:
     Attributes:
         refusals: dict whose keys are sentences, each about what was left out.
         notes: dict from a defect that was mended, as in `BoxCheck.note`, to its places.
+        pictures: set of str, paths of the annotated pictures, with those that were left out.
     """
 
     refusals: dict = dataclasses.field(default_factory=dict)
     notes: dict = dataclasses.field(default_factory=dict)
+    pictures: set = dataclasses.field(default_factory=set)
 
 
 class Mended(UserWarning):

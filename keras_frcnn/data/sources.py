@@ -120,7 +120,7 @@ def decode_or_name(contents, name):
         uint8 `[H, W, 3]`, upright.
     """
     image = image_ops.decode_or_empty(contents)
-    before, after = image_ops.undecodable("\0").split("\0")
+    before, after = image_ops.undecodable("\0", of_set=True).split("\0")
     with tf.control_dependencies(
         [tf.debugging.Assert(tf.size(image) > 0, [tf.strings.join([before, name, after])])]
     ):

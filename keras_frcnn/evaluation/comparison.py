@@ -31,8 +31,8 @@ def compare(
         JSON-serializable dict: "thresholds", of both; "numbers", dict from the name of a number to a dict of
         "this", "other", "difference" (this less other) and "interval" of the difference, 95 % of 1,000
         resamples; "per_class", the same for each class's AP at IoU 0.5; and "images", the images whose number
-        of errors (wrong detections and missed objects) changed most, at most 24: "image", "number" (its place
-        in the set), "this", "other", "difference".
+        of errors (wrong detections and missed objects) changed most, at most 24: "image", its id, "file",
+        "number" (its place in the set), "this", "other", "difference".
 
     Example:
         >>> compare(matches, matches, (0.5, 0.5), records)["numbers"]["coco_ap50"]["difference"]
@@ -74,6 +74,7 @@ def _changed(mine, other, thresholds, records):
     return [
         {
             "image": str(records[number].image_id),
+            "file": records[number].file,
             "number": int(number),
             "this": int(ours[number]),
             "other": int(theirs[number]),

@@ -193,9 +193,17 @@ def orientation(contents):
     return tf.cond(starts_with(contents, PNG), of_png, of_jpeg)
 
 
-def undecodable(name):
-    """The error message for a file that is not an image; `name` is a str."""
-    return f"{name} cannot be decoded as an image; replace it with an intact file, such as a JPEG or PNG."
+def undecodable(name, of_set=False):
+    """The error message for a file that is not an image.
+
+    Args:
+        name: str, the file.
+        of_set: whether it is a picture of a data set, which can be read without it.
+    """
+    rest = ", or leave such pictures out with --on-broken skip" if of_set else ""
+    return (
+        f"{name} cannot be decoded as an image; replace it with an intact file, such as a JPEG or PNG{rest}."
+    )
 
 
 def check_size(height, width, name):

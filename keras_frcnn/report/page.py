@@ -1,6 +1,7 @@
 """The page itself: the template filled with the report."""
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -50,6 +51,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["file_name"] = _file_name
     return environment.get_template("report.html").render(
         report=report,
         number=Numbers(report),
@@ -62,6 +64,11 @@ def render(
         worst=_worst(report["errors"]["gains"]),
         confusions=_confusions(report["confusion"]),
     )
+
+
+def _file_name(file):
+    """The last part of a path of any system; names of pictures in memory stay as they are."""
+    return re.split(r"[/\\]", file)[-1] or file
 
 
 def _data_uri(file, kind):

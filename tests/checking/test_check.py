@@ -8,8 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from keras_frcnn.checking.check import check, strays
 from keras_frcnn.checking.findings import status
-from keras_frcnn.data.readers.assembly import Reading
+from keras_frcnn.data.readers.assembly import STRICT, Reading
+from keras_frcnn.layers import AnchorGenerator
 
 LAYOUTS = ("voc", "coco", "yolo")
 
@@ -175,10 +177,62 @@ def test_classes_and_boxes(clean, checked, tmp_path):
     labels = tmp_path / "labels.txt"
     labels.write_text(labels.read_text() + "triangl\nunused\n")
     found, _ = checked(spec)
-    assert every(found, "nearly the same name") == ["triangle and triangl"]
+    (file,) = [record.file for record in found.dataset.records if record.file.endswith("scene0.jpg")]
+    twins = every(found, "nearly the name of another")
+    assert len(twins) == 2 and re.fullmatch(rf"object \d of {file} \(triangl, like triangle\)", twins[0])
     assert every(found, "class without objects") == ["unused"]
     assert "triangl (2)" in every(found, "fewer than 10")
     assert len(every(found, "annotated twice")) == 2 and len(every(found, "less than 8 pixels")) == 2
+
+
+def test_classes_that_differ_in_case_are_told_once_at_the_objects_of_the_rarer(clean, checked, tmp_path):
+    spec = clean("voc", tmp_path)
+    (tmp_path / "labels.txt").unlink()
+    file = next(one for one in (tmp_path / "Annotations").iterdir() if ">circle<" in one.read_text())
+    file.write_text(file.read_text().replace(">circle<", ">Circle <", 1))
+    found, _ = checked(spec)
+    (told,) = [line for line in worst(found) if "nearly the name" in line]
+    assert told.startswith("1 object of a class") and "(Circle, like circle)" in told
+
+
+def test_sizes_given_as_corners_are_one_finding(clean, checked, tmp_path):
+    spec = clean("voc", tmp_path)
+    for file in (tmp_path / "Annotations").iterdir():
+        text = file.read_text()
+        for low, high in (("xmin", "xmax"), ("ymin", "ymax")):
+            corner = rf"<{low}>(\d+)</{low}>(.*?)<{high}>(\d+)</{high}>"
+
+            def as_size(found, low=low, high=high):
+                size = int(found[3]) - int(found[1])
+                return f"<{low}>{found[1]}</{low}>{found[2]}<{high}>{size}</{high}>"
+
+            text = re.sub(corner, as_size, text, flags=re.DOTALL)
+        file.write_text(text)
+    found, _ = checked(spec)
+    (error,) = worst(found, "error")
+    assert "as x, y, width, height" in error or "xywh" in error
+
+
+def test_a_broken_picture_is_no_picture_that_nothing_names(clean, tmp_path):
+    spec = clean("voc", tmp_path)
+    (tmp_path / "JPEGImages/scene9.jpg").write_bytes(b"no picture")
+    (tmp_path / "JPEGImages/more.jpg").write_bytes((tmp_path / "JPEGImages/scene1.jpg").read_bytes())
+    anchors = AnchorGenerator(sizes=(16,), strides=(4,))
+    found = check(spec, STRICT, (256, 320), anchors, True, lambda done, total: None)
+    (stray,) = strays([found])
+    assert stray.places == [str(tmp_path / "JPEGImages/more.jpg")]
+
+
+def test_a_set_that_is_only_measured_on_gets_no_advice_for_training(clean, tmp_path):
+    spec = clean("voc", tmp_path)
+    anchors = AnchorGenerator(sizes=(16,), strides=(4,))
+    lines = [
+        "\n".join(
+            worst(check(spec, STRICT, (256, 320), anchors, True, lambda done, total: None, trains), "note")
+        )
+        for trains in (True, False)
+    ]
+    assert "hardly be found" in lines[0] and "scores say little" in lines[1]
 
 
 def test_pictures_that_are_in_two_sets(clean, checked, tmp_path):

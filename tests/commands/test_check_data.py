@@ -47,6 +47,11 @@ def test_what_is_wrong_is_in_the_report_and_whole_in_the_json(voc, tmp_path, cap
     assert len(content["together"][0]["places"]) == 6
 
 
+def test_a_plot_that_cannot_be_written_is_refused_before_the_work(voc, tmp_path, capsys):
+    status, printed = run(capsys, f"voc:{voc}@train", "--plot", tmp_path / "plot.xyz")
+    assert status == 1 and "plot.xyz is no image file" in printed.err and not printed.out
+
+
 def test_a_clean_copy(voc, tmp_path, capsys):
     status, printed = run(capsys, f"voc:{voc}@train", "--fix", tmp_path / "copy", "--image-size", 256, 320)
     assert status == 0 and f"voc:{tmp_path}/copy@train" in printed.out

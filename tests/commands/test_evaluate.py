@@ -50,6 +50,11 @@ def test_joins_several_sets(trained, voc):
     assert results["images"] == 10
 
 
+def test_the_part_that_training_held_out(trained, voc):
+    words = ["--model", str(trained.export), "--data", f"voc:{voc}@train", "--val-split", "0.34"]
+    assert evaluate.main(words)["images"] == 2
+
+
 def test_refuses_a_set_of_other_classes(capsys, voc, tmp_path):
     model = tmp_path / "cat.keras"
     keras_frcnn.FasterRCNN(["cat"], image_size=(64, 80)).save(model)

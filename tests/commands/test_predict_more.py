@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 
 import cv2
@@ -60,7 +61,25 @@ def test_patterns_and_lists(run, scenes, monkeypatch):
 def test_a_pattern_that_matches_nothing(run, scenes, capsys):
     with pytest.raises(SystemExit):
         run(f"{scenes}/*.nothing")
-    assert "No file matches" in capsys.readouterr().err
+    assert "No image matches" in capsys.readouterr().err
+
+
+def test_folders_without_pictures_among_those_that_a_pattern_matches(run, scenes, capsys):
+    (scenes / "notes").mkdir()
+    assert len(run(f"{scenes}/*")["images"]) == 3
+    assert f"folders without pictures: 1, {scenes}/notes." in capsys.readouterr().out
+
+
+def test_a_list_as_an_editor_saves_it(run, scenes, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"\ufeff\"{scenes}/000.jpg\"\r\n'{scenes}/001.jpg'\n"))
+    assert len(run("-")["images"]) == 2
+
+
+def test_an_answer_below_the_threshold_is_told(run, scenes, capsys):
+    run(scenes / "000.jpg", "--score-threshold", 0.999)
+    assert re.search(
+        r"000.jpg: nothing \(the best below the threshold: \w+ 0\.\d\d\)", capsys.readouterr().out
+    )
 
 
 def test_what_other_tools_read(run, scenes):

@@ -267,7 +267,7 @@ def test_names_an_undecodable_image(capsys, voc, tiny, tmp_path):
     sentence = refusal(
         capsys, "--train", f"voc:{root}@train", *tiny, "--backbone", "zf", "--output", tmp_path / "run"
     )
-    assert "train2.jpg" in sentence
+    assert "train2.jpg" in sentence and "--on-broken skip" in sentence
 
 
 def test_epochs_win_over_the_steps_of_a_recipe():

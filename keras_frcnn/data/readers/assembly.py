@@ -22,6 +22,8 @@ from keras_frcnn.data.sources import Files
 MOST_OBJECTS = 5000
 # Of the pictures, this share may be broken with `on_broken="skip"`, and at least this many.
 BROKEN_SHARE, BROKEN = 0.1, 10
+# Noun and defect of classes whose names differ only in case, blanks or signs.
+KEPT_APART = "class", "with nearly the name of another kept apart"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,13 +131,15 @@ def assemble(pictures, class_names, check, reading, category_ids=None, source=No
     """
     if class_names is None:
         class_names = sorted({name for picture in pictures for name in picture.names if not fault(name)})
+    if reading.collected:
+        reading.collected.pictures.update(str(picture.path) for picture in pictures)
     _note_likely_twins(class_names, check)
     labels = {name: label for label, name in enumerate(class_names)}
     inverted = any(_ends_early(box) for picture in pictures for box in picture.boxes)
-    with check.part():
-        if inverted:
-            sized = [(picture, size) for picture in pictures if (size := _size(picture)) is not None]
-            _check_format(sized, check.name)
+    if inverted:
+        # Outside any part: of boxes in another format nothing else can be said.
+        sized = [(picture, size) for picture in pictures if (size := _size(picture)) is not None]
+        _check_format(sized, check.name)
     for picture in pictures:
         _check_objects(picture, labels, listed, check)
     with check.part():
@@ -234,7 +238,7 @@ def _note_likely_twins(class_names, check):
         plain = "".join(letter for letter in name.casefold() if letter.isalnum()) or name
         other = first.setdefault(plain, name)
         if other != name:
-            check.note("class", "with nearly the name of another kept apart", f"{other} and {name}")
+            check.note(*KEPT_APART, f"{other} and {name}")
 
 
 def _check_scale(pictures, name):

@@ -122,7 +122,7 @@ def _decodes(contents, file):
 def _record(example, index, file, check):
     found = headers.header(example["image"])
     if found is None:
-        raise ValueError(image_ops.undecodable(file))
+        raise ValueError(image_ops.undecodable(file, of_set=True))
     height, width, orientation = found
     headers.check_size(height, width, file)
     objects = example["objects"]

@@ -34,7 +34,7 @@ def read_header(path):
             height, width = read_header(file)[:2] if orientation < 5 else read_header(file)[1::-1]
             return height, width, orientation
     if found is None:
-        raise ValueError(image_ops.undecodable(path))
+        raise ValueError(image_ops.undecodable(path, of_set=True))
     headers.check_size(*found[:2], path)
     return found
 
