@@ -98,6 +98,8 @@ def eager(model, state, file, precision="float32"):
     import torch
 
     network, image = build(model, state), picture(file)
+    if precision == "float64":
+        network, image = network.double(), image.double()
 
     def run():
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):

@@ -46,6 +46,20 @@ def test_a_peer_that_detects_less_or_more_is_not_timed(benchmark_module, tmp_pat
     assert (f"OpenVINO {precision}" in names) == timed == (not dropped)
 
 
+def test_what_torchvision_finds_of_itself_in_float64_is_the_measure(benchmark_module, tmp_path):
+    inference, dropped = benchmark_module("inference"), {}
+    answers = {"torchvision float32": 92, "ONNX Runtime float32": 88, "OpenVINO float32": 86}
+    moved = {name: {**detections(100), "boxes": detections(100)["boxes"].copy()} for name in answers}
+    for name, same in answers.items():
+        moved[name]["boxes"][same:] += 50
+    sides = made_up_sides({**moved, "torchvision float64": detections(100)})
+    sides.drop = lambda name, reason=None: dropped.__setitem__(name, reason)
+    names = list(answers)
+    inference.check(sides, names, tmp_path, benchmark_module("measures.report").Report("", {}))
+    assert names == ["torchvision float32", "ONNX Runtime float32"]
+    assert set(dropped) == {"torchvision float64", "OpenVINO float32"}
+
+
 def test_nothing_is_timed_where_nothing_is_detected(benchmark_module, tmp_path):
     sides = made_up_sides({"torchvision float32": detections(0), "keras_frcnn float32": detections(0)})
     report = benchmark_module("measures.report").Report("", {})
