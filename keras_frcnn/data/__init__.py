@@ -45,15 +45,18 @@ def load(
 
     Raises:
         FileNotFoundError: a folder, split, annotation or image is missing.
-        ValueError: the string names no set, a file cannot be read, or the classes do not match.
+        ValueError: the string names no set, two sets have one picture, a file cannot be read, or the classes do not match.
 
     Example:
         >>> load("shapes@val").class_names
         ('circle', 'cross', 'ring', 'square', 'star', 'triangle')
     """
-    specs = [spec] if isinstance(spec, (str, Path)) else list(spec or ())
+    specs = [str(spec)] if isinstance(spec, (str, Path)) else [str(text) for text in spec or ()]
     if not specs:
         raise ValueError(f"No data set is named; write {readers.forms()}.")
+    twice = next((text for text in specs if specs.count(text) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice} is named twice; name it once (`balance` shows rare classes more often).")
     reading = Reading(missing_annotation, on_broken, allow_outside)
-    dataset = join([readers.read(str(text), default_split, reading) for text in specs])
+    dataset = join([readers.read(text, default_split, reading) for text in specs])
     return dataset if class_names is None else dataset.with_class_names(class_names)
