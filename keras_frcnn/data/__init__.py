@@ -45,7 +45,8 @@ def load(
 
     Raises:
         FileNotFoundError: a folder, split, annotation or image is missing.
-        ValueError: the string names no set, two sets have one picture, a file cannot be read, or the classes do not match.
+        ValueError: the string names no set, two sets have one picture, a file cannot be read, or the classes
+            do not match.
 
     Example:
         >>> load("shapes@val").class_names
