@@ -89,6 +89,8 @@ def from_arrays(
                 f"There are {len(images)} images and {len(values)} entries of {name}; give one for each."
             )
     names = _class_names(labels, class_names)
+    if not names:
+        raise ValueError("There is no class; give class_names.")
     files = len(images) > 0 and all(isinstance(image, (str, Path)) for image in images)
     pixels = [] if files else [_pixels(image, index) for index, image in enumerate(images)]
     check = BoxCheck("from_arrays")

@@ -32,7 +32,7 @@ READERS = {
     "coco": Reader("coco:INSTANCES.json@IMAGE_FOLDER", coco.parse),
     "folder": Reader("folder:ROOT[@SPLIT]", folder.parse),
     "yolo": Reader("yolo:DATA.yaml@SPLIT", yolo.parse),
-    "csv": Reader("csv:FILE@IMAGE_FOLDER", csv_file.parse),
+    "csv": Reader("csv:FILE@IMAGE_FOLDER[@SPLIT]", csv_file.parse),
     "labelme": Reader("labelme:FOLDER", labelme.parse),
     "tfds": Reader("tfds:NAME@SPLIT", tfds.parse, ("missing_annotation", "allow_outside")),
 }
@@ -86,6 +86,8 @@ def read(spec: str, default_split: str = "val", reading: Reading = STRICT) -> De
     if dataset is None:
         listed = remedy(kind.partition("@")[0], READERS, f"write {forms()}.")
         raise ValueError(f"{spec!r} names no data set; {listed}")
+    if not len(dataset):
+        raise ValueError(f"{spec} has no picture; check its folder, its split and its annotations.")
     unheard = [name for name in READERS[kind].without if getattr(reading, name) != getattr(STRICT, name)]
     if unheard:
         options = " and ".join(f"--{name.replace('_', '-')}" for name in unheard)

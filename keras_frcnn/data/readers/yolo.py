@@ -45,8 +45,7 @@ def load(file, split, name=None, reading=STRICT):
     file = expanded(file)
     check = BoxCheck(name or f"yolo:{file}@{split}", reading.collected)
     content = read_yaml(file)
-    class_names = _names(content, file)
-    _check_count(content, class_names, file)
+    class_names = class_names_of(content, file)
     places = content.get(split)
     splits = [key for key in ("train", "val", "test", "minival") if content.get(key)]
     if not splits:  # supervision leaves them out
@@ -206,8 +205,16 @@ def read_yaml(file):
     return content
 
 
-def _names(content, file):
-    """The class names by their numbers."""
+def class_names_of(content, file):
+    """The class names in a YAML file, by their numbers.
+
+    Args:
+        content: dict from `read_yaml`.
+        file: its path, for messages.
+
+    Raises:
+        ValueError: they are no names, or not as many as `nc` says.
+    """
     names = content.get("names")
     if isinstance(names, dict):
         try:
@@ -233,16 +240,10 @@ def _names(content, file):
         raise ValueError(
             f"{file} has an empty name or one twice in `names`; give each class a name of its own."
         )
-    return tuple(names)
-
-
-def _check_count(content, class_names, file):
-    """Refuse a number of classes, `nc`, other than that of the names."""
     count = content.get("nc")
-    if count is not None and str(count).strip() != str(len(class_names)):
-        raise ValueError(
-            f"{file} has {len(class_names)} `names`, but `nc: {str(count)[:40]}`; make the two agree."
-        )
+    if count is not None and str(count).strip() != str(len(names)):
+        raise ValueError(f"{file} has {len(names)} `names`, but `nc: {str(count)[:40]}`; make the two agree.")
+    return tuple(names)
 
 
 def _paths(root, place, file, reading, check):

@@ -138,6 +138,24 @@ REFUSED = {
     ),
     "a NaN as a name": (lambda f: json_of_coco(f, float("nan")), "has a name that is wrong: nan is no name"),
     "no images": (lambda f: kf.data.from_arrays([], [], []), "There are no images; give one or more"),
+    "no classes": (lambda f: arrays([], []), "There is no class; give class_names"),
+    "a class that pandas lacks": (
+        lambda f: csv(f, "a.jpg,20,10,60,50,nan"),
+        "Line 1 of .* has an empty class name",
+    ),
+    "a name that pandas lacks": (
+        lambda f: csv(f, "a.jpg,20,10,60,50,cat", classes="cat,0\nnan,1\n"),
+        "Line 2 of .*classes.csv has no name, but nan; name the class",
+    ),
+    "no pictures": (
+        lambda f: csv(f, "filename,xmin,ymin,xmax,ymax,class"),
+        "^csv:.* has no picture; check its folder",
+    ),
+    "no objects": (lambda f: csv(f, "a.jpg,,,,,"), "^csv:.* has no class, because none of its pictures has"),
+    "no categories": (
+        lambda f: json_of_coco(f, text='{"images": [], "annotations": [], "categories": []}'),
+        "^coco:.* has no picture; check its folder",
+    ),
     "another box_format": (
         lambda f: arrays(["cat"] * 20, [[80 - x, 40, 9, 9] for x in range(20)]),
         'give box_format="xywh"',
@@ -436,3 +454,47 @@ def test_names_of_files_that_would_change_a_terminal(folder, sign):
         kf.data.load(spec)
     found = Finding("note", "a picture", [f"a{sign}b.jpg"])
     assert re.fullmatch(rf"a picture: {shown}\.jpg", found.line())
+
+
+def test_splits_of_a_csv(folder):
+    rows = [
+        "filename,xmin,ymin,xmax,ymax,class,split",
+        "a.jpg,20,10,60,50,cat,train",
+        "b.jpg,1,2,9,9,dog,test",
+    ]
+    with pytest.raises(
+        ValueError, match=r"x\.csv has the splits test, train; name one, as in csv:.*@train\.$"
+    ):
+        csv(folder, *rows)
+    for split, names in (("train", ["a"]), ("test", ["b"])):
+        data = kf.data.load(f"csv:{folder}/x.csv@{folder}@{split}")
+        assert [record.image_id for record in data.records] == names
+        assert data.class_names == ("cat", "dog")
+    with pytest.raises(ValueError, match="has a.jpg in the split 'test', another line in 'train'"):
+        csv(folder, *rows, "a.jpg,1,2,9,9,dog,test")
+    (folder / "x.csv").write_text("\n".join(rows))
+    with pytest.raises(
+        FileNotFoundError, match=r"has no split tset; did you mean test\? It has test, train\.$"
+    ):
+        kf.data.load(f"csv:{folder}/x.csv@{folder}@tset")
+    assert len(csv(folder, *rows[:2])) == 1
+    csv(folder, "a.jpg,20,10,60,50,cat")
+    with pytest.raises(ValueError, match="has no column of splits; name it without @train"):
+        kf.data.load(f"csv:{folder}/x.csv@{folder}@train")
+
+
+def test_a_row_of_pandas_without_an_object(folder):
+    data = csv(folder, "a.jpg,20,10,60,50,cat", "b.jpg,nan,nan,nan,nan,nan")
+    assert [len(record.boxes) for record in data.records] == [1, 0] and data.class_names == ("cat",)
+
+
+def test_a_set_without_objects_beside_one_that_has_some(folder):
+    (folder / "empty").mkdir()
+    (folder / "a.jpg").rename(folder / "empty" / "a.jpg")
+    (folder / "empty" / "a.json").write_text('{"imagePath": "a.jpg", "shapes": []}')
+    csv(folder, "b.jpg,20,10,60,50,cat")
+    specs = [f"csv:{folder}/x.csv@{folder}", f"labelme:{folder}/empty"]
+    assert [len(record.boxes) for record in kf.data.load(specs).records] == [1, 0]
+    assert kf.data.load(specs[1], class_names=["cat"]).class_names == ("cat",)
+    with pytest.raises(ValueError, match="^labelme:.* has no class, because none of its pictures"):
+        kf.data.load(specs[1])
