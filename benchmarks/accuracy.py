@@ -15,6 +15,7 @@ says where both come from.
 import argparse
 import json
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,8 +27,9 @@ ROOT = Path(__file__).resolve().parents[1]
 MOBILENET = "--backbone-weights {weights}/mobilenet_v2_1.0_coco_ssd_notop.weights.h5"
 BCCD = "--train voc:{data}/bccd@trainval --val voc:{data}/bccd@test " + MOBILENET
 RACCOON = "--train voc:{data}/raccoon@train --val voc:{data}/raccoon@test "
-# Repeat the set twenty times, or each epoch would be scored and saved after two steps.
-EIGHT = "--train voc:{folder}/eight@eight " * 20 + "--val voc:{folder}/eight@eight "
+EIGHT = "--train voc:{folder}/eight@copies --val voc:{folder}/eight@eight "
+# Copies of the eight images, or each epoch would be scored and saved after two steps.
+COPIES = 20
 
 # For each benchmark: the arguments of train.py, the text of its --config file, and the seeds.
 BENCHMARKS = {
@@ -88,13 +90,17 @@ def train(words, output):
 
 
 def eight_images(data, folder):
-    """Make a VOC folder whose only split is the first eight raccoons."""
+    """Make a VOC folder of the first eight raccoons, the split `eight`, and copies of them, `copies`."""
     source = data.resolve() / "raccoon"
-    (folder / "ImageSets" / "Main").mkdir(parents=True)
-    for name in ("JPEGImages", "Annotations"):
-        (folder / name).symlink_to(source / name)
     names = (source / "ImageSets" / "Main" / "train.txt").read_text().split()[:8]
+    copies = [(f"{name}-{number}", name) for number in range(COPIES) for name in names]
+    for part, ending in (("JPEGImages", "jpg"), ("Annotations", "xml")):
+        (folder / part).mkdir(parents=True)
+        for copy, name in [*zip(names, names), *copies]:
+            shutil.copyfile(source / part / f"{name}.{ending}", folder / part / f"{copy}.{ending}")
+    (folder / "ImageSets" / "Main").mkdir(parents=True)
     (folder / "ImageSets" / "Main" / "eight.txt").write_text("\n".join(names))
+    (folder / "ImageSets" / "Main" / "copies.txt").write_text("\n".join(copy for copy, _ in copies))
 
 
 if __name__ == "__main__":

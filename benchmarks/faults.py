@@ -31,6 +31,7 @@ import numpy as np
 import keras_frcnn as kf
 from keras_frcnn import drawing
 from keras_frcnn.callbacks import checkpoint_files
+from keras_frcnn.data.splitting import part
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = (96, 128)
@@ -328,7 +329,8 @@ def cost(folder):
 
 def middle_of_an_epoch(folder):
     """Time to the first batch of an epoch of 1,000 images, from its begin and from its middle."""
-    dataset = kf.data.load([f"voc:{folder}/voc@train"] * (1000 // TRAIN + 1))
+    train = kf.data.load(f"voc:{folder}/voc@train")
+    dataset = part(train, [*range(len(train))] * (1000 // TRAIN + 1), train.name)
     for first in (0, len(dataset) // 8):
         began = time.monotonic()
         next(iter(dataset.batches(4, image_size=SIZE, training=True, first_batch=first, cache=False)))

@@ -1,4 +1,4 @@
-"""What can be the name of a class.
+"""What can be the name of a class, and how names of any kind are shown.
 
 Names go into lines of labels.txt, cells of tables, pictures, XML, YAML and terminals, so a name is one line
 of visible characters.
@@ -31,9 +31,27 @@ def fault(name: str) -> str:
     if " ".join(name.split()) != name:
         return "has a line break, a tab, or a blank that is not single between words"
     for letter in name:
-        if unicodedata.category(letter) in ("Cc", "Cs", "Cn") or ord(letter) in _TURNING:
+        if _is_hidden(letter):
             return f"has the character U+{ord(letter):04X}, which cannot be shown"
     return ""
+
+
+def visible(text: str) -> str:
+    """A text for a terminal, in which what cannot be shown is escaped: names of files can have anything.
+
+    Example:
+        >>> visible("a\\x1b[2Jb\\n.jpg")
+        'a\\\\x1b[2Jb\\\\n.jpg'
+    """
+    return "".join(_escaped(letter) if _is_hidden(letter) else letter for letter in text)
+
+
+def _escaped(letter):
+    return letter.encode("unicode_escape").decode()
+
+
+def _is_hidden(letter):
+    return unicodedata.category(letter) in ("Cc", "Cs", "Cn", "Zl", "Zp") or ord(letter) in _TURNING
 
 
 def in_order(names) -> tuple[str, ...]:

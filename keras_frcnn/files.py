@@ -87,14 +87,17 @@ def read_text(path):
         raise ValueError(
             f"{path} is not in {'UTF-16' if wide else 'UTF-8'} (byte {error.start}); save it as UTF-8."
         ) from None
+    if 3 * text.count("\0") > len(text):
+        raise ValueError(f"{path} is in UTF-16 or UTF-32 without the mark of it; save it as UTF-8.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def parse_yaml(text):
+def parse_yaml(text, numbers_as_written=False):
     """Parse YAML that comes from anywhere.
 
     Args:
         text: str.
+        numbers_as_written: whether a number that Python writes otherwise, such as 007, stays a text.
 
     Returns:
         What it stands for, of Python's plain types.
@@ -103,7 +106,7 @@ def parse_yaml(text):
         ValueError: the text is not plain YAML; the message is the reason alone.
     """
     try:
-        return yaml.load(text, _PlainLoader)
+        return yaml.load(text, _WrittenLoader if numbers_as_written else _PlainLoader)
     except Exception as error:  # PyYAML passes on any error of the types that a tag names
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(reason) from None
@@ -127,6 +130,14 @@ class _PlainLoader(yaml.SafeLoader):
             if times > 1:
                 raise yaml.YAMLError(f"it has the key {key} twice")
         return super().construct_mapping(node, deep)
+
+
+class _WrittenLoader(_PlainLoader):
+    """Keeps numbers as texts that would change when they are written again: names may look like these."""
+
+    def construct_object(self, node, deep=False):
+        value = super().construct_object(node, deep)
+        return value if type(value) not in (int, float) or str(value) == node.value else node.value
 
 
 def write_text(path, text):

@@ -10,6 +10,7 @@ import numpy as np
 from keras_frcnn.checking.check import Checked
 from keras_frcnn.checking.copies import same_objects
 from keras_frcnn.checking.objects import repeated_objects
+from keras_frcnn.class_names import visible
 from keras_frcnn.data import DetectionDataset
 from keras_frcnn.data.splitting import part
 from keras_frcnn.data.writers import WRITERS
@@ -56,7 +57,7 @@ def write(sets: Sequence[Checked], folder: Path) -> str:
             writer = WRITERS[kind if kind in WRITERS else "coco"]
             specs.append(writer(kept.with_class_names(class_names), place, split))
             changes.append(f"written as {specs[-1]}")
-        lines += [f"  {change}" for change in changes]
+        lines += [f"  {visible(change)}" for change in changes]
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / CHANGES, "\n".join(lines) + "\n")
     written = f"The clean copy is {' and '.join(specs)}" if specs else "Nothing could be read"

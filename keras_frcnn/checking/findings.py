@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from keras_frcnn.class_names import visible
 from keras_frcnn.data.records import counted
 
 SEVERITIES = {
@@ -46,7 +47,8 @@ class Finding:
         """The finding in one line, with the first places."""
         first = ", ".join(self.places[:SHOWN])
         more = f" and {len(self.places) - SHOWN} more" if len(self.places) > SHOWN else ""
-        return self.text + (f": {first}{more}" if first else "") + (f". {self.remedy}" if self.remedy else "")
+        line = self.text + (f": {first}{more}" if first else "") + (f". {self.remedy}" if self.remedy else "")
+        return visible(line)
 
 
 def status(findings: Sequence[Finding]) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_frcnn.allocator import keep_memory
+from keras_frcnn.class_names import visible
 
 PACKAGE = str(Path(__file__).resolve().parents[1])
 
@@ -30,7 +31,10 @@ def in_one_sentence(command):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):  # names of files can have bytes that are no letters
                 stream.reconfigure(errors="backslashreplace")
-        usual, warnings.formatwarning = warnings.formatwarning, lambda message, *_: f"{message}\n"
+        usual, warnings.formatwarning = (
+            warnings.formatwarning,
+            lambda message, *_: f"{visible(str(message))}\n",
+        )
         try:
             return command(arguments)
         except (ValueError, OSError, tf.errors.OpError) as error:
@@ -75,5 +79,5 @@ def _is_ours(error):
 
 
 def _stop(sentence):
-    print(sentence, file=sys.stderr)
+    print(visible(sentence), file=sys.stderr)
     sys.exit(1)

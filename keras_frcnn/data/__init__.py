@@ -29,7 +29,7 @@ def load(
 
     Args:
         spec: `shapes@train`, `shapes@val`, `voc:ROOT@SPLIT`, `coco:INSTANCES.json@IMAGE_FOLDER`,
-            `folder:ROOT[@SPLIT]`, `yolo:DATA.yaml@SPLIT`, `csv:FILE@IMAGE_FOLDER`, `labelme:FOLDER`,
+            `folder:ROOT[@SPLIT]`, `yolo:DATA.yaml@SPLIT`, `csv:FILE@IMAGE_FOLDER[@SPLIT]`, `labelme:FOLDER`,
             `tfds:NAME@SPLIT` or a spec of a registered kind; or a list of specs, whose sets are joined by
             class name.
         class_names: classes that the labels index, for example those of a model; by default the set's own.
@@ -45,15 +45,25 @@ def load(
 
     Raises:
         FileNotFoundError: a folder, split, annotation or image is missing.
-        ValueError: the string names no set, a file cannot be read, or the classes do not match.
+        ValueError: the string names no set, two sets have one picture, a file cannot be read, or the classes
+            do not match.
 
     Example:
         >>> load("shapes@val").class_names
         ('circle', 'cross', 'ring', 'square', 'star', 'triangle')
     """
-    specs = [spec] if isinstance(spec, (str, Path)) else list(spec or ())
+    specs = [str(spec)] if isinstance(spec, (str, Path)) else [str(text) for text in spec or ()]
     if not specs:
         raise ValueError(f"No data set is named; write {readers.forms()}.")
+    twice = next((text for text in specs if specs.count(text) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice} is named twice; name it once (`balance` shows rare classes more often).")
     reading = Reading(missing_annotation, on_broken, allow_outside)
-    dataset = join([readers.read(str(text), default_split, reading) for text in specs])
-    return dataset if class_names is None else dataset.with_class_names(class_names)
+    dataset = join([readers.read(text, default_split, reading) for text in specs])
+    dataset = dataset if class_names is None else dataset.with_class_names(class_names)
+    if not dataset.class_names:
+        raise ValueError(
+            f"{dataset.name} has no class, because none of its pictures has an object; join it with a set "
+            "that has some, or give the class names of a model."
+        )
+    return dataset

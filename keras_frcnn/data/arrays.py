@@ -73,11 +73,14 @@ def from_arrays(
         if class_names is None:
             raise ValueError("A tf.data.Dataset knows no class names; give class_names.")
         images, boxes, labels = _read(images)
-    if not hasattr(images, "__len__") or isinstance(images, Mapping):
+    listed = hasattr(images, "__len__") or isinstance(images, tf.RaggedTensor)
+    if not listed or isinstance(images, Mapping):
         raise ValueError(f"images is a {type(images).__name__}; give a list, an array or a tf.data.Dataset.")
     if boxes is None or labels is None:
         raise ValueError("Images need boxes and labels; give a list of each, an empty one for no objects.")
     images, boxes, labels = _listed("images", images), _listed("boxes", boxes), _listed("labels", labels)
+    if not images:
+        raise ValueError("There are no images; give one or more.")
     ignore = None if ignore is None else _listed("ignore", ignore)
     given = {"boxes": boxes, "labels": labels, "ignore": ignore}
     for name, values in given.items():
@@ -86,6 +89,8 @@ def from_arrays(
                 f"There are {len(images)} images and {len(values)} entries of {name}; give one for each."
             )
     names = _class_names(labels, class_names)
+    if not names:
+        raise ValueError("There is no class; give class_names.")
     files = len(images) > 0 and all(isinstance(image, (str, Path)) for image in images)
     pixels = [] if files else [_pixels(image, index) for index, image in enumerate(images)]
     check = BoxCheck("from_arrays")
@@ -111,13 +116,17 @@ def from_arrays(
         picture.relative = FORMATS[box_format][1]
         picture.written = box_format if box_format in box_formats.FORMATS else "xyxy"
         pictures.append(picture)
+    by_argument = box_format in box_formats.FORMATS
     if files:
-        return assemble(_once(pictures, check), names, check, STRICT)
-    return assemble(pictures, names, check, STRICT, source=Drawn(pixels.__getitem__, len(pixels), keeps=True))
+        return assemble(_once(pictures, check), names, check, STRICT, by_argument=by_argument)
+    source = Drawn(pixels.__getitem__, len(pixels), keeps=True)
+    return assemble(pictures, names, check, STRICT, source=source, by_argument=by_argument)
 
 
 def _listed(name, values):
     """The entries of an argument, one for each image."""
+    if isinstance(values, tf.RaggedTensor):
+        return [values[row].numpy() for row in range(int(values.nrows()))]
     if isinstance(values, (Mapping, str, bytes)) or not hasattr(values, "__iter__"):
         raise ValueError(f"{name} is a {type(values).__name__}; give a list with an entry for each image.")
     return [*values]
@@ -160,7 +169,7 @@ def _read(data):
     if data.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ValueError("The tf.data.Dataset has no end; leave out its `repeat`, or `take` some of it.")
     images, boxes, labels = [], [], []
-    for element in data.as_numpy_iterator():
+    for element in data:
         targets = element.get("bounding_boxes") if isinstance(element, dict) else None
         if not isinstance(targets, dict) or "images" not in element or "boxes" not in targets:
             raise ValueError(
@@ -170,10 +179,8 @@ def _read(data):
         numbers = targets.get("labels", targets.get("classes"))
         if numbers is None:
             raise ValueError('The "bounding_boxes" have neither "labels" nor "classes"; add the labels.')
-        pixels = np.asarray(element["images"])
-        batch = (pixels, targets["boxes"], numbers)
-        for one, corners, label in zip(*batch) if pixels.ndim == 4 else [batch]:
-            label, corners = np.asarray(label), np.asarray(corners)
+        batch = {"images": element["images"], "boxes": targets["boxes"], "labels": numbers}
+        for one, corners, label in _rows(batch, len(images)):
             if label.ndim != 1 or corners.shape != (len(label), 4):
                 raise ValueError(
                     f"Image {len(images)} of the tf.data.Dataset has boxes {list(corners.shape)} and labels "
@@ -184,6 +191,20 @@ def _read(data):
             boxes.append(corners[counts])
             labels.append(label[counts])
     return images, boxes, labels
+
+
+def _rows(batch, first):
+    """The images of a dict, each with its boxes and labels; `first` is the number of the first one."""
+    if batch["images"].shape.rank != 4:
+        return [[part.numpy() for part in batch.values()]]
+    rows = {name: _listed(name, part) if part.shape.rank else [] for name, part in batch.items()}
+    if len({*map(len, rows.values())}) > 1:
+        counts = ", ".join(f"{len(values)} {name}" for name, values in rows.items())
+        raise ValueError(
+            f"The batch of the tf.data.Dataset from image {first} on has {counts}; give "
+            "boxes [B, M, 4] and labels [B, M] for images [B, H, W, 3]."
+        )
+    return [[np.asarray(part) for part in row] for row in zip(*rows.values())]
 
 
 def _pixels(image, index):

@@ -1,5 +1,7 @@
 """Join several data sets into one."""
 
+import functools
+import os
 from typing import Any
 
 from keras_frcnn.data.dataset import DetectionDataset
@@ -16,10 +18,11 @@ def join(datasets: list[DetectionDataset]) -> DetectionDataset:
         DetectionDataset.
 
     Raises:
-        ValueError: some of the sets have proposals and others have none.
+        ValueError: a picture file is in two of the sets, or some have proposals and others have none.
     """
     if len(datasets) == 1:
         return datasets[0]
+    _refuse_shared(datasets)
     without = [dataset for dataset in datasets if dataset.proposals is None]
     if 0 < len(without) < len(datasets):
         raise ValueError(
@@ -36,3 +39,18 @@ def join(datasets: list[DetectionDataset]) -> DetectionDataset:
         source = Joined(sources)
     name = " + ".join(dataset.name for dataset in datasets)
     return DetectionDataset(name, names, records, source, proposals=proposals)
+
+
+def _refuse_shared(datasets):
+    """Refuse a picture that is in two sets: it would count twice, and perhaps with other objects."""
+    folder_of = functools.cache(os.path.realpath)
+    first = {}
+    for dataset in datasets:
+        for path in dataset.source.paths if isinstance(dataset.source, Files) else []:
+            folder, name = os.path.split(path)
+            other = first.setdefault((folder_of(folder), name), dataset)
+            if other is not dataset:
+                raise ValueError(
+                    f"{other.name} and {dataset.name} both have the picture {path}; name each picture once "
+                    "(`balance` shows rare classes more often)."
+                )

@@ -9,6 +9,8 @@ import warnings
 
 import numpy as np
 
+from keras_frcnn.class_names import visible
+
 # A box reaches outside by as many pixels because tools write four to six digits of a fraction.
 ROUNDING = 0.1
 
@@ -161,7 +163,7 @@ class BoxCheck:
         if self.collected is not None:
             return
         for (noun, what), places in self.notes.items():
-            message = f"{self.name}: {counted(len(places), noun)} {what} (first: {places[0]})."
+            message = visible(f"{self.name}: {counted(len(places), noun)} {what} (first: {places[0]}).")
             warnings.warn(Mended(message, self.name, noun, what, len(places)), stacklevel=2)
 
 

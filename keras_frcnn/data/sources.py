@@ -5,6 +5,7 @@
 
 import bisect
 import itertools
+import os
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +18,7 @@ class Files:
 
     def __init__(self, paths):
         self.paths = [str(path) for path in paths]
-        self._tensor = tf.constant(self.paths, tf.string)
+        self._tensor = tf.constant([os.fsencode(path) for path in self.paths], tf.string)
 
     def __len__(self):
         return len(self.paths)

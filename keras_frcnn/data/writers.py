@@ -15,7 +15,8 @@ import yaml
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.readers import pictures
 from keras_frcnn.data.readers.upright import read_header
-from keras_frcnn.data.readers.yolo import read_yaml
+from keras_frcnn.data.readers.voc import read_labels
+from keras_frcnn.data.readers.yolo import class_names_of, read_yaml
 from keras_frcnn.data.sources import Files
 from keras_frcnn.files import replacing, write_json, write_text
 from keras_frcnn.images import headers
@@ -24,7 +25,7 @@ from keras_frcnn.opencv import cv2
 
 def write_coco(dataset: DetectionDataset, folder: Path, split: str) -> str:
     """Write `SPLIT.json` and the folder `images/SPLIT`; ignored objects become crowds. Returns the spec."""
-    _check_new(folder / f"{split}.json")
+    _check(dataset, folder / f"{split}.json")
     names = _copy_pictures(dataset, folder / "images" / split)
     ids = dict(dataset.category_ids or {})
     if not {*dataset.class_names} <= ids.keys():
@@ -52,7 +53,9 @@ def write_coco(dataset: DetectionDataset, folder: Path, split: str) -> str:
 
 def write_voc(dataset: DetectionDataset, folder: Path, split: str) -> str:
     """Write the folders of VOCdevkit; ignored objects become difficult. Returns the set's spec."""
-    _check_new(folder / "ImageSets" / "Main" / f"{split}.txt")
+    _check(dataset, folder / "ImageSets" / "Main" / f"{split}.txt")
+    listed = folder / "labels.txt"
+    dataset = _after(read_labels(listed) if listed.is_file() else (), dataset)
     names = _copy_pictures(dataset, folder / "JPEGImages")
     (folder / "Annotations").mkdir(exist_ok=True)
     (folder / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
@@ -61,7 +64,7 @@ def write_voc(dataset: DetectionDataset, folder: Path, split: str) -> str:
         objects = [*zip(classes, record.boxes.tolist(), record.ignore)]
         text = voc_text(name, record.width, record.height, objects)
         write_text(folder / "Annotations" / f"{Path(name).stem}.xml", text)
-    write_text(folder / "labels.txt", "".join(f"{name}\n" for name in dataset.class_names))
+    write_text(listed, "".join(f"{name}\n" for name in dataset.class_names))
     stems = "".join(f"{Path(name).stem}\n" for name in names)
     write_text(folder / "ImageSets" / "Main" / f"{split}.txt", stems)
     return f"voc:{folder}@{split}"
@@ -69,7 +72,10 @@ def write_voc(dataset: DetectionDataset, folder: Path, split: str) -> str:
 
 def write_yolo(dataset: DetectionDataset, folder: Path, split: str) -> str:
     """Write `data.yaml`, `images` and `labels`; ignored objects are left out. Returns the set's spec."""
-    _check_new(folder / "labels" / split)
+    _check(dataset, folder / "labels" / split)
+    file = folder / "data.yaml"
+    earlier = read_yaml(file) if file.is_file() else {}
+    dataset = _after(class_names_of(earlier, file) if earlier else (), dataset)
     names = _copy_pictures(dataset, folder / "images" / split)
     (folder / "labels" / split).mkdir(parents=True, exist_ok=True)
     for record, name in zip(dataset.records, names):
@@ -79,12 +85,9 @@ def write_yolo(dataset: DetectionDataset, folder: Path, split: str) -> str:
             if not ignore
         ]
         write_text(folder / "labels" / split / f"{Path(name).stem}.txt", "".join(lines))
-    file = folder / "data.yaml"
     # Without `path`, which Ultralytics counts from the current folder, splits count from the file.
-    content: dict[str, object] = {"names": dict(enumerate(dataset.class_names))}
-    if file.is_file():
-        content = {**read_yaml(file), **content}
-    content[split] = f"images/{split}"
+    content = {**earlier, "names": dict(enumerate(dataset.class_names)), split: f"images/{split}"}
+    content.pop("nc", None)
     write_text(file, yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
     return f"yolo:{file}@{split}"
 
@@ -135,10 +138,19 @@ WRITERS: dict[str, Callable[[DetectionDataset, Path, str], str]] = {
 }
 
 
-def _check_new(path):
-    """Refuse to write a split over another one."""
+def _check(dataset, path):
+    """Refuse to write a split over another one, or what no reader would take."""
+    if not len(dataset) or not dataset.class_names:
+        raise ValueError(
+            f"{dataset.name} has no {'class' if len(dataset) else 'picture'}, so there is nothing to write."
+        )
     if path.exists():
         raise FileExistsError(f"{path} is there already; name another folder, or another split.")
+
+
+def _after(names, dataset):
+    """The set with the classes of the splits in the folder first, whose numbers stay as they are."""
+    return dataset.with_class_names(tuple(dict.fromkeys([*names, *dataset.class_names])))
 
 
 def _copy_pictures(dataset, folder):

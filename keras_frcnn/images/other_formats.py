@@ -1,7 +1,7 @@
 """Pictures that TensorFlow's decoders do not take, or take wrongly, by OpenCV.
 
-These are WebP, TIFF, AVIF, JPEG 2000, and BMP that is compressed or of other than 8, 24 or 32 bits. A graph
-has no such decoder. A data set decodes these files once, when it is loaded, into a cache of PNG files.
+These are WebP, TIFF, AVIF, JPEG 2000, and BMP of OS/2, compressed, or of other than 8, 24 or 32 bits. A
+graph has no such decoder. A data set decodes these files once, when it is loaded, into a cache of PNG files.
 """
 
 import hashlib
@@ -17,6 +17,8 @@ from keras_frcnn.opencv import cv2
 
 SUFFIXES = (".webp", ".tif", ".tiff", ".avif", ".jp2")
 TIFF = (b"II*\0", b"MM\0*")
+# A BMP of OS/2 begins with the length of its header, 12 bytes.
+_OLD_HEADER = b"\x0c"
 # The first boxes of JPEG 2000 and AVIF, with the size, lie within so many bytes.
 _BOXES = 4096
 # The files that a cache of another version wrote are not used.
@@ -26,6 +28,8 @@ VERSION = b"1"
 def is_other(contents) -> bool:
     """Whether a file, by its first bytes, is for OpenCV."""
     if contents.startswith(headers.BMP):
+        if contents[14:15] == _OLD_HEADER:
+            return True
         bits, compression = struct.unpack_from("<HI", contents, 28) if len(contents) >= 34 else (24, 0)
         return bits not in (8, 24, 32) or compression not in (0, 3)
     return not contents.startswith((headers.JPEG, headers.PNG, headers.GIF))
@@ -43,10 +47,12 @@ def decode(contents, turn, name) -> np.ndarray | None:
         uint8 `[H, W, 3]` RGB; None if OpenCV cannot decode it.
 
     Raises:
-        ValueError: its header claims too many pixels.
+        ValueError: its header claims too many pixels, or its colors are L*a*b*.
     """
     height, width = _size(contents)
     headers.check_size(height, width, name)
+    if contents.startswith(TIFF) and tiff.is_lab(contents):
+        raise ValueError(f"{name} has L*a*b* colors, which would be taken for RGB; save it as RGB.")
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(np.frombuffer(contents, np.uint8), flags)
@@ -81,7 +87,8 @@ def _size(contents) -> tuple[int, int]:
     """Height and width that a header claims; 0, 0 if it does not say."""
     try:
         if contents.startswith(headers.BMP):
-            width, height = struct.unpack_from("<ii", contents, 18)
+            sides = "<HH" if contents[14:15] == _OLD_HEADER else "<ii"
+            width, height = struct.unpack_from(sides, contents, 18)
             return abs(height), abs(width)
         if contents.startswith(TIFF):
             return tiff.size(contents)

@@ -2,7 +2,9 @@
 
 import struct
 
-WIDTH, HEIGHT, ORIENTATION = 256, 257, 274
+WIDTH, HEIGHT, PHOTOMETRIC, ORIENTATION = 256, 257, 262, 274
+# Values of PHOTOMETRIC: CIE L*a*b* in three encodings.
+_LAB = (8, 9, 10)
 _LONG = 4
 
 
@@ -17,6 +19,14 @@ def orientation(contents):
         if tag == ORIENTATION and 1 <= value <= 8:
             return value
     return 1
+
+
+def is_lab(contents):
+    """Whether the colors of the first picture of a file are L*a*b*."""
+    return any(
+        tag == PHOTOMETRIC and struct.unpack_from(order + "H", contents, at)[0] in _LAB
+        for tag, _, at, order in _entries(contents)
+    )
 
 
 def size(contents):

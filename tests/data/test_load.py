@@ -78,6 +78,21 @@ def test_files_of_two_folders(voc_folder):
     assert [image.shape for image in joined.images()] == [(50, 50, 3), (40, 60, 3), (60, 40, 3)]
 
 
+def test_one_picture_in_two_sets(voc_folder, coco_files):
+    """It would be trained on twice as often as the others, without a word."""
+    spec = f"voc:{voc_folder}@train"
+    for twice in ([spec, spec], ["shapes@val", "shapes@val"]):
+        with pytest.raises(ValueError, match=f"^{twice[0]} is named twice; name it once .`balance` shows"):
+            data.load(twice)
+    (voc_folder / "ImageSets/Main/all.txt").write_text("a\nc\n")
+    (voc_folder.parent / "link").symlink_to(voc_folder)
+    for other in (f"voc:{voc_folder}@all", f"voc:{voc_folder}/@train", f"voc:{voc_folder.parent}/link@train"):
+        with pytest.raises(ValueError, match="both have the picture .*a.jpg; name each picture once"):
+            data.load([spec, other])
+    file, folder, _ = coco_files
+    assert len(data.load([spec, f"voc:{voc_folder}@val", f"coco:{file}@{folder}"])) == 5
+
+
 def test_class_names_given(voc_folder):
     val = data.load(f"voc:{voc_folder}@val", class_names=["fish", "bird"])
     np.testing.assert_array_equal(val.records[0].labels, [1])

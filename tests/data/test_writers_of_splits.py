@@ -1,11 +1,14 @@
 """Several splits in one folder: none replaces anything of another."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 
 import keras_frcnn as kf
 from keras_frcnn.checking import clean_copy
+from keras_frcnn.data.splitting import part
 from keras_frcnn.data.writers import WRITERS
 
 
@@ -32,6 +35,32 @@ def test_a_split_is_not_written_over_itself(tmp_path, layout):
     WRITERS[layout](dataset, tmp_path / "out", "train")
     with pytest.raises(OSError, match="is there already; name another folder, or another split"):
         WRITERS[layout](dataset, tmp_path / "out", "train")
+
+
+@pytest.mark.parametrize("layout", WRITERS)
+def test_splits_of_other_classes(tmp_path, layout):
+    """The second one must not change what the numbers of the first one mean."""
+    labels = {"train": "dog", "val": "cat", "test": "dog"}
+    sets = {name: split(tmp_path / name, 20, label) for name, label in labels.items()}
+    specs = [WRITERS[layout](dataset, tmp_path / "out", name) for name, dataset in sets.items()]
+    for spec, label in zip(specs, labels.values()):
+        again = kf.data.load(spec)
+        assert [again.class_names[number] for number in again.records[0].labels] == [label]
+
+
+@pytest.mark.parametrize("layout", WRITERS)
+def test_what_no_reader_would_take_is_not_written(tmp_path, layout):
+    dataset = split(tmp_path / "train", 20, "cat")
+    for empty, what in ((part(dataset, [], "none"), "picture"), (without_classes(dataset), "class")):
+        with pytest.raises(ValueError, match=f"^none has no {what}, so there is nothing to write"):
+            WRITERS[layout](empty, tmp_path / "out", "train")
+    assert not (tmp_path / "out").exists()
+
+
+def without_classes(dataset):
+    nothing = np.zeros([0], np.int32)
+    record = dataclasses.replace(dataset.records[0], boxes=np.zeros([0, 4], np.float32), labels=nothing)
+    return kf.data.DetectionDataset("none", (), [record], dataset.source)
 
 
 def test_clean_copies_of_coco_sets_with_other_categories(checked_coco, tmp_path):

@@ -65,6 +65,30 @@ def test_a_bmp_of_one_bit(tmp_path):
     np.testing.assert_array_equal(image_ops.read(tmp_path / "a.bmp"), expected)
 
 
+@pytest.mark.parametrize("bits", [8, 24])
+def test_a_bmp_of_os2(tmp_path, bits):
+    """Its header has 12 bytes, with sides of 16 bits, and its colors have three bytes."""
+    image = Image.fromarray(RANDOM).convert("L" if bits == 8 else "RGB")
+    colors = bytes(np.arange(256, dtype=np.uint8).repeat(3)) if bits == 8 else b""
+    rows = np.asarray(image)[::-1].reshape(20, 30, -1)[..., ::-1].reshape(20, -1)
+    pixels = np.pad(rows, [[0, 0], [0, 2]]).tobytes()
+    start = 26 + len(colors)
+    header = struct.pack("<IHHIIHHHH", start + len(pixels), 0, 0, start, 12, 30, 20, 1, bits)
+    (tmp_path / "a.bmp").write_bytes(b"BM" + header + colors + pixels)
+    np.testing.assert_array_equal(image_ops.read(tmp_path / "a.bmp"), np.asarray(image.convert("RGB")))
+    dataset = data.from_arrays([tmp_path / "a.bmp"], [[[1, 2, 9, 9]]], [["cat"]])
+    assert (dataset.records[0].height, dataset.records[0].width) == (20, 30)
+    np.testing.assert_array_equal(next(iter(dataset.images())), dataset.image(0))
+
+
+def test_a_tiff_of_lab_is_not_taken_for_rgb(tmp_path):
+    Image.frombytes("LAB", (30, 20), RANDOM.tobytes()).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=r"a\.tif has L\*a\*b\* colors, .*; save it as RGB\.$"):
+        image_ops.read(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=r"a\.tif has L\*a\*b\* colors, .*; save it as RGB\.$"):
+        data.from_arrays([tmp_path / "a.tif"], [[[1, 2, 9, 9]]], [["cat"]])
+
+
 @pytest.mark.parametrize(("highest", "divisor"), [(255, 1), (1023, 4), (4095, 16), (16383, 64), (65535, 256)])
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_sixteen_bits(tmp_path, highest, divisor, suffix):

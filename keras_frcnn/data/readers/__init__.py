@@ -4,6 +4,7 @@ import typing
 import warnings
 from collections.abc import Callable
 
+from keras_frcnn.class_names import visible
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.readers import coco, csv_file, folder, labelme, shapes, tfds, voc, yolo
 from keras_frcnn.data.readers.assembly import STRICT, Reading
@@ -31,7 +32,7 @@ READERS = {
     "coco": Reader("coco:INSTANCES.json@IMAGE_FOLDER", coco.parse),
     "folder": Reader("folder:ROOT[@SPLIT]", folder.parse),
     "yolo": Reader("yolo:DATA.yaml@SPLIT", yolo.parse),
-    "csv": Reader("csv:FILE@IMAGE_FOLDER", csv_file.parse),
+    "csv": Reader("csv:FILE@IMAGE_FOLDER[@SPLIT]", csv_file.parse),
     "labelme": Reader("labelme:FOLDER", labelme.parse),
     "tfds": Reader("tfds:NAME@SPLIT", tfds.parse, ("missing_annotation", "allow_outside")),
 }
@@ -72,12 +73,21 @@ def read(spec: str, default_split: str = "val", reading: Reading = STRICT) -> De
     Raises:
         ValueError: the string names no set.
     """
+    if "\0" in spec:
+        raise ValueError(f"{spec!r} has a zero byte, which no path has; leave it out.")
     text = f"shapes@{default_split}" if spec == "shapes" else spec
     kind, _, rest = text.partition("@" if text.startswith("shapes@") else ":")
-    dataset = READERS[kind].read(rest, spec, reading) if kind in READERS else None
+    try:
+        dataset = READERS[kind].read(rest, spec, reading) if kind in READERS else None
+    except (ValueError, FileNotFoundError) as error:
+        if visible(str(error)) == str(error):
+            raise
+        raise type(error)(visible(str(error))) from None
     if dataset is None:
         listed = remedy(kind.partition("@")[0], READERS, f"write {forms()}.")
         raise ValueError(f"{spec!r} names no data set; {listed}")
+    if not len(dataset):
+        raise ValueError(f"{spec} has no picture; check its folder, its split and its annotations.")
     unheard = [name for name in READERS[kind].without if getattr(reading, name) != getattr(STRICT, name)]
     if unheard:
         options = " and ".join(f"--{name.replace('_', '-')}" for name in unheard)

@@ -109,7 +109,9 @@ def without_annotation(path, image_id, file, reading, check):
     return Annotated(path, image_id, str(file))
 
 
-def assemble(pictures, class_names, check, reading, category_ids=None, source=None, listed=None):
+def assemble(
+    pictures, class_names, check, reading, category_ids=None, source=None, listed=None, by_argument=False
+):
     """Make a data set.
 
     Args:
@@ -121,6 +123,7 @@ def assemble(pictures, class_names, check, reading, category_ids=None, source=No
         source: source of the pixels (see `sources.py`) if these are in no files; then every picture has a
             size.
         listed: path of the file that lists the classes, for messages.
+        by_argument: whether the format of the boxes is an argument, for messages.
 
     Returns:
         DetectionDataset.
@@ -139,11 +142,12 @@ def assemble(pictures, class_names, check, reading, category_ids=None, source=No
     if inverted:
         # Outside any part: of boxes in another format nothing else can be said.
         sized = [(picture, size) for picture in pictures if (size := _size(picture)) is not None]
-        _check_format(sized, check.name)
+        _check_format(sized, check.name, by_argument)
     for picture in pictures:
         _check_objects(picture, labels, listed, check)
     with check.part():
-        _check_scale(pictures, check.name)
+        in_pixels = [box for picture in pictures if not picture.relative for box in picture.boxes]
+        box_formats.refuse_fractions(in_pixels, check.name, by_argument)
     records, sized = [], []
     for picture in _whole(pictures, reading, check):
         with check.part():
@@ -151,7 +155,7 @@ def assemble(pictures, class_names, check, reading, category_ids=None, source=No
             sized.append((picture, picture.size or (records[-1].height, records[-1].width)))
     with check.part():
         if not inverted:
-            _check_format(sized, check.name)
+            _check_format(sized, check.name, by_argument)
     check.report()
     source = source or Files([decodable(record.file) for record in records])
     return DetectionDataset(check.name, tuple(class_names), records, source, category_ids)
@@ -171,6 +175,8 @@ def _record(picture, labels, check, source):
         height, width = picture.size
     if picture.relative:
         boxes = boxes * [width, height, width, height]
+    elif max(height, width) > 1:
+        box_formats.refuse_fractions_alone(boxes, picture.source)
     objects = [labels[name] for name in picture.names]
     known = (picture.image_id, picture.path, height, width)
     return check.record(*known, boxes, objects, picture.ignore, picture.area, source=picture.source)
@@ -211,13 +217,13 @@ def _ends_early(box):
     return all(map(math.isfinite, box)) and (box[2] < box[0] or box[3] < box[1])
 
 
-def _check_format(sized, name):
+def _check_format(sized, name, by_argument):
     """Refuse boxes in another format than theirs; `sized` has pairs of `Annotated` and height and width."""
     for kind in {(picture.written, picture.relative) for picture, _ in sized}:
         alike = [pair for pair in sized if (pair[0].written, pair[0].relative) == kind]
         sides = [(1, 1) if kind[1] else (width, height) for _, (height, width) in alike]
         boxes, sides = box_formats.joined([picture.boxes for picture, _ in alike], sides)
-        box_formats.refuse_other_format(boxes, sides, kind[0], name)
+        box_formats.refuse_other_format(boxes, sides, kind[0], name, by_argument)
 
 
 def _size(picture):
@@ -239,19 +245,6 @@ def _note_likely_twins(class_names, check):
         other = first.setdefault(plain, name)
         if other != name:
             check.note(*KEPT_APART, f"{other} and {name}")
-
-
-def _check_scale(pictures, name):
-    """Refuse boxes that are fractions of the picture."""
-    boxes = [box for picture in pictures if not picture.relative for box in picture.boxes]
-    boxes = np.array(boxes, np.float64).reshape(-1, 4)
-    boxes = boxes[np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
-    # Rounding may push a few a little above 1.
-    if len(boxes) and ((boxes[:, 2:] <= 1.0).all(axis=1).mean() >= 0.99 or boxes.max() < 1.01):
-        raise ValueError(
-            f"{name} looks normalized: its boxes end before pixel 1; multiply x by the width and y by the "
-            "height of each picture."
-        )
 
 
 def _whole(pictures, reading, check):

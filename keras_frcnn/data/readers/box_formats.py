@@ -61,12 +61,15 @@ def inside(boxes: np.ndarray, sides: np.ndarray, written: str, actual: str) -> n
     return fits & (right > left) & (bottom > top)
 
 
-def refuse_other_format(boxes: np.ndarray, sides: np.ndarray, written: str, name: str) -> None:
+def refuse_other_format(
+    boxes: np.ndarray, sides: np.ndarray, written: str, name: str, by_argument: bool = False
+) -> None:
     """Refuse boxes that are in another format than the one they were read in.
 
     Args:
         boxes, sides, written: see `inside`.
         name: name of the set, for the message.
+        by_argument: whether the format is an argument, `box_format`.
 
     Raises:
         ValueError: many of them reach outside or are inverted, and none would in another format.
@@ -77,10 +80,11 @@ def refuse_other_format(boxes: np.ndarray, sides: np.ndarray, written: str, name
     shares = {other: inside(boxes, sides, written, other).mean() for other in FORMATS if other != written}
     actual = max(shares, key=lambda other: shares[other])
     if shares[actual] >= INSIDE:
+        remedy = f'give box_format="{actual}"' if by_argument else f"write them as {FORMATS[written][0]}"
         raise ValueError(
             f"{name} has boxes in another format: read as {FORMATS[written][0]}, {wrong.sum()} of "
             f"{len(boxes)} end before they begin or reach outside their picture, but as {FORMATS[actual][0]} "
-            f"{shares[actual]:.0%} of them lie inside; write them as {FORMATS[written][0]}."
+            f"{shares[actual]:.0%} of them lie inside; {remedy}."
         )
 
 
@@ -100,3 +104,48 @@ def joined(boxes: Sequence, sides: Sequence) -> tuple[np.ndarray, np.ndarray]:
     flat = np.concatenate([np.zeros([0, 4]), *every])
     finite = np.isfinite(flat).all(axis=1)
     return flat[finite], repeated[finite]
+
+
+def refuse_fractions(boxes: Sequence, name: str, by_argument: bool) -> None:
+    """Refuse boxes of a set that are fractions of their pictures.
+
+    Args:
+        boxes: list of N `[xmin, ymin, xmax, ymax]` that should be in pixels.
+        name, by_argument: see `refuse_other_format`.
+
+    Raises:
+        ValueError: nearly all end inside the first pixel.
+    """
+    corners = _with_area(boxes)
+    # Rounding may push a few a little above 1.
+    if len(corners) and ((corners[:, 2:] <= 1.0).all(axis=1).mean() >= 0.99 or corners.max() < 1.01):
+        remedy = (
+            'give box_format="rel_xyxy"'
+            if by_argument
+            else "multiply x by the width and y by the height of each picture"
+        )
+        raise ValueError(f"{name} looks normalized: its boxes end before pixel 1; {remedy}.")
+
+
+def refuse_fractions_alone(boxes: np.ndarray, name: str) -> None:
+    """Refuse boxes of one picture that are fractions of it, among others in pixels.
+
+    Args:
+        boxes: `[N, 4]` xyxy that should be in pixels.
+        name: name of the annotation, for the message.
+
+    Raises:
+        ValueError: all end inside the first pixel, and not all at its border, as a box of that pixel would.
+    """
+    ends = _with_area(boxes)[:, 2:]
+    if len(ends) and ends.max() <= 1 and (ends % 1).any():
+        raise ValueError(
+            f"{name} looks normalized: its boxes end before pixel 1; multiply x by the width and y by the "
+            "height of the picture, or remove them."
+        )
+
+
+def _with_area(boxes):
+    """The boxes that are finite and have an area, float64."""
+    corners = np.asarray(boxes, np.float64).reshape(-1, 4)
+    return corners[np.isfinite(corners).all(axis=1) & (corners[:, 2:] > corners[:, :2]).all(axis=1)]

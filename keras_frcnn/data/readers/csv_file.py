@@ -10,6 +10,7 @@ from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, is_fil
 from keras_frcnn.data.readers.yolo import LARGEST
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.files import read_text
+from keras_frcnn.names import remedy
 
 # Names of columns by what they hold.
 COLUMNS = {
@@ -26,11 +27,16 @@ COLUMNS = {
     "difficult": ("difficult",),
     "crowd": ("iscrowd",),
     "ignore": ("ignore",),
-    "rest": ("source", "split", "set", "usage", "depth", "id"),
+    "split": ("split", "set", "usage"),
+    "rest": ("source", "depth", "id"),
 }
 # The columns of a file without a header.
 PLAIN = ("file", "left", "top", "right", "bottom", "class")
 CORNERS = PLAIN[1:5]
+# What a row without an object leaves empty.
+OBJECT = (*CORNERS, "box", "class")
+# Words of pandas for a value that is missing.
+MISSING = ("nan", "NaN", "<NA>")
 # Columns that mark an object as `ignore`.
 FLAGS = ("group", "difficult", "crowd", "ignore")
 
@@ -38,10 +44,13 @@ FLAGS = ("group", "difficult", "crowd", "ignore")
 def parse(text, spec, reading):
     """Read the set that TEXT of "csv:TEXT" names, or return None if it has another form."""
     file, _, folder = text.rpartition("@")
-    return load(file, folder, spec, reading) if file and folder else None
+    split = None
+    if "@" in file and not is_file(expanded(file)):
+        (file, _, folder), split = file.rpartition("@"), folder
+    return load(file, folder, spec, reading, split) if file and folder and split != "" else None
 
 
-def load(file, folder, name=None, reading=STRICT):
+def load(file, folder, name=None, reading=STRICT, split=None):
     """Read a CSV file.
 
     Args:
@@ -53,13 +62,14 @@ def load(file, folder, name=None, reading=STRICT):
         folder: folder of the pictures.
         name: str, name of the set in messages.
         reading: `Reading`.
+        split: str, value of a column `split`, `set` or `usage`; None for a file without one.
 
     Returns:
-        DetectionDataset.
+        DetectionDataset. Without `classes.csv` its classes are those of all splits, in alphabetical order.
 
     Raises:
-        FileNotFoundError: the file, the folder or a picture is missing.
-        ValueError: a row cannot be read.
+        FileNotFoundError: the file, the folder, the split or a picture is missing.
+        ValueError: a row cannot be read, or a file with splits is named without one.
     """
     file, folder = expanded(file), expanded(folder)
     check = BoxCheck(name or f"csv:{file}@{folder}", reading.collected)
@@ -69,19 +79,26 @@ def load(file, folder, name=None, reading=STRICT):
     columns, first = _columns(rows[0][1], file)
     listed = file.with_name("classes.csv")
     class_names = _class_names(listed)
+    rows, header = rows[first:], rows[0][1]
+    if split or "split" in columns:
+        class_names = class_names or _all_classes(rows, columns)
+        _check_split(rows, columns, split, file)
     files, pictures, by_path = Pictures(folder), {}, {}
-    for number, row in rows[first:]:
+    for number, row in rows:
         place = f"Line {number} of {file}"
         with check.part():
-            if len(row) < len(rows[0][1]):
-                raise ValueError(f"{place} has {len(row)} columns, not {len(rows[0][1])}; repair it.")
-            if any(cell.strip() for cell in row[len(rows[0][1]) :]):
+            if len(row) < len(header):
+                raise ValueError(f"{place} has {len(row)} columns, not {len(header)}; repair it.")
+            if any(cell.strip() for cell in row[len(header) :]):
                 raise ValueError(
-                    f"{place} has {len(row)} columns, not {len(rows[0][1])}; quote what has a comma."
+                    f"{place} has {len(row)} columns, not {len(header)}; quote what has a comma."
                 )
             values = {what: row[column].strip() for what, column in columns.items()}
+            values |= {what: "" for what, value in values.items() if what in OBJECT and value in MISSING}
+            if split is not None and values["split"] != split:
+                continue
             picture = _picture(values, files, pictures, by_path, file, place, reading, check)
-            if any(values.get(corner) for corner in (*CORNERS, "box", "class")):
+            if any(values.get(what) for what in OBJECT):
                 _add(picture, values, place)
     found = [pictures[name] for name in by_path.values()]
     bare = [stem(picture.image_id) for picture in found]
@@ -135,6 +152,35 @@ def _columns(header, file):
     )
 
 
+def _all_classes(rows, columns):
+    """The sorted names of the classes in all rows."""
+    if "class" not in columns:
+        return ("object",)
+    names = {scalars.class_name(row[columns["class"]]) for _, row in rows if len(row) > columns["class"]}
+    return tuple(sorted(names.difference(["", *MISSING])))
+
+
+def _check_split(rows, columns, split, file):
+    """Refuse a file with splits without the name of one, a name that it lacks, and a picture in two."""
+    if "split" not in columns:
+        raise ValueError(f"{file} has no column of splits; name it without @{split}.")
+    found = {}
+    for number, row in rows:
+        if len(row) > max(columns["split"], columns["file"]):
+            own, name = row[columns["split"]].strip(), row[columns["file"]].strip()
+            if found.setdefault(name, own) != own:
+                raise ValueError(
+                    f"Line {number} of {file} has {name[:80]} in the split {own[:40]!r}, another line in "
+                    f"{found[name][:40]!r}; leave each picture in one."
+                )
+    splits = sorted({*found.values()})
+    listed = ", ".join(splits)[:80]
+    if split is None and len(splits) > 1:
+        raise ValueError(f"{file} has the splits {listed}; name one, as in csv:{file}@IMAGES@{splits[-1]}.")
+    if split is not None and split not in splits:
+        raise FileNotFoundError(f"{file} has no split {split}; {remedy(split, splits, f'it has {listed}.')}")
+
+
 def _class_names(file):
     """The names of a `classes.csv`, or None without it."""
     if not is_file(file):
@@ -145,6 +191,8 @@ def _class_names(file):
             own = int(row[1])
         except (IndexError, ValueError):
             raise ValueError(f"Line {number} of {file} is not name,number; repair it.") from None
+        if row[0].strip() in MISSING:
+            raise ValueError(f"Line {number} of {file} has no name, but {row[0].strip()}; name the class.")
         if own in names:
             raise ValueError(f"Line {number} of {file} has {own} again, which is {names[own]}; repair it.")
         names[own] = scalars.class_name(row[0])

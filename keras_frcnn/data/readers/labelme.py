@@ -5,7 +5,7 @@ import math
 from keras_frcnn.data.readers import scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble, without_annotation
 from keras_frcnn.data.readers.json_file import read_json
-from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, normal
+from keras_frcnn.data.readers.pictures import Pictures, expanded, is_blank, is_dir, normal
 from keras_frcnn.data.records import BoxCheck
 
 
@@ -40,7 +40,7 @@ def load(folder, name=None, reading=STRICT):
     found = {}
     for file in annotations:
         with check.part():
-            picture = _picture(file, files, check)
+            picture = _picture(file, files, reading, check)
             other = found.setdefault(picture.path, picture)
             if other is not picture:
                 raise ValueError(
@@ -57,9 +57,12 @@ def load(folder, name=None, reading=STRICT):
     return assemble(list(found.values()), None, check, reading)
 
 
-def _picture(file, files, check):
-    content = read_json(file)
+def _picture(file, files, reading, check):
+    lenient = reading.missing_annotation == "empty"
+    content = {} if lenient and is_blank(file) else read_json(file)
     shapes = content.get("shapes") if isinstance(content, dict) else None
+    without = lenient and isinstance(content, dict) and shapes is None
+    shapes = [] if without else shapes
     if not isinstance(shapes, list):
         raise ValueError(f"{file} is no file of LabelMe (it has no list of `shapes`); move or remove it.")
     named = content.get("imagePath")
@@ -70,6 +73,8 @@ def _picture(file, files, check):
     path = next((path for path in found if path is not None), None)
     if path is None:
         raise FileNotFoundError(f"There is no picture of {file}; add it, or remove the file.")
+    if without:
+        return without_annotation(path, _id(path, files.folder), file, reading, check)
     try:
         size = scalars.side(content.get("imageHeight")), scalars.side(content.get("imageWidth"))
     except ValueError as error:

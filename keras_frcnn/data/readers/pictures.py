@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import unicodedata
+import urllib.parse
 
 from keras_frcnn.images import other_formats
 
@@ -51,11 +52,19 @@ class Pictures:
             stems.setdefault(stem(name), []).append(path)
         return stems
 
+    @functools.cached_property
+    def _undoubled(self):
+        pictures = {}
+        for name, path in self._named.items():
+            for form in {undoubled(name), stem(undoubled(name))}:
+                pictures.setdefault(form, []).append(path)
+        return pictures
+
     def find(self, name, what):
         """Find a picture by its name, with or without the ending, in whichever form it is written.
 
         Args:
-            name: str, such as "a", "a.jpg", "day1/a", "images\\\\a.jpg" or a URL.
+            name: str, such as "a", "a.jpg", "a.jpg.jpg", "day1/a", "images\\\\a.jpg" or a URL.
             what: str, what gives the name, for messages.
 
         Returns:
@@ -65,6 +74,12 @@ class Pictures:
             ValueError: several pictures fit.
         """
         plain = normal(name)
+        path, mended = self._find(plain, name, what)
+        if path is None and (unquoted := urllib.parse.unquote(plain)) != plain:
+            path, mended = self._find(unquoted, name, what)[0], True
+        return path, mended
+
+    def _find(self, plain, name, what):
         if not leaves(plain) and is_file(self.folder / plain):
             return self.folder / plain, plain != name
         parts = [part for part in plain.split("/") if part not in ("", ".")]
@@ -72,14 +87,14 @@ class Pictures:
             end = "/".join(parts[first:])
             if end in self._named:
                 return self._named[end], first > 0 or end != name
-            found = self._stems.get(end, [])
+            found = self._stems.get(end) or self._undoubled.get(undoubled(end), [])
             if len(found) > 1:
                 raise ValueError(
                     f"{what} names the picture {name}, and {found[0]} and {found[1]} both have this name; "
                     "rename one, or write its ending."
                 )
             if found:
-                return found[0], first > 0 or end != name
+                return found[0], first > 0 or end != name or end not in self._stems
         return None, False
 
 
@@ -97,6 +112,13 @@ def stem(name):
     """The name of a picture without the ending of a picture."""
     before, dot, ending = name.rpartition(".")
     return before if dot and f".{ending.lower()}" in SUFFIXES else name
+
+
+def undoubled(name):
+    """The name of a picture whose ending is there twice, such as "a.jpg.jpg", with one of them."""
+    before = stem(name)
+    ending = name[len(before) :].lower()
+    return before if ending and before.lower().endswith(ending) else name
 
 
 def leaves(name):

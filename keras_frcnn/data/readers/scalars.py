@@ -77,6 +77,8 @@ def class_name(value) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError(f"{_shown(value)} is no name")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{_shown(value)} is no name")
     return " ".join(unicodedata.normalize("NFC", str(value)).replace("\ufeff", "").split())
 
 

@@ -11,6 +11,7 @@ from keras_frcnn.data.readers.pictures import (
     leaves,
     normal,
     stem,
+    undoubled,
 )
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.files import read_text
@@ -123,10 +124,13 @@ class Annotations:
 
     def file_of(self, name):
         """The file of a picture's name; the one that it should have if there is none."""
-        name = stem(normal(name)).removeprefix("JPEGImages/")
+        whole = normal(name).removeprefix("JPEGImages/")
+        name = stem(whole)
         return (
             self._by_name.get(name)
             or self._by_name.get(name.rpartition("/")[2])
+            or self._by_name.get(whole)
+            or self._by_name.get(stem(undoubled(whole)))
             or self.folder / f"{name}.xml"
         )
 

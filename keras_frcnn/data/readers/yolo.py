@@ -2,6 +2,7 @@
 
 import collections
 import math
+import os
 import pathlib
 import unicodedata
 
@@ -44,7 +45,7 @@ def load(file, split, name=None, reading=STRICT):
     file = expanded(file)
     check = BoxCheck(name or f"yolo:{file}@{split}", reading.collected)
     content = read_yaml(file)
-    class_names = _names(content, file)
+    class_names = class_names_of(content, file)
     places = content.get(split)
     splits = [key for key in ("train", "val", "test", "minival") if content.get(key)]
     if not splits:  # supervision leaves them out
@@ -93,6 +94,10 @@ def pictures_of(paths, class_names, check):
                     f"{file} would be the text file of {other} and of {path}; rename one of the pictures."
                 )
             found.append(picture(path, file, class_names, check))
+    if len({one.image_id for one in found}) < len(found):
+        root = os.path.commonpath([one.path.parent.absolute() for one in found])
+        for one in found:
+            one.image_id = one.path.absolute().relative_to(root).with_suffix("").as_posix()
     return found
 
 
@@ -192,7 +197,7 @@ def read_yaml(file):
             f"There is no file {file} ({error.strerror}); name a YAML file of YOLO."
         ) from None
     try:
-        content = parse_yaml(text)
+        content = parse_yaml(text, numbers_as_written=True)
     except ValueError as error:
         raise ValueError(f"{file} is not readable as YAML ({error}); repair it.") from None
     if not isinstance(content, dict):
@@ -200,12 +205,20 @@ def read_yaml(file):
     return content
 
 
-def _names(content, file):
-    """The class names by their numbers."""
+def class_names_of(content, file):
+    """The class names in a YAML file, by their numbers.
+
+    Args:
+        content: dict from `read_yaml`.
+        file: its path, for messages.
+
+    Raises:
+        ValueError: they are no names, or not as many as `nc` says.
+    """
     names = content.get("names")
     if isinstance(names, dict):
         try:
-            keys = [scalars.identifier(number) for number in names]
+            keys = [int(key) if str(key).isdecimal() else scalars.identifier(key) for key in names]
         except ValueError:
             keys = []
         if not keys or not all(isinstance(key, int) for key in keys):
@@ -227,6 +240,9 @@ def _names(content, file):
         raise ValueError(
             f"{file} has an empty name or one twice in `names`; give each class a name of its own."
         )
+    count = content.get("nc")
+    if count is not None and str(count).strip() != str(len(names)):
+        raise ValueError(f"{file} has {len(names)} `names`, but `nc: {str(count)[:40]}`; make the two agree.")
     return tuple(names)
 
 
