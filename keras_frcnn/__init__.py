@@ -1,11 +1,12 @@
 """R-CNN, SPPnet, Fast R-CNN, the RPN, Faster R-CNN and Cascade R-CNN for Keras 3 on TensorFlow."""
 
-import os
+from keras_frcnn import quiet_tensorflow
 
-# Set before TensorFlow is imported, or its notes on the processor and its plans stand between the results.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Around the first import of TensorFlow, or its notes stand between the results.
+with quiet_tensorflow.without_notes():
+    from keras_frcnn import boxes, callbacks, data, evaluation, export, layers, losses, models, training
 
-from keras_frcnn import boxes, callbacks, data, evaluation, export, layers, losses, models, training, weights
+from keras_frcnn import weights
 from keras_frcnn.allocator import keep_memory
 from keras_frcnn.models import RCNN, RPN, CascadeRCNN, FasterRCNN, FastRCNN, SPPNet
 from keras_frcnn.ops import kernels
