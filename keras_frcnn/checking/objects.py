@@ -4,7 +4,7 @@ Letter: N objects.
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -32,9 +32,9 @@ def class_findings(dataset: DetectionDataset) -> list[Finding]:
     names, found = dataset.class_names, []
     labels = [record.labels[~record.ignore] for record in dataset.records]
     counts = np.bincount(np.concatenate([np.zeros(0, np.int32), *labels]), minlength=len(names))
-    twins = [f"{first} and {second}" for first, second in _twins(names)]
+    pairs = [f"{first} and {second}" for first, second in twins(names)]
     what = "of classes of nearly the same name"
-    found += Finding.count("warning", "pair", what, twins, "If they are one, give both one name")
+    found += Finding.count("warning", "pair", what, pairs, "If they are one, give both one name")
     if not counts.sum():
         text = f"No object counts ({sum(len(record.ignore) for record in dataset.records)} are ignored)"
         found.append(Finding("error", text, [], "Check the split and its annotations"))
@@ -130,8 +130,13 @@ def anchor_findings(
     return [Finding("warning", text, [], remedy)], figures
 
 
-def _twins(names):
-    """Pairs of names that are likely one."""
+def twins(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Pairs of names that are likely one.
+
+    Example:
+        >>> list(twins(["raccoon", "dog", "racoon", "Dog"]))
+        [('raccoon', 'racoon'), ('dog', 'Dog')]
+    """
     plain = ["".join(filter(str.isalnum, name.casefold())) or name for name in names]
     letters = [frozenset(name) for name in plain]
     for place, other in enumerate(plain):

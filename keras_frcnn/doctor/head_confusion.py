@@ -17,20 +17,9 @@ def check_head(case: Case) -> Result:
     """Count the objects that end as background and as another class."""
     if getattr(case.model, "only_proposals", False):
         raise Skipped("an RPN has no head")
-    assert case.tried is not None and case.model is not None
-    scores, seen, wanted = [np.zeros(0)], [np.zeros(0, int)], [np.zeros(0, int)]
-    for answer in case.answers:
-        record = case.tried.records[answer["place"]]
-        surest, labels = best_scores(answer, record)
-        own = model_labels(record, case.tried.class_names, tuple(case.model.class_names))
-        scores.append(surest)
-        seen.append(labels)
-        wanted.append(own[~record.ignore])
-    score, label, right = (np.concatenate(parts) for parts in (scores, seen, wanted))
-    missed = score < SURE
-    confused = ~missed & (label != right)
+    missed, confused = judged_objects(case)
     figure = (
-        f"of {len(score)} objects, {missed.mean():.0%} end as background (score below {SURE}) and "
+        f"of {len(missed)} objects, {missed.mean():.0%} end as background (score below {SURE}) and "
         f"{confused.mean():.0%} as another class"
     )
     if missed.mean() >= MOST_MISSED:
@@ -51,3 +40,19 @@ def check_head(case: Case) -> Result:
             )
         ],
     )
+
+
+def judged_objects(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """Which objects of the sample end as background, and which as another class: two bool arrays."""
+    assert case.tried is not None and case.model is not None
+    scores, seen, wanted = [np.zeros(0)], [np.zeros(0, int)], [np.zeros(0, int)]
+    for answer in case.answers:
+        record = case.tried.records[answer["place"]]
+        surest, labels = best_scores(answer, record)
+        own = model_labels(record, case.tried.class_names, tuple(case.model.class_names))
+        scores.append(surest)
+        seen.append(labels)
+        wanted.append(own[~record.ignore])
+    score, label, right = (np.concatenate(parts) for parts in (scores, seen, wanted))
+    missed = score < SURE
+    return missed, ~missed & (label != right)

@@ -1,0 +1,58 @@
+"""Whether the model finds the objects of its set; a poor one is the sign of a fault, not its cause."""
+
+import dataclasses
+
+from keras_frcnn.doctor.case import Case
+from keras_frcnn.doctor.findings import SYMPTOM, Finding, Result, Skipped
+from keras_frcnn.doctor.head_confusion import judged_objects
+from keras_frcnn.doctor.matching import model_labels
+from keras_frcnn.doctor.run_log import losses
+from keras_frcnn.evaluation import voc
+
+POOR = 0.1
+# The loss still falls if the second half of the epochs took so large a part off it.
+FALLING = 0.1
+# Fewer pictures do not teach a network that begins with random weights to see.
+FEW = 1000
+
+
+def check_average_precision(case: Case) -> Result:
+    """Score the detections of the sample, and say what else helps a model that finds little."""
+    assert case.tried is not None and case.model is not None
+    if getattr(case.model, "only_proposals", False):
+        raise Skipped("an RPN knows no classes")
+    names, known = case.tried.class_names, tuple(case.model.class_names)
+    # Classes that the model does not know stay, behind its own: their objects are missed.
+    every = (*known, *(name for name in names if name not in known))
+    records = [case.tried.records[answer["place"]] for answer in case.answers]
+    renumbered = [dataclasses.replace(each, labels=model_labels(each, names, every)) for each in records]
+    found = voc.evaluate(case.answers, renumbered, every)["mean_ap"]
+    missed, _ = judged_objects(case)
+    figure = (
+        f"AP50 is {found:.3f} on {len(records)} images of the {case.role_of_tried} set, and "
+        f"{missed.mean():.0%} of their objects are taken for background"
+    )
+    if found >= POOR:
+        return Result(figure)
+    why, remedy, command = _advice(case)
+    sentence = f"The model finds little of {case.tried.name}, and {why}; {remedy}."
+    return Result(figure, [Finding("average precision", SYMPTOM, sentence, figure, command)])
+
+
+def _advice(case):
+    """What may help where no fault is seen: why, what to do, and the command."""
+    curve = losses(case)
+    half, last = (curve[(len(curve) - 1) // 2], curve[-1]) if curve else (0.0, 0.0)
+    if len(curve) > 1 and last < (1 - FALLING) * half:
+        why = f"its loss still fell from {half:.3g} to {last:.3g} in the second half of {len(curve)} epochs"
+        return why, "train longer", case.retrain_longer(24)
+    if case.recipe is None or case.train is None:
+        return "nothing shows why", "train it on pictures like these", case.retrain_on(train=["SPEC"])
+    random = case.recipe.backbone_weights == "none" and case.initial is None
+    if random and len(case.train) < FEW:
+        why = f"{len(case.train)} images are few for a network that begins with random weights"
+        return why, "begin with pretrained ones", case.retrain("--backbone-weights imagenet")
+    if len(curve) < 2:
+        return "it trained briefly", "train longer", case.retrain_longer(24)
+    why = f"its loss no longer falls ({half:.3g} after half of {len(curve)} epochs, {last:.3g} at the end)"
+    return why, "give it more pictures, or larger ones", case.retrain_on(train=["SPEC"])
