@@ -175,9 +175,10 @@ class Case:
         dataset = self._roles[role]
         return self.specs.get(role) or ([dataset.name] if dataset is not None else [])
 
-    def check_data(self, role: str) -> str:
-        """The command that shows a set."""
-        return f"python -m keras_frcnn check-data {shlex.join(self.specs_of(role))}"
+    def check_data(self, *roles: str) -> str:
+        """The command that shows some sets."""
+        specs = [spec for role in roles for spec in self.specs_of(role)]
+        return f"python -m keras_frcnn check-data {shlex.join(specs)}"
 
     def retrain(self, options: str) -> str:
         """The command that trains again with other options."""

@@ -29,7 +29,7 @@ def check_spelling(case: Case) -> Result:
         for role, of_set in counts.items()
     ]
     listed = ", ".join(f"{first!r} and {second!r}" for first, second in pairs[:5])
-    figure = f"{', '.join(figures[:6])}"
+    figure = ", ".join(figures[:6])
     return Result(
         figure,
         [
@@ -39,7 +39,7 @@ def check_spelling(case: Case) -> Result:
                 f"{listed} seem to be one class under two names, so the objects of each count as wrong for "
                 "the other; give them one name in the annotations.",
                 figure,
-                case.check_data(next(iter(case.sets))),
+                case.check_data(*case.sets),
             )
         ],
     )

@@ -2,6 +2,7 @@ import pytest
 
 from keras_frcnn.doctor.findings import DECISIVE
 from keras_frcnn.doctor.spelling import check_spelling
+from keras_frcnn.doctor.splits import check_splits
 
 
 def spelt(dataset, changed, other, places):
@@ -34,8 +35,11 @@ def test_a_class_with_two_names_in_training(case, changed, other):
 def test_validation_spells_it_in_another_way(case, changed):
     train, val = spelt(case().train, changed, "Circle", []), case().val
     every = spelt(val, changed, "Circle", range(len(val)))
-    (finding,) = check_spelling(case(train=train, val=every)).findings
+    spelt_twice = case(train=train, val=every)
+    (finding,) = check_spelling(spelt_twice).findings
     assert "0 of circle and" in finding.figure
+    assert finding.command.endswith("check-data shapes@train shapes@val")
+    assert not check_splits(spelt_twice).findings  # which would ask for another split
 
 
 def test_a_name_without_objects_is_no_cause(case, changed):
