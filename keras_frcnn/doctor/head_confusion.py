@@ -24,8 +24,10 @@ def check_head(case: Case) -> Result:
     )
     if missed.mean() >= MOST_MISSED:
         what, weight = "takes most objects for background", 0.4
+        why = "trained too shortly, on other objects, or on pictures where many objects are not annotated"
     elif confused.mean() >= MOST_CONFUSED * (1 - missed.mean()):
         what, weight = "takes most objects for another class", 0.45
+        why = "trained too shortly, or on other objects"
     else:
         return Result(figure)
     return Result(
@@ -34,7 +36,7 @@ def check_head(case: Case) -> Result:
             Finding(
                 "head",
                 weight,
-                f"The head {what}: it was trained too shortly, or on other objects; train longer.",
+                f"The head {what}: it was {why}; train longer.",
                 figure,
                 case.retrain_longer(24),
             )
