@@ -52,8 +52,8 @@ def _nothing_learned(case, figure):
     return Finding(
         "annotations",
         0.46,
-        "Training hardly lowered the loss, as if the objects were those of other pictures, or their classes "
-        f"drawn by lot; see whether they lie where they should in the picture in {case.output}.",
+        "Training hardly lowered the loss, as if the objects were those of other pictures, many were not "
+        f"annotated, or classes were drawn by lot; see whether they lie where they should in {case.output}.",
         figure,
         case.check_data("training" if case.train is not None else case.role_of_tried),
     )
