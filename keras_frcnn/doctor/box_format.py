@@ -24,7 +24,7 @@ NEAR_EDGE, FAR_EDGE = 0.6, 0.85
 # the first percent and the median of their nearer corners, as parts of the sides.
 FIRST, MIDDLE = 0.05, 0.25
 # What reading did to boxes: the share from which on it is a cause, and how surely. On healthy sets it drops
-# 0.0005 and clips none; with x and y exchanged it drops 0.16 of BCCD, and clips 0.22 of it and 0.65 of raccoon.
+# 0.0005 and clips none; with x and y exchanged it drops 0.16 and clips 0.22 of BCCD, clips 0.65 of raccoon.
 # Clipping is less sure: some tools write boxes that are a few pixels too long.
 MENDED = {"dropped": (0.1, 0.82), "clipped": (0.2, 0.5)}
 # Sides, pixels, and the share of smaller objects: 0.01 on the smallest of COCO.
