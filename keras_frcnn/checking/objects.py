@@ -4,7 +4,7 @@ Letter: N objects.
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -143,7 +143,7 @@ def _misspelt(dataset):
         for index, label in enumerate(record.labels):
             places.setdefault(names[label], []).append(f"object {index} of {record.file}")
     objects, unused = [], []
-    for pair in _twins(names):
+    for pair in twins(names):
         rare, common = sorted(pair, key=lambda name: len(places.get(name, ())))
         objects += [f"{place} ({rare}, like {common})" for place in places.get(rare, ())]
         unused += [] if rare in places else [f"{rare} and {common}"]
@@ -154,8 +154,13 @@ def _misspelt(dataset):
     ]
 
 
-def _twins(names):
-    """Pairs of names that are likely one."""
+def twins(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Pairs of names that are likely one.
+
+    Example:
+        >>> list(twins(["raccoon", "dog", "racoon", "Dog"]))
+        [('raccoon', 'racoon'), ('dog', 'Dog')]
+    """
     plain = ["".join(filter(str.isalnum, name.casefold())) or name for name in names]
     letters = [frozenset(name) for name in plain]
     for place, other in enumerate(plain):

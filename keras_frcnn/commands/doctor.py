@@ -63,7 +63,8 @@ def main(arguments=None):
     _check(run)
     check_json(run.json)
     output, json = run.output.absolute(), run.json and run.json.absolute()
-    output.mkdir(parents=True, exist_ok=True)
+    if output.is_file():
+        raise ValueError(f"--output {run.output} is a file; name a folder.")
     case = doctor.Case(output=output)
     with contextlib.ExitStack() as stack:
         if run.model:

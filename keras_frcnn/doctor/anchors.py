@@ -17,9 +17,10 @@ GAIN = 0.2
 
 def check_anchors(case: Case) -> Result:
     """Measure the IoU of each object with its best anchor, after the resize."""
-    dataset = case.train or case.tried
+    dataset = case.tried if case.train is None else case.train
+    assert dataset is not None
     model = case.model if isinstance(case.model, Detector) else case.fresh
-    if dataset is None or not isinstance(model, ProposingDetector):
+    if not isinstance(model, ProposingDetector):
         raise Skipped("the model has no anchors")
     boxes, shapes = resized_objects(dataset, model.image_size)
     if not len(boxes):

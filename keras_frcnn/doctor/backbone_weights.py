@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from keras_frcnn.doctor.case import Case
-from keras_frcnn.doctor.findings import Finding, Result, Skipped
+from keras_frcnn.doctor.findings import Finding, Result
 from keras_frcnn.doctor.reference_pictures import reference_pictures
 from keras_frcnn.layers import PixelNormalization
 
@@ -34,8 +34,7 @@ MOST_FIRST_SHIFT = 2.0
 
 def check_backbone_weights(case: Case) -> Result:
     """Look for values that no training leaves, and compare activations with the stored statistics."""
-    if case.recipe is None or case.train is None:
-        raise Skipped("there is no training recipe with a set")
+    assert case.recipe is not None and case.train is not None
     info, own = case.fresh.backbone_info, case.fresh.arguments["preprocessing"]
     if info.source == "none":
         return Result("the backbone begins with random weights")

@@ -25,6 +25,14 @@ TRIED, FEWEST_TRIED = 40, 12
 SECONDS_TRIED = 30.0
 # Detections are asked for down to this score, whatever the model's own threshold.
 LOWEST_SCORE = 0.01
+# Why an input is not there; and the cause of the refusal that says so itself.
+LACKING = {
+    "recipe": ("there is no training recipe", None),
+    "train": ("there is no training set", "data"),
+    "model": ("there is no trained model", "model"),
+    "tried": ("there is no set to try the model on", "data"),
+    "sets": ("there is no data set", "data"),
+}
 # What is little training: fewer updates teach hardly anything.
 LEAST_STEPS = 300
 
@@ -34,7 +42,7 @@ class Case:
     """The inputs of the checks; what is None was not given, and checks that need it are skipped.
 
     Args:
-        output: folder for pictures.
+        output: folder for pictures, which is made for the first one.
         train, val: the sets of a training run.
         recipe: its recipe.
         initial: the model whose weights the run began with, if any, and the name of its file.
@@ -79,6 +87,15 @@ class Case:
     def _roles(self):
         return {"training": self.train, "validation": self.val, "given": self.tried}
 
+    def lacking(self, *names: str) -> str:
+        """Why a check that needs some attributes cannot be made; "" if all are there."""
+        for name in names:
+            if getattr(self, name) in (None, {}):
+                reason, cause = LACKING[name]
+                refused = cause in [finding.cause for finding in self.refusals]
+                return f"the {cause} cannot be read" if refused else reason
+        return ""
+
     @property
     def role_of_tried(self) -> str:
         """The role of the set that the model is tried on."""
@@ -94,10 +111,8 @@ class Case:
     @cached_property
     def fresh(self) -> Detector:
         """A new model by the recipe, as it was before training."""
-        if self.recipe is None:
-            raise Skipped("there is no recipe")
-        if not self.class_names:
-            raise Skipped("there is no training set")
+        if self.recipe is None or not self.class_names:
+            raise Skipped(self.lacking("recipe", "train"))
         if self.unbuildable:
             raise Skipped("no new model can be built")
         weights = self.recipe.backbone_weights
@@ -115,7 +130,7 @@ class Case:
     def probe(self) -> Probe:
         """The experiments on eight images."""
         if self.recipe is None or self.train is None:
-            raise Skipped("there is no training recipe with a set")
+            raise Skipped(self.lacking("recipe", "train"))
         return Probe(self.recipe, self.fresh, self.train)
 
     @cached_property
@@ -124,14 +139,14 @@ class Case:
         if isinstance(self.model, Detector) and "score_threshold" in self.model.arguments:
             return with_settings(self.model, score_threshold=LOWEST_SCORE)
         if self.model is None:
-            raise Skipped("there is no trained model")
+            raise Skipped(self.lacking("model"))
         return self.model
 
     @cached_property
     def sample(self) -> list[int]:
         """Places of images with objects in the set that is tried, evenly spaced."""
         if self.tried is None:
-            raise Skipped("there is no set to try the model on")
+            raise Skipped(self.lacking("tried"))
         places = [index for index, record in enumerate(self.tried.records) if (~record.ignore).any()]
         if not places:
             raise Skipped("no image of the set has an object that counts")
@@ -160,9 +175,10 @@ class Case:
         dataset = self._roles[role]
         return self.specs.get(role) or ([dataset.name] if dataset is not None else [])
 
-    def check_data(self, role: str) -> str:
-        """The command that shows a set."""
-        return f"python -m keras_frcnn check-data {shlex.join(self.specs_of(role))}"
+    def check_data(self, *roles: str) -> str:
+        """The command that shows some sets."""
+        specs = [spec for role in roles for spec in self.specs_of(role)]
+        return f"python -m keras_frcnn check-data {shlex.join(specs)}"
 
     def retrain(self, options: str) -> str:
         """The command that trains again with other options."""
@@ -170,9 +186,11 @@ class Case:
         return f"{shlex.join(self._words_without(names))} {options}".strip()
 
     def retrain_longer(self, epochs: int) -> str:
-        """The command that trains for some epochs, or for more steps if the recipe counts these."""
+        """The command that trains for some epochs at least, or for more steps if the recipe counts these."""
         steps = self.recipe.steps if self.recipe is not None else 0
-        return self.retrain(f"--steps {max(LEAST_STEPS, 4 * steps)}" if steps else f"--epochs {epochs}")
+        if steps:
+            return self.retrain(f"--steps {max(LEAST_STEPS, 4 * steps)}")
+        return self.retrain(f"--epochs {max(epochs, 2 * self.recipe.epochs if self.recipe else 0)}")
 
     def retrain_on(self, **sets: Sequence[str]) -> str:
         """The command that trains again on other sets, given as the specs of `train` and `val`."""

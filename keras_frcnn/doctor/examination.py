@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 from keras_frcnn.doctor.anchors import check_anchors
+from keras_frcnn.doctor.average_precision import check_average_precision
 from keras_frcnn.doctor.backbone_weights import check_backbone_weights
 from keras_frcnn.doctor.box_format import check_box_format
 from keras_frcnn.doctor.by_heart import check_by_heart
@@ -21,6 +22,7 @@ from keras_frcnn.doctor.proposals import check_proposals
 from keras_frcnn.doctor.rate_range import check_rate
 from keras_frcnn.doctor.run_log import check_run
 from keras_frcnn.doctor.score_threshold import check_score_threshold
+from keras_frcnn.doctor.spelling import check_spelling
 from keras_frcnn.doctor.splits import check_splits
 
 
@@ -43,14 +45,15 @@ class Check:
 
 TRAINING, TRYING = ("recipe", "train"), ("model", "tried")
 CHECKS = (
-    Check("objects", check_objects),
+    Check("objects", check_objects, ("sets",)),
     Check("class names", check_class_names, TRYING),
-    Check("box format", check_box_format),
+    Check("spelling", check_spelling, ("sets",)),
+    Check("box format", check_box_format, ("sets",)),
     Check("splits", check_splits, ("train",)),
     Check("run", check_run),
     Check("backbone weights", check_backbone_weights, TRAINING),
     Check("frozen layers", check_frozen),
-    Check("anchors", check_anchors),
+    Check("anchors", check_anchors, ("sets",)),
     Check("batch as fed", draw_fed_batch, TRAINING),
     Check("score threshold", check_score_threshold),
     Check("labels", check_class_map, TRYING),
@@ -58,16 +61,11 @@ CHECKS = (
     Check("proposals", check_proposals, TRYING),
     Check("head", check_head, TRYING),
     Check("generalization", check_generalization, TRYING),
+    Check("average precision", check_average_precision, TRYING),
     Check("learning by heart", check_by_heart, TRAINING, slow=True),
     Check("learning rate", check_rate, TRAINING, slow=True),
     Check("input time", check_input_time, TRAINING, slow=True),
 )
-MISSING = {
-    "recipe": "there is no training recipe",
-    "train": "there is no training set",
-    "model": "there is no trained model",
-    "tried": "there is no set to try the model on",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,9 +99,9 @@ def examine(case: Case, sentence_of: Callable[[Exception], str | None], checks=C
     """
     decisive = any(finding.likelihood >= DECISIVE for finding in case.refusals)
     for check in checks:
-        missing = [MISSING[name] for name in check.needs if getattr(case, name) is None]
-        if missing or (check.slow and decisive):
-            yield Outcome(check.name, missing[0] if missing else "the cause is found already", [], True)
+        lacking = case.lacking(*check.needs)
+        if lacking or (check.slow and decisive):
+            yield Outcome(check.name, lacking or "the cause is found already", [], True)
             continue
         outcome = _outcome(check, case, sentence_of)
         decisive |= any(finding.likelihood >= DECISIVE for finding in outcome.findings)

@@ -24,5 +24,6 @@ def draw_fed_batch(case: Case) -> Result:
         real = (labels >= 0) & ~ignore
         objects = {"boxes": boxes[real], "labels": labels[real]}
         pictures.append(drawing.draw(image, objects, case.train.class_names))
+    case.output.mkdir(parents=True, exist_ok=True)
     drawing.write(case.output / FILE, drawing.side_by_side(pictures, COLUMNS))
     return Result(f"{len(pictures)} training images as the model gets them are in {case.output / FILE}")

@@ -4,6 +4,8 @@ import dataclasses
 
 # A finding at least this likely makes the slow checks needless.
 DECISIVE = 0.7
+# The likelihood of a finding that is no cause, and only counts where there is no other.
+SYMPTOM = 0.1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import math
 
 from keras_frcnn.doctor.case import Case
-from keras_frcnn.doctor.findings import Finding, Result
+from keras_frcnn.doctor.findings import Finding, Result, Skipped
 from keras_frcnn.models import Detector, SPPNet
 
 UNFREEZE = "--config FILE, with `detector: {frozen_stages: 2}` in FILE"
@@ -13,11 +13,13 @@ def check_frozen(case: Case) -> Result:
     """Look for parts of the new and of the trained model whose weights do not train."""
     models = [case.model] if isinstance(case.model, Detector) else []
     models += [case.fresh] if case.recipe and case.train else []
+    if not models:
+        raise Skipped("the model is an export" if case.model is not None else case.lacking("recipe", "train"))
     figure, found = "", []
     for model in models:
         every = sum(map(_size, model.weights))
         trains = sum(map(_size, model.trainable_weights))
-        figure = f"{trains / every:.0%} of {every:,} weights train"
+        figure = f"{trains:,} of {every:,} weights train"
         if not trains:
             found.append(_finding(case, 0.98, "Nothing trains: every layer of the model is frozen", figure))
             continue

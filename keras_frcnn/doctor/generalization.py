@@ -42,7 +42,8 @@ def check_generalization(case: Case) -> Result:
                 "wrong split",
                 0.8,
                 f"The model finds what it was trained on ({case.train.name}), but hardly anything in "
-                f"{case.val.name}: the sets have little to do with each other; check the splits.",
+                f"{case.val.name}: the sets have little to do with each other, or {len(case.train)} training "
+                "images are too few; check the splits.",
                 figure,
                 case.retrain_on(train=["SPEC"], val=["SPEC"]),
             )

@@ -4,20 +4,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_frcnn.doctor.examination import Outcome
-from keras_frcnn.doctor.findings import Finding
+from keras_frcnn.doctor.findings import SYMPTOM, Finding
 
 
 def by_likelihood(refusals: Sequence[Finding], outcomes: Sequence[Outcome]) -> list[Finding]:
-    """All findings, the likeliest first; equally likely ones in the order of the checks."""
+    """All findings, the likeliest first; equally likely ones in the order of the checks.
+
+    What is only a symptom is left out where there is a cause.
+    """
     every = [*refusals, *(finding for outcome in outcomes for finding in outcome.findings)]
     once = {finding.sentence: finding for finding in reversed(every)}
-    return sorted(reversed(once.values()), key=lambda finding: -finding.likelihood)
+    ordered = sorted(reversed(once.values()), key=lambda finding: -finding.likelihood)
+    return [finding for finding in ordered if finding.likelihood > SYMPTOM] or ordered
 
 
 def as_line(outcome: Outcome) -> str:
     """One line about a check."""
-    mark = "skipped" if outcome.skipped else "CAUSE" if outcome.findings else "fine"
-    return f"{outcome.name:18} {mark:8} {outcome.figure}"
+    mark = "not tested" if outcome.skipped else "CAUSE" if outcome.findings else "fine"
+    return f"{outcome.name:18} {mark:10} {outcome.figure}"
 
 
 def as_text(findings: Sequence[Finding], outcomes: Sequence[Outcome]) -> str:
@@ -38,6 +42,8 @@ def as_text(findings: Sequence[Finding], outcomes: Sequence[Outcome]) -> str:
         checked = ", ".join(outcome.name for outcome in outcomes if not outcome.skipped)
         return f"Nothing found. Checked: {checked}."
     lines = ["The likeliest cause first:" if len(findings) > 1 else "The cause:"]
+    if findings[0].likelihood <= SYMPTOM:
+        lines = ["No cause found, but it is not well:"]
     for number, finding in enumerate(findings, start=1):
         lines += [
             f"{number}. {finding.sentence}",

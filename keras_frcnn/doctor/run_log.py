@@ -61,6 +61,12 @@ def check_run(case: Case) -> Result:
     return Result("; ".join(figures), findings)
 
 
+def losses(case: Case) -> list[float]:
+    """The training loss of each epoch of the run, as far as the log has it."""
+    rows = _rows(case.run / "log.csv") if case.run is not None else []
+    return [float(row["loss"]) for row in rows if row.get("loss")]
+
+
 def _rows(file):
     """The rows of a run's log, as dicts of text."""
     if not file.is_file():

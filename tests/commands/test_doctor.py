@@ -200,6 +200,20 @@ def test_sets_given_beside_a_run_replace_its_own(config, tmp_path, monkeypatch):
     assert cases[0].training_command == f"python -m keras_frcnn train --epochs 3 {' '.join(sets)}"
 
 
+def test_a_refused_set_leaves_no_empty_folder(tmp_path, config, voc, capsys):
+    output = tmp_path / "pictures"
+    with pytest.raises(SystemExit):
+        doctor.main(["--config", str(config()), "--train", f"voc:{voc}@trian", "--output", str(output)])
+    assert not output.exists()
+    assert "fine " not in capsys.readouterr().out
+
+
+def test_refuses_a_file_as_folder(tmp_path, config, capsys):
+    with pytest.raises(SystemExit):
+        doctor.main(["--config", str(config()), *SHAPES, "--output", str(config())])
+    assert "is a file; name a folder" in capsys.readouterr().err
+
+
 def test_refuses_a_folder_that_is_no_run(tmp_path, capsys):
     with pytest.raises(SystemExit):
         doctor.main(["--run", str(tmp_path), "--output", str(tmp_path / "out")])

@@ -5,6 +5,7 @@ import keras_frcnn as kf
 from keras_frcnn.data.records import BoxCheck, Mended
 from keras_frcnn.doctor import box_format
 from keras_frcnn.doctor.box_format import check_box_format
+from keras_frcnn.doctor.findings import DECISIVE
 
 
 def test_corners_are_corners(case):
@@ -44,6 +45,14 @@ def test_many_boxes_had_to_be_dropped(case):
     (finding,) = check_box_format(case(mended=[mended])).findings
     assert "mine" in finding.sentence
     few = Mended("said", "mine", "box", "without area inside the image dropped", 2)
+    assert not check_box_format(case(mended=[few])).findings
+
+
+def test_many_boxes_had_to_be_clipped(case):
+    mended = Mended("said", "mine", "box", "reaching outside the image clipped", 200)
+    (finding,) = check_box_format(case(mended=[mended])).findings
+    assert "x and y exchanged" in finding.sentence and finding.likelihood < DECISIVE
+    few = Mended("said", "mine", "box", "reaching outside the image clipped", 20)
     assert not check_box_format(case(mended=[few])).findings
 
 

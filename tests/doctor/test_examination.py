@@ -2,7 +2,7 @@ import pytest
 
 from keras_frcnn.doctor import Finding, as_json, as_line, as_text, by_likelihood, examine
 from keras_frcnn.doctor.examination import Check
-from keras_frcnn.doctor.findings import Result, Skipped
+from keras_frcnn.doctor.findings import SYMPTOM, Result, Skipped
 
 
 def finding(sentence, likelihood):
@@ -44,6 +44,25 @@ def test_a_refusal_is_a_cause_and_a_bug_is_raised(case):
     assert outcome.findings[0].sentence == "Mend it."
     with pytest.raises(ZeroDivisionError):
         outcomes(case(), Check("bug", lambda case: Result(str(1 / 0))))
+
+
+def test_what_is_not_tested_names_the_refusal(case):
+    refusal = Finding("data", 1.0, "The set is broken.", "the data cannot be read", "mend it")
+    refused = case(train=None, val=None, refusals=[refusal])
+    lines = [as_line(outcome) for outcome in examine(refused, str)]
+    assert not [line for line in lines if "fine" in line]
+    for name in ("objects", "spelling", "box format", "splits", "anchors", "score threshold"):
+        (line,) = [line for line in lines if line.startswith(name)]
+        assert line.split(maxsplit=len(name.split()))[-1] == "not tested the data cannot be read"
+
+
+def test_a_symptom_counts_where_there_is_no_cause(case):
+    symptom = Check("a", lambda case: Result("x", [finding("It finds little.", SYMPTOM)]))
+    alone = outcomes(case(), symptom)
+    findings = by_likelihood([], alone)
+    assert as_text(findings, alone).startswith("No cause found, but it is not well:\n1. It finds little.")
+    both = outcomes(case(), symptom, Check("b", lambda case: Result("y", [finding("Mend it.", 0.3)])))
+    assert [one.sentence for one in by_likelihood([], both)] == ["Mend it."]
 
 
 def test_the_likeliest_comes_first(case):

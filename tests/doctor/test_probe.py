@@ -34,5 +34,6 @@ def test_a_rate_that_is_far_too_high_is_noticed(case):
 
 def test_the_batch_as_the_model_gets_it(case):
     made = case()
+    made.output = made.output / "not there yet"
     assert "2 training images" in draw_fed_batch(made).figure
     assert (made.output / "fed.png").exists()

@@ -45,6 +45,15 @@ def test_classes_that_training_never_shows(case, changed):
     assert "classes that the validation set" in only(case(train=train)).sentence
 
 
+def test_a_single_rare_class_that_training_never_shows(case, changed):
+    def without_stars(record):
+        keep = record.labels != case().train.class_names.index("star")
+        return {name: getattr(record, name)[keep] for name in ("boxes", "labels", "ignore", "area")}
+
+    finding = only(case(train=changed(case().train, without_stars)))
+    assert "asks for (star)" in finding.sentence and "1 of 6 validation classes" in finding.figure
+
+
 def test_hardly_any_image(case):
     train = case().train
     few = named(train, "few", [dataclasses.replace(record) for record in train.records[:3]])
