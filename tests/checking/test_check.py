@@ -115,7 +115,7 @@ def test_wrong_lines_of_yolo_csv_and_labelme(clean, checked, tmp_path):
     found, _ = checked(f"csv:{tmp_path}/rows.csv@{pictures}")
     assert len(worst(found, "error")) == 3 and len(found.dataset) == 2
     shape = {"label": "star", "points": [[1, 2], [30, 40]], "shape_type": "rectangle"}
-    for number, shapes in enumerate(([shape, {**shape, "points": [[1]]}], [{**shape, "label": ""}], None)):
+    for number, shapes in enumerate(([shape, {**shape, "points": [[1]]}], [{**shape, "label": ""}], "none")):
         (pictures / f"scene{number}.json").write_text(json.dumps({"shapes": shapes}))
     found, _ = checked(f"labelme:{pictures}", reading=Reading(missing_annotation="empty"))
     assert len(worst(found, "error")) == 3 and [len(record.labels) for record in found.dataset.records][

@@ -94,11 +94,12 @@ def load(file, folder, name=None, reading=STRICT, split=None):
                     f"{place} has {len(row)} columns, not {len(header)}; quote what has a comma."
                 )
             values = {what: row[column].strip() for what, column in columns.items()}
-            values |= {what: "" for what, value in values.items() if what in OBJECT and value in MISSING}
+            if values.get("class") in MISSING:
+                values["class"] = ""
             if split is not None and values["split"] != split:
                 continue
             picture = _picture(values, files, pictures, by_path, file, place, reading, check)
-            if any(values.get(what) for what in OBJECT):
+            if any(values.get(what, "") not in ("", *MISSING) for what in OBJECT):
                 _add(picture, values, place)
     found = [pictures[name] for name in by_path.values()]
     bare = [stem(picture.image_id) for picture in found]
