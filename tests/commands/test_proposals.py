@@ -1,6 +1,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,7 +139,10 @@ def test_refuses_other_settings(words, voc, tmp_path, capsys):
     assert "but no proposals.json" in refusal(capsys, *words)
 
 
-def test_refuses_numbers_out_of_range_and_images_twice(words, capsys):
+def test_refuses_numbers_out_of_range_and_images_twice(words, capsys, tmp_path):
     assert refusal(capsys, *words, "--top", 0) == "--top is 0; give at least 1."
     assert refusal(capsys, *words, "--workers", 0) == "--workers is 0; give at least 1."
-    assert "two images called train0" in refusal(capsys, *words, *words[:2])
+    root, _, split = words[1].removeprefix("voc:").rpartition("@")
+    shutil.copytree(root, tmp_path / "copy")
+    again = refusal(capsys, *words, "--data", f"voc:{tmp_path}/copy@{split}")
+    assert "two images called train0" in again
