@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_frcnn import drawing
+from keras_frcnn.class_names import visible
 from keras_frcnn.commands.detection_files import DetectionFiles
 from keras_frcnn.commands.inputs import is_stream
 from keras_frcnn.commands.outputs import check_json
@@ -59,7 +60,7 @@ class DrawnDetections:
         target, drawn = self._targets[file], "pictures" in self._formats
         if drawn:
             drawing.write(target, self._drawn(image, found))
-        print(f"{file}: {_count(found, self._class_names, self._score_threshold)}", flush=True)
+        print(f"{visible(str(file))}: {_count(found, self._class_names, self._score_threshold)}", flush=True)
         self._keep(target.stem, str(file), target if drawn else None, image, found)
         self._done += 1
 
@@ -92,7 +93,7 @@ class DrawnDetections:
                 written.close()
         if not done:
             raise ValueError(f"{video} has no frame that can be decoded; check it in a player.")
-        print(f"{video}: {done} frames, {_listed(total, self._class_names)}", flush=True)
+        print(f"{visible(video)}: {done} frames, {_listed(total, self._class_names)}", flush=True)
         self._done += 1
 
     def _drawn(self, image, found):
@@ -113,7 +114,7 @@ class DrawnDetections:
 
     def skip(self, file, reason):
         """Report an image that could not be read, and why."""
-        print(reason, file=sys.stderr)
+        print(visible(str(reason)), file=sys.stderr)
         self._skipped.append({"image": str(file), "reason": str(reason)})
 
     @contextlib.contextmanager

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_frcnn.class_names import visible
+
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 # The files of a folder that are left out are named up to this number.
 NAMED = 5
@@ -92,4 +94,4 @@ def _pictures(folder, endings):
 
 def _named(names):
     """The number of some files, and the first of their names."""
-    return f"{len(names)}, " + ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
+    return f"{len(names)}, " + visible(", ".join(names[:NAMED])) + (" …" if len(names) > NAMED else "")

@@ -75,6 +75,18 @@ def test_a_list_as_an_editor_saves_it(run, scenes, monkeypatch):
     assert len(run("-")["images"]) == 2
 
 
+def test_names_that_would_change_a_terminal_are_shown_escaped(run, scenes, capsys):
+    (scenes / "000.jpg").rename(scenes / "a\x1b[2J.jpg")
+    (scenes / "b\x1b[2J.jpg").write_bytes(b"no picture")
+    (scenes / "c\x1b[2J.txt").write_text("no picture either")
+    with pytest.raises(SystemExit):
+        run(scenes)
+    printed = capsys.readouterr()
+    assert "\x1b" not in printed.out + printed.err
+    assert "a\\x1b[2J.jpg: " in printed.out and "c\\x1b[2J.txt" in printed.out
+    assert "b\\x1b[2J.jpg cannot be decoded" in printed.err
+
+
 def test_an_answer_below_the_threshold_is_told(run, scenes, capsys):
     run(scenes / "000.jpg", "--score-threshold", 0.999)
     assert re.search(
