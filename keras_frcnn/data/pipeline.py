@@ -8,20 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_frcnn import images as image_ops
-from keras_frcnn.data import augmentation, memory
+from keras_frcnn.data import augmentation, memory, stacking
 from keras_frcnn.data.balance import Repeats, repeat_factors
 from keras_frcnn.data.order import Order, Position, endless, one_epoch
 from keras_frcnn.data.sources import Drawn, Kept
-
-# Padding values of a batch.
-PADDING = {
-    "images": 0.0,
-    "image_shapes": 0,
-    "proposals": -1.0,
-    "boxes": -1.0,
-    "labels": -1,
-    "ignore": False,
-}
 
 
 def batches(
@@ -71,11 +61,11 @@ def batches(
         _check_fills(order, dataset, batch_size)
     position = Position(order, first_epoch, first_batch, movable=not repeat)
 
-    def load(index, seeds, number, own):
+    def load(index, seeds, own):
         example, limit = example_of(index, own), short
         if training:
             # Augment before the resize, while an image has a fraction of the bytes.
-            example = _perhaps(photometric, seeds + [0, 2], augmentation.photometric, example, seeds + [1, 2])
+            example = _perhaps(photometric, seeds + [0, 2], _distorted, example, seeds + [1, 2])
             example = _perhaps(crop, seeds + [0, 3], augmentation.crop, example, seeds + [1, 3])
             example = _perhaps(flip, seeds + [0, 1], augmentation.mirror, example)
             limit = short if short_sides is None else _choice(short_sides, seeds + [1, 0])
@@ -86,22 +76,22 @@ def batches(
             example, new = augmentation.scale_jitter(example, new, room, scale_jitter, seeds + [1, 4])
         example = _resized(example, new)
         image = image_ops.pad(example.image, room[0], room[1])
-        image.set_shape([side, side, 3] if canvas else [None, None, 3])
+        channels = example.image.shape[-1]
+        image.set_shape([side, side, channels] if canvas else [None, None, channels])
         x = {"images": image, "image_shapes": new}
         if dataset.proposals is not None:
             x["proposals"] = _at_least_one_row(example.proposals, "proposals")
         y = {name: _at_least_one_row(getattr(example, name), name) for name in ("boxes", "labels", "ignore")}
-        return x, y, number
+        return x, y
 
-    def batch(data):
-        padding = tuple({name: PADDING[name] for name in part} for part in data.element_spec[:2])
-        zero = tf.zeros([], tf.int64)
-        return data.padded_batch(batch_size, padding_values=(*padding, zero)).map(lambda x, y, _: (x, y))
+    def stream(images, shared=False):
+        def loaded(index, seeds, number, own):
+            return number, (*load(index, seeds, own if shared else None), own)
 
-    def stream(images):
-        return images.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).group_by_window(
-            lambda x, y, number: number,
-            lambda number, data: batch(data),
+        stack = stacking.own_rows if shared else stacking.whole
+        return images.map(loaded, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).group_by_window(
+            lambda number, example: number,
+            lambda number, data: stack(data.map(lambda number, example: example), batch_size),
             window_size_func=lambda number: tf.gather(tf.constant(order.sizes), number),
         )
 
@@ -113,14 +103,14 @@ def batches(
 
     within = position.batch > 0
 
-    def made(images):
-        data = stream(images)
+    def made(images, shared=False):
+        data = stream(images, shared)
         return (data if repeat or within else _counted(data, len(order.sizes))).prefetch(2)
 
     data = made(endless(position) if repeat else one_epoch(position))
     if not repeat:
-        # For one of several processes that share each batch: images of the others are blank.
-        data.of_part = lambda part, parts: made(one_epoch(position, part, parts))
+        # For one of several processes that share each batch: its rows of each, with the padding of the whole.
+        data.of_part = lambda part, parts: made(one_epoch(position, part, parts), shared=True)
     position.one_batch = one_batch
     labels = np.unique(
         np.concatenate([np.zeros(0, np.int32)] + [record.labels for record in dataset.records])
@@ -204,15 +194,33 @@ def _perhaps(probability, seed, augment, example, *arguments):
     return tf.cond(chosen, lambda: augment(example, *arguments), lambda: example)
 
 
+def _distorted(example, seed):
+    """`augmentation.photometric`, of an image that may have no channels."""
+
+    def distorted(image):
+        return augmentation.photometric(example._replace(image=image), seed).image
+
+    return example._replace(image=_pixels(example.image, distorted, lambda: example.image))
+
+
+def _pixels(image, function, otherwise):
+    """A function of an image; for one without channels, what another function returns."""
+    if image.shape[-1] == 3:
+        return function(image)
+    there = tf.shape(image)[-1] > 0
+    return tf.cond(there, lambda: function(tf.ensure_shape(image, [None, None, 3])), otherwise)
+
+
 def _resized(example, new):
     """Resize an example to a height and width, int32 `[2]`; its image becomes float32."""
     old = tf.shape(example.image)[:2]
-    # Most sets have one image size; skip the resize if the size is already right.
-    image = tf.cond(
-        tf.reduce_all(new == old),
-        lambda: tf.cast(example.image, tf.float32),
-        lambda: image_ops.resize(example.image, new),
-    )
+
+    def resized(image):
+        # Most sets have one image size; skip the resize if the size is already right.
+        same = tf.reduce_all(new == old)
+        return tf.cond(same, lambda: tf.cast(image, tf.float32), lambda: image_ops.resize(image, new))
+
+    image = _pixels(example.image, resized, lambda: tf.zeros([new[0], new[1], 0]))
     ratio = tf.gather(tf.cast(new, tf.float32) / tf.cast(old, tf.float32), [1, 0, 1, 0])
     return example._replace(image=image, boxes=example.boxes * ratio, proposals=example.proposals * ratio)
 
@@ -220,11 +228,16 @@ def _resized(example, new):
 def _at_least_one_row(rows, name):
     """Add a row of padding if there are no rows, so that M and P are at least 1."""
     empty = tf.cast(tf.shape(rows)[0] == 0, tf.int32)
-    return tf.pad(rows, [[0, empty]] + [[0, 0]] * (rows.shape.rank - 1), constant_values=PADDING[name])
+    return tf.pad(
+        rows, [[0, empty]] + [[0, 0]] * (rows.shape.rank - 1), constant_values=stacking.PADDING[name]
+    )
 
 
 class _Examples:
-    """Unchanged examples, looked up by index inside the graph."""
+    """Unchanged examples, looked up by index inside the graph.
+
+    Called with an index and, if several processes share the batches, whether the image is this one's own.
+    """
 
     def __init__(self, dataset, source):
         records = dataset.records
@@ -240,13 +253,18 @@ class _Examples:
 
     def __call__(self, index, own):
         rows = (self.boxes, self.labels, self.ignore, self.proposals)
-        image = tf.cond(own, lambda: self.source.tensor(index), lambda: self._blank(index))
-        image.set_shape([None, None, 3])
+        image = self.source.tensor(index) if own is None else self._where(own, index)
         return augmentation.Example(image, *(part(index) for part in rows))
 
-    def _blank(self, index):
-        """An image of the right size, which decides the padding of its batch."""
-        return tf.zeros([self.sizes[index, 0], self.sizes[index, 1], 3], tf.uint8)
+    def _where(self, own, index):
+        """An image if it is this process's own; otherwise one without channels, for its size alone.
+
+        The size decides the padding of the batch.
+        """
+        size = self.sizes[index]
+        return tf.cond(
+            own, lambda: self.source.tensor(index), lambda: tf.zeros([size[0], size[1], 0], tf.uint8)
+        )
 
 
 class _Rows:

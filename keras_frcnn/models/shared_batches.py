@@ -46,18 +46,18 @@ def shared_out(strategy: tf.distribute.Strategy, data: Any) -> Any:
         )
 
     def rows(context):
-        # Only what `batches` returns: a function that was mapped over it could look at every image.
-        own = getattr(data, "of_part", lambda *_: data)(
-            context.input_pipeline_id, context.num_input_pipelines
-        )
         here = count // context.num_input_pipelines
-        first = context.input_pipeline_id * here
+        whole, first, own = count, context.input_pipeline_id * here, data
+        # Only what `batches` returns: a function that was mapped over it could look at every image.
+        if context.num_input_pipelines > 1 and hasattr(data, "of_part"):
+            own = data.of_part(context.input_pipeline_id, context.num_input_pipelines)
+            whole, first = here, 0
 
         def parts(*batch):
             size = tf.shape(tf.nest.flatten(batch)[0])[0]
             words = f"{count} replicas cannot share a batch whose number of images they do not divide."
-            with tf.control_dependencies([tf.debugging.assert_equal(size % count, 0, words)]):
-                each = size // count
+            with tf.control_dependencies([tf.debugging.assert_equal(size % whole, 0, words)]):
+                each = size // whole
             return tf.data.Dataset.range(here).map(
                 lambda place: tf.nest.map_structure(lambda value: _part(value, first + place, each), batch)
             )
