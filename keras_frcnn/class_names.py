@@ -36,8 +36,18 @@ def fault(name: str) -> str:
     return ""
 
 
+def plain(name: str) -> str:
+    """A name without what is often written in several ways: case, blanks, `_`, `-` and dots.
+
+    Example:
+        >>> plain("Traffic_Light") == plain("traffic light"), plain("C++") == plain("C")
+        (True, False)
+    """
+    return "".join(letter for letter in name.casefold() if letter not in " _-.") or name
+
+
 def visible(text: str) -> str:
-    """A text for a terminal, in which what cannot be shown is escaped: names of files can have anything.
+    """A text in which what a terminal cannot show is escaped: names of files can have anything.
 
     Example:
         >>> visible("a\\x1b[2Jb\\n.jpg")

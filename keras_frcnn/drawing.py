@@ -22,6 +22,8 @@ PALETTE = np.array(
 # Text is drawn larger and shrunk, which smooths it better than OpenCV's own anti-aliasing at small sizes.
 OVERSAMPLING = 4
 CELL_WIDTH = 400
+# Proposals that a picture of a grid has.
+PROPOSALS = 10
 MARGIN = 8
 
 
@@ -75,7 +77,8 @@ def draw_grid(detector, dataset, path, images=8, columns=4, score_threshold=0.5)
         path: PNG file to write.
         images: number of images.
         columns: number of cells in a row.
-        score_threshold: detections with a lower score are left out.
+        score_threshold: detections with a lower score are left out. Of an RPN, whose scores are no
+            probabilities of classes, the best `PROPOSALS` are drawn instead.
     """
     with_objects = [index for index, record in enumerate(dataset.records) if len(record.labels)]
     candidates = with_objects if len(with_objects) >= images else range(len(dataset))
@@ -143,6 +146,8 @@ def _cell(detector, image, proposals, cell, score_threshold):
     size = max(1, round(width * scale)), max(1, round(height * scale))
     scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     found = detector.detect(image) if proposals is None else detector.detect(image, proposals)
+    if getattr(detector, "only_proposals", False):
+        found, score_threshold = {name: rows[:PROPOSALS] for name, rows in found.items()}, 0.0
     boxes = found["boxes"] * (np.array([*size, *size]) / [width, height, width, height])
     picture = np.full([*cell, 3], 236, np.uint8)
     top, left = (cell[0] - size[1]) // 2, (cell[1] - size[0]) // 2

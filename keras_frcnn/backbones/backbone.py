@@ -191,8 +191,8 @@ def imagenet(build, name, **arguments):
         return build(weights="imagenet", **arguments)
     except Exception as error:  # keras.utils.get_file raises a bare Exception when the network is down
         raise ValueError(
-            f"The ImageNet weights of {name} could not be downloaded ({error}); check the network, or give a "
-            "weights file with backbone_weights."
+            f"The ImageNet weights of {name} could not be downloaded ({error}); check the network, give a "
+            'weights file with --backbone-weights (backbone_weights), or begin with random ones, "none".'
         ) from error
 
 

@@ -49,7 +49,7 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     from matplotlib.figure import Figure  # slow import (one second) that few callers need
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    figure = Figure(figsize=(11, 5.2), layout="constrained")
     losses, scores = figure.subplots(1, 2)
     names = dict.fromkeys(name for row in rows for name in row)
     epochs = [row["epoch"] + 1 for row in rows]
@@ -65,7 +65,7 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         if wanted:
-            axes.legend(fontsize=8)
+            axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.14), ncols=3)
     losses.set(title="losses", ylim=(0, None))
     scores.set(title="scores", ylim=(0, 1.02))
     with replacing(path) as partial:

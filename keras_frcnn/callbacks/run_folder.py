@@ -31,7 +31,8 @@ class RunFolder(keras.callbacks.Callback):
         check_finite(weights, f"{self.folder / 'last.keras'} stays as it was")
         save(self.model, self.folder / "last.keras")
         score = logs.get(self.monitor)
-        if score is not None and score > self.best:
+        # Of equal epochs the later one: it has learned for longer.
+        if score is not None and score >= self.best:
             save(self.model, self.folder / "best.keras")
             self.best, self.best_epoch = score, epoch
 

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from keras_frcnn.checking import box_scale
 from keras_frcnn.checking.anchor_coverage import best_anchor_iou, better_factor, resized_objects
 from keras_frcnn.checking.findings import Finding
+from keras_frcnn.class_names import plain
 from keras_frcnn.data import DetectionDataset, Record
 from keras_frcnn.layers import AnchorGenerator
 
@@ -43,7 +45,8 @@ def class_findings(dataset: DetectionDataset, trains: bool = True) -> list[Findi
     found = _misspelt(dataset)
     if not counts.sum():
         text = f"No object counts ({sum(len(record.ignore) for record in dataset.records)} are ignored)"
-        found.append(Finding("error", text, [], "Check the split and its annotations"))
+        severity = "error" if trains else "warning"
+        found.append(Finding(severity, text, [], "Check the split and its annotations"))
         return found
     missing = [name for name, count in zip(names, counts) if not count]
     rare = [f"{name} ({count})" for name, count in zip(names, counts) if 0 < count < FEW]
@@ -67,7 +70,7 @@ def class_findings(dataset: DetectionDataset, trains: bool = True) -> list[Findi
 
 
 def box_findings(dataset: DetectionDataset, image_size: Sequence[int]) -> list[Finding]:
-    """Boxes: twice the same, of nearly the whole picture, tiny after the resize.
+    """Boxes: in another format, twice the same, of nearly the whole picture, tiny after the resize.
 
     Args:
         dataset: the set.
@@ -90,7 +93,9 @@ def box_findings(dataset: DetectionDataset, image_size: Sequence[int]) -> list[F
     ]
     tiny = [every[index] for index in np.flatnonzero(small)]
     narrow = f"less than {TINY} pixels wide or high at {image_size[0]}x{image_size[1]}"
+    doubt = box_scale.doubt(dataset)
     return [
+        *([Finding("warning", f"The boxes {doubt.what}: {doubt.figure}")] if doubt else []),
         *Finding.count("warning", "object", "annotated twice", twice, "Remove the second"),
         *Finding.count("note", "object", "with nearly the whole picture for a box", huge),
         *Finding.count("note", "object", narrow, tiny, "A larger --image-size makes them easier to find"),
@@ -161,10 +166,10 @@ def twins(names: Sequence[str]) -> Iterator[tuple[str, str]]:
         >>> list(twins(["raccoon", "dog", "racoon", "Dog"]))
         [('raccoon', 'racoon'), ('dog', 'Dog')]
     """
-    plain = ["".join(filter(str.isalnum, name.casefold())) or name for name in names]
-    letters = [frozenset(name) for name in plain]
-    for place, other in enumerate(plain):
-        for index, one in enumerate(plain[:place]):
+    words = [plain(name) for name in names]
+    letters = [frozenset(word) for word in words]
+    for place, other in enumerate(words):
+        for index, one in enumerate(words[:place]):
             # These tests come first because comparing all names with all others takes minutes.
             near = abs(len(one) - len(other)) <= 2 and len(letters[index] ^ letters[place]) <= 2
             if one == other or (near and _alike(one, other)):
@@ -172,7 +177,7 @@ def twins(names: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _alike(one, other):
-    # "lane1" and "lane2" are two on purpose.
-    if min(len(one), len(other)) < LONG or any(map(str.isdigit, one + other)):
+    # "lane1" and "lane2" are two on purpose, and so are "ripe" and "unripe", "male" and "female".
+    if min(len(one), len(other)) < LONG or any(map(str.isdigit, one + other)) or one[0] != other[0]:
         return False
     return difflib.SequenceMatcher(None, one, other).ratio() >= LIKE

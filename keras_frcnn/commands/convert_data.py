@@ -17,7 +17,7 @@ class Conversion(ReadingOptions):
     """Write data sets in another layout; the pictures are copied."""
 
     specs: tyro.conf.Positional[tuple[str, ...]]
-    """Data sets, such as folder:ROOT@train or csv:FILE@IMAGE_FOLDER; several are joined."""
+    """Data sets, such as folder:ROOT@train or csv:FILE@IMAGES[@SPLIT]; several are joined."""
     to: tuple[Literal[*WRITERS], Path]  # pyright: ignore[reportInvalidTypeForm]
     """The layout and the folder to write."""
     split: str = "train"

@@ -31,10 +31,7 @@ def in_one_sentence(command):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):  # names of files can have bytes that are no letters
                 stream.reconfigure(errors="backslashreplace")
-        usual, warnings.formatwarning = (
-            warnings.formatwarning,
-            lambda message, *_: f"{visible(str(message))}\n",
-        )
+        usual, warnings.formatwarning = warnings.formatwarning, lambda message, *_: f"{message}\n"
         try:
             return command(arguments)
         except (ValueError, OSError, tf.errors.OpError) as error:

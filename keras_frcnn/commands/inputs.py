@@ -62,7 +62,8 @@ def _all_words(words, endings):
                 raise ValueError(f"No image matches {word}; name image files or folders of them.")
             if without:
                 print(f"Left out of {word}, folders without pictures: {_named(without)}.")
-            yield from (name for name in found if name not in without)
+            left = {*without}
+            yield from (name for name in found if name not in left)
         else:
             yield word
 
@@ -83,7 +84,13 @@ def _of_folder(folder, endings):
     files = [file for file in sorted(folder.iterdir()) if file.is_file() and file not in kept]
     rest = [file.name for file in files if not file.name.startswith(".")]
     if rest:
-        print(f"Left out of {folder}, by their endings no pictures: {_named(rest)}.")
+        print(f"Left out of {visible(str(folder))}, because of their endings: {_named(rest)}.")
+    inside = [
+        name.name for name in sorted(folder.iterdir()) if name.is_dir() and not name.name.startswith(".")
+    ]
+    if inside:
+        place = visible(str(folder))
+        print(f'Left out of {place}, its folders: {_named(inside)}; "{place}/**/*.jpg" names what they hold.')
     return found
 
 

@@ -62,7 +62,7 @@ class Run(ReadingOptions, recipes.Recipe):
 
     train: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Training set: voc:ROOT@SPLIT, coco:FILE.json@IMAGES, folder:ROOT@SPLIT, yolo:DATA.yaml@SPLIT,
-    csv:FILE@IMAGES, labelme:FOLDER, tfds:NAME@SPLIT or shapes@train; several are joined."""
+    csv:FILE@IMAGES[@SPLIT], labelme:FOLDER, tfds:NAME@SPLIT or shapes@train; several are joined."""
     val: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Validation set, likewise."""
     proposals: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()

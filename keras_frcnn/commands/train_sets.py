@@ -17,8 +17,6 @@ def train_sets(run):
     val = run.load(run.val, class_names=train.class_names) if run.val else None
     if run.val_split:
         train, val = split_off(train, run.val_split)
-    if val is not None and not len(val):
-        raise ValueError(f"The validation set {val.name} has no images; name another, or leave it out.")
     if run.proposals:
         if val and not run.val_proposals:
             check_ids(train, val)

@@ -64,6 +64,6 @@ def load(
     if not dataset.class_names:
         raise ValueError(
             f"{dataset.name} has no class, because none of its pictures has an object; join it with a set "
-            "that has some, or give the class names of a model."
+            "that has some."
         )
     return dataset

@@ -91,7 +91,7 @@ def from_arrays(
     names = _class_names(labels, class_names)
     if not names:
         raise ValueError("There is no class; give class_names.")
-    files = len(images) > 0 and all(isinstance(image, (str, Path)) for image in images)
+    files = all(isinstance(image, (str, Path)) for image in images)
     pixels = [] if files else [_pixels(image, index) for index, image in enumerate(images)]
     check = BoxCheck("from_arrays")
     pictures = []
@@ -126,10 +126,17 @@ def from_arrays(
 def _listed(name, values):
     """The entries of an argument, one for each image."""
     if isinstance(values, tf.RaggedTensor):
-        return [values[row].numpy() for row in range(int(values.nrows()))]
+        return _ragged_rows(values)
     if isinstance(values, (Mapping, str, bytes)) or not hasattr(values, "__iter__"):
         raise ValueError(f"{name} is a {type(values).__name__}; give a list with an entry for each image.")
     return [*values]
+
+
+def _ragged_rows(values):
+    """The rows of a RaggedTensor; those that are ragged themselves one by one, the others all at once."""
+    if values.ragged_rank > 1:
+        return [values[row].to_tensor().numpy() for row in range(int(values.nrows()))]
+    return np.split(values.values.numpy(), values.row_splits.numpy()[1:-1]) if values.nrows() else []
 
 
 def _flat(values, name, place):
@@ -195,6 +202,12 @@ def _read(data):
 
 def _rows(batch, first):
     """The images of a dict, each with its boxes and labels; `first` is the number of the first one."""
+    loose = [name for name, part in batch.items() if not hasattr(part, "shape")]
+    if loose:
+        raise ValueError(
+            f"The tf.data.Dataset has a {type(batch[loose[0]]).__name__} of tensors for {loose[0]}; give one "
+            "tensor, ragged where the rows differ."
+        )
     if batch["images"].shape.rank != 4:
         return [[part.numpy() for part in batch.values()]]
     rows = {name: _listed(name, part) if part.shape.rank else [] for name, part in batch.items()}

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_frcnn.class_names import fault, in_order
 from keras_frcnn.data import pipeline
-from keras_frcnn.data.records import Record
+from keras_frcnn.data.records import Record, counted
 from keras_frcnn.names import remedy
 
 
@@ -57,7 +57,7 @@ class DetectionDataset:
         return len(self.records)
 
     def __repr__(self):
-        return f"<{self.name}: {len(self)} images, {len(self.class_names)} classes>"
+        return f"<{self.name}: {counted(len(self), 'image')}, {counted(len(self.class_names), 'class')}>"
 
     def image(self, index: int) -> np.ndarray:
         """The unchanged image of `records[index]`.

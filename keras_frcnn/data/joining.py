@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 from keras_frcnn.data.dataset import DetectionDataset
+from keras_frcnn.data.records import counted
 from keras_frcnn.data.sources import Files, Joined
 
 
@@ -44,13 +45,18 @@ def join(datasets: list[DetectionDataset]) -> DetectionDataset:
 def _refuse_shared(datasets):
     """Refuse a picture that is in two sets: it would count twice, and perhaps with other objects."""
     folder_of = functools.cache(os.path.realpath)
-    first = {}
+    owners = {}
     for dataset in datasets:
-        for path in dataset.source.paths if isinstance(dataset.source, Files) else []:
-            folder, name = os.path.split(path)
-            other = first.setdefault((folder_of(folder), name), dataset)
+        shared = {}
+        # Not the source's own paths: files that are decoded into a cache can be one file there.
+        for record in dataset.records if isinstance(dataset.source, Files) else []:
+            folder, name = os.path.split(record.file)
+            other = owners.setdefault((folder_of(folder), name), dataset)
             if other is not dataset:
-                raise ValueError(
-                    f"{other.name} and {dataset.name} both have the picture {path}; name each picture once "
-                    "(`balance` shows rare classes more often)."
-                )
+                shared.setdefault(other.name, []).append(record.file)
+        for other, files in shared.items():
+            raise ValueError(
+                f"{len(files)} of {counted(len(dataset), 'picture')} of {dataset.name} are in {other} too "
+                f"(first: {files[0]}); name sets without a picture in common, or write all objects of a "
+                "picture into one set."
+            )

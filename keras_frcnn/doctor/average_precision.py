@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_frcnn.doctor.case import Case
+from keras_frcnn.doctor.case import LEAST_STEPS, Case
 from keras_frcnn.doctor.findings import SYMPTOM, Finding, Result, Skipped
 from keras_frcnn.doctor.head_confusion import judged_objects
 from keras_frcnn.doctor.matching import model_labels
@@ -40,7 +40,8 @@ def check_average_precision(case: Case) -> Result:
     if found >= POOR:
         return Result(figure)
     curve = losses(case)
-    if len(curve) >= FEWEST_EPOCHS and curve[-1] > HARDLY * curve[0]:
+    enough = len(curve) >= FEWEST_EPOCHS and case.updates >= LEAST_STEPS
+    if enough and curve[-1] > HARDLY * curve[0]:
         fell = f"the loss went from {curve[0]:.3g} to {curve[-1]:.3g} in {len(curve)} epochs; {figure}"
         return Result(figure, [_nothing_learned(case, fell)])
     why, remedy, command = _advice(case, curve)

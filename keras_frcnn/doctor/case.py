@@ -180,6 +180,14 @@ class Case:
         specs = [spec for role in roles for spec in self.specs_of(role)]
         return f"python -m keras_frcnn check-data {shlex.join(specs)}"
 
+    @property
+    def updates(self) -> int:
+        """The number of updates that the recipe makes; 0 if it or the training set is not known."""
+        if self.recipe is None or self.train is None:
+            return 0
+        batches = -(-len(self.train) // self.recipe.batch_size)
+        return self.recipe.steps or self.recipe.epochs * batches // self.recipe.accumulate
+
     def retrain(self, options: str) -> str:
         """The command that trains again with other options."""
         names = [word for word in shlex.split(options) if word.startswith("--")]

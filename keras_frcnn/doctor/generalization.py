@@ -34,7 +34,7 @@ def check_generalization(case: Case) -> Result:
     on_train = _found(answers, [case.train.records[place] for place in chosen], case.train.class_names, names)
     figure += f", {on_train:.0%} of the training objects"
     if on_train < GOOD:
-        return Result(figure)
+        raise Skipped(f"the model finds too little anywhere to compare: {figure}")
     return Result(
         figure,
         [

@@ -43,8 +43,7 @@ def check_run(case: Case) -> Result:
                 )
             )
     if case.recipe is not None and case.train is not None:
-        batches = -(-len(case.train) // case.recipe.batch_size)
-        updates = case.recipe.steps or case.recipe.epochs * batches // case.recipe.accumulate
+        updates = case.updates
         figures.append(f"the recipe makes {updates} updates")
         if updates < FEWEST_UPDATES:
             findings.append(

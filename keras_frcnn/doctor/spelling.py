@@ -1,6 +1,7 @@
 """Whether one class goes by two names, so that the objects of each are wrong for the other."""
 
 from keras_frcnn.checking.objects import twins
+from keras_frcnn.class_names import plain
 from keras_frcnn.doctor.case import Case
 from keras_frcnn.doctor.findings import Finding, Result
 from keras_frcnn.doctor.objects import objects_by_class
@@ -35,7 +36,7 @@ def check_spelling(case: Case) -> Result:
         [
             Finding(
                 "spelling",
-                0.9 if _unlearned(pairs, counts) >= MOST_UNLEARNED else 0.5,
+                0.9 if _unlearned(filter(is_one_word, pairs), counts) >= MOST_UNLEARNED else 0.5,
                 f"{listed} seem to be one class under two names, so the objects of each count as wrong for "
                 "the other; give them one name in the annotations.",
                 figure,
@@ -43,6 +44,12 @@ def check_spelling(case: Case) -> Result:
             )
         ],
     )
+
+
+def is_one_word(pair: tuple[str, str]) -> bool:
+    """Whether two names differ only in case, blanks, signs or a plural: then they surely are one class."""
+    first, second = (plain(name).removesuffix("s") for name in pair)
+    return first == second
 
 
 def _unlearned(pairs, counts):

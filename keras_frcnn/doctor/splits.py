@@ -11,6 +11,7 @@ from keras_frcnn.data import DetectionDataset
 from keras_frcnn.doctor.case import Case
 from keras_frcnn.doctor.findings import Finding, Result
 from keras_frcnn.doctor.objects import objects_by_class
+from keras_frcnn.doctor.spelling import is_one_word
 
 # The training sets of BCCD, raccoon, VOC 2007, COCO and the shapes are 1 to 20 times as large as the
 # validation sets (VOC 2007 train: 0.996 times).
@@ -32,7 +33,7 @@ def check_splits(case: Case) -> Result:
     if val is None:
         return Result(f"{len(train)} training images, no validation set", _few(case, train))
     digests = set(_digests(train))
-    shared = float(np.mean([digest in digests for digest in _digests(val)])) if len(val) else 0.0
+    shared = float(np.mean([digest in digests for digest in _digests(val)]))
     wanted, unseen, classes = _unseen(train, val)
     figure = (
         f"{len(train)} training and {len(val)} validation images; training has {shared:.0%} of the "
@@ -102,7 +103,7 @@ def _unseen(train, val):
     learned, asked = objects_by_class(train), objects_by_class(val)
     unseen = (asked > 0) & (learned == 0)
     there = [name for name, count in zip(val.class_names, asked + learned) if count]
-    misspelt = {name for pair in twins(there) for name in pair}
+    misspelt = {name for pair in twins(there) if is_one_word(pair) for name in pair}
     unseen &= [name not in misspelt for name in val.class_names]
     names = [name for name, missing in zip(val.class_names, unseen) if missing]
     return int((asked > 0).sum()), float(asked[unseen].sum() / max(asked.sum(), 1)), names

@@ -29,7 +29,8 @@ PROTOCOLS = {
     "coco_ar_small": "COCO recall of objects below 32 x 32 pixels, 100 detections",
     "coco_ar_medium": "COCO recall of objects between 32 x 32 and 96 x 96 pixels, 100 detections",
     "coco_ar_large": "COCO recall of objects above 96 x 96 pixels, 100 detections",
-    "seconds_per_image": "median time of detect on an image in memory: with resizing, without decoding",
+    "seconds_per_image": "median time of detect on an image in memory: with resizing, and with selective "
+    "search if a method needs proposals and has none; without decoding",
 }
 PER_CLASS = ("voc07_ap50", "voc_ap50", "coco_ap", "coco_ap50", "coco_ap75")
 

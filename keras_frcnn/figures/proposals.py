@@ -40,8 +40,8 @@ def draw(subject: Subject, top: int | None = None):
         reached = pairwise_iou(objects, shown).max(axis=1, initial=0) >= REACHED_IOU
         draw_boxes(axes[0, 0], objects[reached], TRUTH, 2.5, dashed=True)
         draw_boxes(axes[0, 0], objects[~reached], MISSED, 2.5, dashed=True)
-        found = f"{reached.sum()} of {len(objects)} objects reached (IoU {REACHED_IOU})"
-        legend(figure, {found: TRUTH, "missed": MISSED})
+        found = f"{reached.sum()} of {len(objects)} objects reached by these {len(shown)} (IoU {REACHED_IOU})"
+        legend(figure, {found: TRUTH, "not reached by these": MISSED})
         _plot_recall(axes[0, 1], subject, boxes)
     return figure
 
@@ -57,12 +57,13 @@ def _title(shown, boxes, scores):
 def _plot_recall(axes, subject, boxes):
     """Recall of the first n proposals of this image, at two IoUs."""
     resized = dataclasses.replace(subject.truth, boxes=subject.y["boxes"][0].numpy())
-    curve = recall_curve([boxes], [resized], COUNTS)
+    counts = [count for count in COUNTS if count < len(boxes)] + [max(len(boxes), 1)]
+    curve = recall_curve([boxes], [resized], counts)
     axes.set_axis_on()
     axes.set(xscale="log", ylim=(-0.02, 1.02), xlabel="proposals", ylabel="recall")
     axes.set_title("objects of this image that n proposals reach", fontsize=10)
     for iou, recall in curve["recall"].items():
         if None not in recall:
-            axes.plot(COUNTS, recall, marker="o", label=plain(f"IoU {iou}"))
+            axes.plot(counts, recall, marker="o", label=plain(f"IoU {iou}"))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")

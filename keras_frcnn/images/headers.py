@@ -200,7 +200,7 @@ def undecodable(name, of_set=False):
         name: str, the file.
         of_set: whether it is a picture of a data set, which can be read without it.
     """
-    rest = ", or leave such pictures out with --on-broken skip" if of_set else ""
+    rest = ", or leave such pictures out, in commands with --on-broken skip" if of_set else ""
     return (
         f"{name} cannot be decoded as an image; replace it with an intact file, such as a JPEG or PNG{rest}."
     )

@@ -130,7 +130,7 @@ def as_png(path, turn) -> tuple[Path, int]:
     if not file.is_file():
         image = decode(contents, turn, path)
         if image is None:
-            raise ValueError(headers.undecodable(path))
+            raise ValueError(headers.undecodable(path, of_set=True))
         _, encoded = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))
         # A name of its own, because other processes and threads may write the same file now.
         handle, partial = tempfile.mkstemp(".png", ".partial", file.parent)

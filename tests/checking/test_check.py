@@ -210,7 +210,19 @@ def test_sizes_given_as_corners_are_one_finding(clean, checked, tmp_path):
         file.write_text(text)
     found, _ = checked(spec)
     (error,) = worst(found, "error")
-    assert "as x, y, width, height" in error or "xywh" in error
+    assert "but as x, y, width, height 100% of them lie inside" in error
+
+
+def test_boxes_of_smaller_copies(clean, checked, tmp_path):
+    spec = clean("voc", tmp_path)
+    for file in (tmp_path / "Annotations").iterdir():
+        halved = re.sub(
+            r"(<[xy]m..>)(\d+)", lambda found: f"{found[1]}{int(found[2]) // 2}", file.read_text()
+        )
+        file.write_text(halved)
+    found, _ = checked(spec)
+    (told,) = [line for line in worst(found) if line.startswith("The boxes")]
+    assert "of smaller copies" in told and "end before 50% of their picture's sides" in told
 
 
 def test_a_broken_picture_is_no_picture_that_nothing_names(clean, tmp_path):

@@ -72,7 +72,7 @@ def test_names_a_broken_image_and_goes_on(trained, pictures, tmp_path, capsys):
     assert (
         "c.jpg" in sentences[0] and "absent.png" in sentences[1] and sentences[2].startswith("2 of 4 images")
     )
-    assert "by their endings no pictures: 1, notes.txt." in captured.out
+    assert "because of their endings: 1, notes.txt." in captured.out
     results = json.loads(file.read_text())
     assert [answer["image"] for answer in results["images"]] == [
         str(pictures / name) for name in ("a.jpg", "b.JPG")

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_frcnn import data
 from keras_frcnn.data import readers
@@ -87,10 +88,21 @@ def test_one_picture_in_two_sets(voc_folder, coco_files):
     (voc_folder / "ImageSets/Main/all.txt").write_text("a\nc\n")
     (voc_folder.parent / "link").symlink_to(voc_folder)
     for other in (f"voc:{voc_folder}@all", f"voc:{voc_folder}/@train", f"voc:{voc_folder.parent}/link@train"):
-        with pytest.raises(ValueError, match="both have the picture .*a.jpg; name each picture once"):
+        with pytest.raises(ValueError, match=r"[12] of [12] pictures? of voc:.* too \(first: .*a.jpg\)"):
             data.load([spec, other])
     file, folder, _ = coco_files
     assert len(data.load([spec, f"voc:{voc_folder}@val", f"coco:{file}@{folder}"])) == 5
+
+
+def test_equal_pictures_of_a_format_that_is_decoded_into_a_cache(tmp_path):
+    specs = []
+    for name in "ab":
+        folder = tmp_path / name
+        folder.mkdir()
+        Image.new("RGB", (40, 30), "white").save(folder / f"{name}.webp", lossless=True)
+        (folder / "x.csv").write_text(f"{name}.webp,1,2,20,20,cat\n")
+        specs.append(f"csv:{folder}/x.csv@{folder}")
+    assert len(data.load(specs)) == 2
 
 
 def test_class_names_given(voc_folder):

@@ -50,9 +50,13 @@ def test_a_loss_that_no_longer_falls(case, seer, logged):
 
 
 def test_a_loss_that_hardly_fell(case, seer, logged):
-    finding = poor(case, seer, logged(1.13, 1.1, 1.02), likelihood=0.46)
+    finding = poor(case, seer, logged(1.13, 1.1, 1.02), likelihood=0.46, steps=300)
     assert "objects were those of other pictures" in finding.sentence
     assert finding.figure.startswith("the loss went from 1.13 to 1.02 in 3 epochs; AP50 is 0.000")
+
+
+def test_few_updates_lower_no_loss(case, seer, logged):
+    assert "objects were those" not in poor(case, seer, logged(1.13, 1.1, 1.02)).sentence
 
 
 def test_without_a_log(case, seer):

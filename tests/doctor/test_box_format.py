@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 import keras_frcnn as kf
+from keras_frcnn.checking import box_scale
 from keras_frcnn.data.records import BoxCheck, Mended
-from keras_frcnn.doctor import box_format
 from keras_frcnn.doctor.box_format import check_box_format
 from keras_frcnn.doctor.findings import DECISIVE
 
@@ -23,7 +23,7 @@ def sizes_for_corners(record):
 
 
 def test_sizes_for_corners_without_an_inverted_box(case, changed, monkeypatch):
-    monkeypatch.setattr(box_format, "FEWEST", 5)
+    monkeypatch.setattr(box_scale, "FEWEST", 5)
     train = changed(case().train, sizes_for_corners)
     assert sum(len(record.boxes) for record in train.records) >= 5
     (finding,) = check_box_format(case(train=train)).findings

@@ -1,5 +1,6 @@
 import pytest
 
+from keras_frcnn.checking.objects import twins
 from keras_frcnn.doctor.findings import DECISIVE
 from keras_frcnn.doctor.spelling import check_spelling
 from keras_frcnn.doctor.splits import check_splits
@@ -44,3 +45,27 @@ def test_validation_spells_it_in_another_way(case, changed):
 
 def test_a_name_without_objects_is_no_cause(case, changed):
     assert not check_spelling(case(train=spelt(case().train, changed, "Circle", []))).findings
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("Safety Vest", "NO-Safety Vest"),
+        ("ripe_tomato", "unripe_tomato"),
+        ("male person", "female person"),
+        ("b_fully_ripened", "l_fully_ripened"),
+        ("C", "C++"),
+    ],
+)
+def test_names_that_are_two_on_purpose(one, other):
+    assert not list(twins([one, other]))
+
+
+def test_a_likely_twin_is_not_decisive(case, changed):
+    train, val = spelt(case().train, changed, "circlet", []), case().val
+    every = spelt(val, changed, "circlet", range(len(val)))
+    (finding,) = check_spelling(case(train=train, val=every)).findings
+    assert finding.likelihood < DECISIVE
+    assert any(
+        "circlet" in finding.sentence for finding in check_splits(case(train=train, val=every)).findings
+    )

@@ -4,7 +4,6 @@ import typing
 import warnings
 from collections.abc import Callable
 
-from keras_frcnn.class_names import visible
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.readers import coco, csv_file, folder, labelme, shapes, tfds, voc, yolo
 from keras_frcnn.data.readers.assembly import STRICT, Reading
@@ -77,12 +76,7 @@ def read(spec: str, default_split: str = "val", reading: Reading = STRICT) -> De
         raise ValueError(f"{spec!r} has a zero byte, which no path has; leave it out.")
     text = f"shapes@{default_split}" if spec == "shapes" else spec
     kind, _, rest = text.partition("@" if text.startswith("shapes@") else ":")
-    try:
-        dataset = READERS[kind].read(rest, spec, reading) if kind in READERS else None
-    except (ValueError, FileNotFoundError) as error:
-        if visible(str(error)) == str(error):
-            raise
-        raise type(error)(visible(str(error))) from None
+    dataset = READERS[kind].read(rest, spec, reading) if kind in READERS else None
     if dataset is None:
         listed = remedy(kind.partition("@")[0], READERS, f"write {forms()}.")
         raise ValueError(f"{spec!r} names no data set; {listed}")

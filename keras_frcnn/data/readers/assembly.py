@@ -11,7 +11,7 @@ import pathlib
 import numpy as np
 
 from keras_frcnn import images as image_ops
-from keras_frcnn.class_names import fault
+from keras_frcnn.class_names import fault, plain
 from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.readers import box_formats
 from keras_frcnn.data.readers.upright import decodable, read_header, upright_boxes
@@ -208,7 +208,7 @@ def _check_object(place, name, box):
     if _ends_early(box):
         raise ValueError(
             f"{place} ends before it begins (x from {left:g} to {right:g}, y from {top:g} to {bottom:g}); "
-            "swap its corners, or remove it."
+            "swap its corners, add x and width if it has width and height, or remove it."
         )
 
 
@@ -241,8 +241,7 @@ def _note_likely_twins(class_names, check):
     """Note classes whose names differ only in case, blanks or signs."""
     first = {}
     for name in class_names:
-        plain = "".join(letter for letter in name.casefold() if letter.isalnum()) or name
-        other = first.setdefault(plain, name)
+        other = first.setdefault(plain(name), name)
         if other != name:
             check.note(*KEPT_APART, f"{other} and {name}")
 

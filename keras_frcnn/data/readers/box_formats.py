@@ -33,8 +33,12 @@ INSIDE = 0.98
 # Pairs of number and share of wrong boxes from which on they are no single mistakes; those are clipped or
 # refused one by one.
 DOUBTFUL = (10, 0.3), (20, 0.1)
+# The same for boxes that end before they begin, which nobody draws.
+INVERTED = ((10, 0.05),)
 # Boxes may be a little too large: pixels, or this share of the picture.
 TOLERANCE, RELATIVE_TOLERANCE = 2.0, 0.01
+# Side of a single box, below which it is too small to be an object's as a fraction of the picture.
+SMALLEST_FRACTION = 0.05
 
 
 def inside(boxes: np.ndarray, sides: np.ndarray, written: str, actual: str) -> np.ndarray:
@@ -75,7 +79,9 @@ def refuse_other_format(
         ValueError: many of them reach outside or are inverted, and none would in another format.
     """
     wrong = ~inside(boxes, sides, written, written)
-    if not any(wrong.sum() >= number and wrong.mean() >= share for number, share in DOUBTFUL):
+    inverted = (boxes[:, 2:] < boxes[:, :2]).any(axis=1)
+    pairs = ((wrong, DOUBTFUL), (inverted, INVERTED))
+    if not any(kind.sum() >= n and kind.mean() >= share for kind, limits in pairs for n, share in limits):
         return
     shares = {other: inside(boxes, sides, written, other).mean() for other in FORMATS if other != written}
     actual = max(shares, key=lambda other: shares[other])
@@ -135,10 +141,14 @@ def refuse_fractions_alone(boxes: np.ndarray, name: str) -> None:
         name: name of the annotation, for the message.
 
     Raises:
-        ValueError: all end inside the first pixel, and not all at its border, as a box of that pixel would.
+        ValueError: all lie inside the first pixel, and not all end at its border, as a box of that pixel
+            would. A single one that is also small as a fraction is kept.
     """
-    ends = _with_area(boxes)[:, 2:]
-    if len(ends) and ends.max() <= 1 and (ends % 1).any():
+    corners = _with_area(boxes)
+    ends = corners[:, 2:]
+    if not len(ends) or ends.max() > 1 or not (ends % 1).any():
+        return
+    if len(ends) > 1 or (ends - corners[:, :2]).max() >= SMALLEST_FRACTION:
         raise ValueError(
             f"{name} looks normalized: its boxes end before pixel 1; multiply x by the width and y by the "
             "height of the picture, or remove them."
@@ -146,6 +156,10 @@ def refuse_fractions_alone(boxes: np.ndarray, name: str) -> None:
 
 
 def _with_area(boxes):
-    """The boxes that are finite and have an area, float64."""
+    """The boxes that are finite, have an area, and begin in their picture, as fractions do; float64.
+
+    VOC's corners are one pixel less than the numbers in its files.
+    """
     corners = np.asarray(boxes, np.float64).reshape(-1, 4)
-    return corners[np.isfinite(corners).all(axis=1) & (corners[:, 2:] > corners[:, :2]).all(axis=1)]
+    keep = np.isfinite(corners).all(axis=1) & (corners[:, 2:] > corners[:, :2]).all(axis=1)
+    return corners[keep & (corners[:, :2] >= -1 - RELATIVE_TOLERANCE).all(axis=1)]

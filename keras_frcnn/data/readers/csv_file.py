@@ -4,13 +4,12 @@ import csv
 import io
 import json
 
-from keras_frcnn.data.readers import scalars
+from keras_frcnn.data.readers import csv_splits, scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
 from keras_frcnn.data.readers.pictures import Pictures, expanded, is_dir, is_file, leaves, normal, stem
 from keras_frcnn.data.readers.yolo import LARGEST
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.files import read_text
-from keras_frcnn.names import remedy
 
 # Names of columns by what they hold.
 COLUMNS = {
@@ -27,7 +26,7 @@ COLUMNS = {
     "difficult": ("difficult",),
     "crowd": ("iscrowd",),
     "ignore": ("ignore",),
-    "split": ("split", "set", "usage"),
+    "split": csv_splits.TITLES,
     "rest": ("source", "depth", "id"),
 }
 # The columns of a file without a header.
@@ -35,18 +34,24 @@ PLAIN = ("file", "left", "top", "right", "bottom", "class")
 CORNERS = PLAIN[1:5]
 # What a row without an object leaves empty.
 OBJECT = (*CORNERS, "box", "class")
-# Words of pandas for a value that is missing.
-MISSING = ("nan", "NaN", "<NA>")
+# Words for a value that is missing, the first two of pandas; the others may be names of classes.
+MISSING = ("nan", "<na>", "none", "null", "n/a", "na", "")
 # Columns that mark an object as `ignore`.
 FLAGS = ("group", "difficult", "crowd", "ignore")
 
 
 def parse(text, spec, reading):
     """Read the set that TEXT of "csv:TEXT" names, or return None if it has another form."""
-    file, _, folder = text.rpartition("@")
-    split = None
-    if "@" in file and not is_file(expanded(file)):
-        (file, _, folder), split = file.rpartition("@"), folder
+    # Names of files and folders may have an @, too.
+    signs = [place for place, sign in enumerate(text) if sign == "@"]
+    files = [place for place in signs if is_file(expanded(text[:place]))]
+    named = [place for place in signs if "." in text[:place].rpartition("/")[2]]
+    if not signs:
+        return None
+    end = (files or named or signs)[0]
+    file, folder, split = text[:end], text[end + 1 :], None
+    if "@" in folder and not is_dir(expanded(folder)):
+        folder, _, split = folder.rpartition("@")
     return load(file, folder, spec, reading, split) if file and folder and split != "" else None
 
 
@@ -69,7 +74,7 @@ def load(file, folder, name=None, reading=STRICT, split=None):
 
     Raises:
         FileNotFoundError: the file, the folder, the split or a picture is missing.
-        ValueError: a row cannot be read, or a file with splits is named without one.
+        ValueError: a row cannot be read, or a file with splits is named without one, see `csv_splits`.
     """
     file, folder = expanded(file), expanded(folder)
     check = BoxCheck(name or f"csv:{file}@{folder}", reading.collected)
@@ -80,9 +85,11 @@ def load(file, folder, name=None, reading=STRICT, split=None):
     listed = file.with_name("classes.csv")
     class_names = _class_names(listed)
     rows, header = rows[first:], rows[0][1]
-    if split or "split" in columns:
+    if split is not None:
         class_names = class_names or _all_classes(rows, columns)
-        _check_split(rows, columns, split, file)
+    place = columns["split"] if "split" in columns else None
+    title = None if place is None else header[place].strip().lower()
+    rows = csv_splits.rows_of(split, rows, title, columns["file"], place, file)
     files, pictures, by_path = Pictures(folder), {}, {}
     for number, row in rows:
         place = f"Line {number} of {file}"
@@ -93,14 +100,10 @@ def load(file, folder, name=None, reading=STRICT, split=None):
                 raise ValueError(
                     f"{place} has {len(row)} columns, not {len(header)}; quote what has a comma."
                 )
-            values = {what: row[column].strip() for what, column in columns.items()}
-            if values.get("class") in MISSING:
-                values["class"] = ""
-            if split is not None and values["split"] != split:
-                continue
+            values = _values(row, columns)
             picture = _picture(values, files, pictures, by_path, file, place, reading, check)
-            if any(values.get(what, "") not in ("", *MISSING) for what in OBJECT):
-                _add(picture, values, place)
+            if any(values.get(what) for what in OBJECT):
+                _add(picture, values, place, class_names or ())
     found = [pictures[name] for name in by_path.values()]
     bare = [stem(picture.image_id) for picture in found]
     if len({*bare}) == len(bare):
@@ -157,29 +160,21 @@ def _all_classes(rows, columns):
     """The sorted names of the classes in all rows."""
     if "class" not in columns:
         return ("object",)
-    names = {scalars.class_name(row[columns["class"]]) for _, row in rows if len(row) > columns["class"]}
-    return tuple(sorted(names.difference(["", *MISSING])))
+    whole = [row for _, row in rows if len(row) > max(columns.values())]
+    names = {scalars.class_name(_values(row, columns)["class"]) for row in whole}
+    return tuple(sorted(names.difference([""])))
 
 
-def _check_split(rows, columns, split, file):
-    """Refuse a file with splits without the name of one, a name that it lacks, and a picture in two."""
-    if "split" not in columns:
-        raise ValueError(f"{file} has no column of splits; name it without @{split}.")
-    found = {}
-    for number, row in rows:
-        if len(row) > max(columns["split"], columns["file"]):
-            own, name = row[columns["split"]].strip(), row[columns["file"]].strip()
-            if found.setdefault(name, own) != own:
-                raise ValueError(
-                    f"Line {number} of {file} has {name[:80]} in the split {own[:40]!r}, another line in "
-                    f"{found[name][:40]!r}; leave each picture in one."
-                )
-    splits = sorted({*found.values()})
-    listed = ", ".join(splits)[:80]
-    if split is None and len(splits) > 1:
-        raise ValueError(f"{file} has the splits {listed}; name one, as in csv:{file}@IMAGES@{splits[-1]}.")
-    if split is not None and split not in splits:
-        raise FileNotFoundError(f"{file} has no split {split}; {remedy(split, splits, f'it has {listed}.')}")
+def _values(row, columns):
+    """The values of a row, with nothing for words that stand for it.
+
+    A corner that is missing beside others that are there stays, and its box is dropped later.
+    """
+    values = {what: row[column].strip() for what, column in columns.items()}
+    missing = {what for what, value in values.items() if value.casefold() in MISSING and what != "file"}
+    has_object = any(what in values and what not in missing for what in (*CORNERS, "box"))
+    missing = missing.difference(OBJECT) if has_object else missing
+    return {what: "" if what in missing else value for what, value in values.items()}
 
 
 def _class_names(file):
@@ -192,8 +187,6 @@ def _class_names(file):
             own = int(row[1])
         except (IndexError, ValueError):
             raise ValueError(f"Line {number} of {file} is not name,number; repair it.") from None
-        if row[0].strip() in MISSING:
-            raise ValueError(f"Line {number} of {file} has no name, but {row[0].strip()}; name the class.")
         if own in names:
             raise ValueError(f"Line {number} of {file} has {own} again, which is {names[own]}; repair it.")
         names[own] = scalars.class_name(row[0])
@@ -250,7 +243,7 @@ def _folder(name):
     return normal(name).rpartition("/")[0]
 
 
-def _add(picture, values, place):
+def _add(picture, values, place, class_names):
     """Add the object of a row to its picture."""
     try:
         if values.get("box"):
@@ -272,6 +265,11 @@ def _add(picture, values, place):
     name = scalars.class_name(values.get("class", "object"))
     if not name:
         raise ValueError(f"{place} has an empty class name; name its class.")
+    if name.casefold() in MISSING[:2] and name not in class_names:
+        raise ValueError(
+            f"{place} has the class {name}, which stands for no value; name its class, or list it in "
+            "classes.csv."
+        )
     if "group" in values:
         picture.relative = True
         if max(box) > LARGEST:

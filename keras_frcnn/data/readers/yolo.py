@@ -1,6 +1,7 @@
 """Ultralytics' layout for YOLO: a YAML file, pictures in `images`, and a text file for each in `labels`."""
 
 import collections
+import contextlib
 import math
 import os
 import pathlib
@@ -94,10 +95,13 @@ def pictures_of(paths, class_names, check):
                     f"{file} would be the text file of {other} and of {path}; rename one of the pictures."
                 )
             found.append(picture(path, file, class_names, check))
-    if len({one.image_id for one in found}) < len(found):
-        root = os.path.commonpath([one.path.parent.absolute() for one in found])
-        for one in found:
-            one.image_id = one.path.absolute().relative_to(root).with_suffix("").as_posix()
+    times = collections.Counter(one.image_id for one in found)
+    doubled = [one for one in found if times[one.image_id] > 1]
+    if doubled:
+        places = [pathlib.Path(os.path.abspath(one.path)) for one in doubled]
+        root = os.path.commonpath([place.parent for place in places])
+        for one, place in zip(doubled, places):
+            one.image_id = place.relative_to(root).with_suffix("").as_posix()
     return found
 
 
@@ -240,10 +244,18 @@ def class_names_of(content, file):
         raise ValueError(
             f"{file} has an empty name or one twice in `names`; give each class a name of its own."
         )
-    count = content.get("nc")
-    if count is not None and str(count).strip() != str(len(names)):
-        raise ValueError(f"{file} has {len(names)} `names`, but `nc: {str(count)[:40]}`; make the two agree.")
+    count = str(content.get("nc") or "").strip()
+    if count and not _is_number(count, len(names)):
+        raise ValueError(f"{file} has {len(names)} `names`, but `nc: {count[:40]}`; make the two agree.")
     return tuple(names)
+
+
+def _is_number(text, number):
+    """Whether a text is a number, in whichever form YAML has it."""
+    for form in (float, lambda digits: int(digits, 0)):
+        with contextlib.suppress(ValueError):
+            return form(text) == number
+    return False
 
 
 def _paths(root, place, file, reading, check):

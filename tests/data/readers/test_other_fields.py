@@ -13,6 +13,7 @@ from PIL import Image
 
 import keras_frcnn as kf
 from keras_frcnn.checking.findings import Finding
+from keras_frcnn.commands import evaluate
 from keras_frcnn.data.writers import write_voc
 from keras_frcnn.evaluation import coco
 
@@ -141,11 +142,7 @@ REFUSED = {
     "no classes": (lambda f: arrays([], []), "There is no class; give class_names"),
     "a class that pandas lacks": (
         lambda f: csv(f, "a.jpg,20,10,60,50,nan"),
-        "Line 1 of .* has an empty class name",
-    ),
-    "a name that pandas lacks": (
-        lambda f: csv(f, "a.jpg,20,10,60,50,cat", classes="cat,0\nnan,1\n"),
-        "Line 2 of .*classes.csv has no name, but nan; name the class",
+        "Line 1 of .* has the class nan, which stands for no value; name its class, or list it",
     ),
     "no pictures": (
         lambda f: csv(f, "filename,xmin,ymin,xmax,ymax,class"),
@@ -441,7 +438,7 @@ def test_wide_encodings_without_their_mark(folder, encoding):
 
 
 @pytest.mark.parametrize("sign", ["\x1b[2J", "\n", "\u2028", "\u202e"])
-def test_names_of_files_that_would_change_a_terminal(folder, sign):
+def test_names_of_files_that_would_change_a_terminal(folder, sign, capsys):
     """The warning, the error and the report show them escaped."""
     (folder / "a.jpg").rename(folder / f"a{sign}b.jpg")
     (folder / "data.yaml").write_text("train: .\nnames: [cat]\n")
@@ -450,10 +447,24 @@ def test_names_of_files_that_would_change_a_terminal(folder, sign):
     with pytest.warns(UserWarning, match=rf"taken as one without objects \(first: .*{shown}\.jpg\)\.$"):
         kf.data.load(spec)
     (folder / f"a{sign}b.txt").write_text("9 .4 .4 .3 .3\n")
-    with pytest.raises(ValueError, match=rf"^Line 1 of .*{shown}\.txt has the class 9"):
-        kf.data.load(spec)
+    with pytest.raises(SystemExit):
+        evaluate.main(["--model", "none.keras", "--data", spec])
+    assert re.search(rf"^Line 1 of .*{shown}\.txt has the class 9", capsys.readouterr().err)
     found = Finding("note", "a picture", [f"a{sign}b.jpg"])
     assert re.fullmatch(rf"a picture: {shown}\.jpg", found.line())
+
+
+@pytest.mark.parametrize("nc", ["1", "1.0", "01", "0x1", "+1", "", "~"])
+def test_a_number_of_classes_in_any_form(folder, nc):
+    (folder / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (folder / "data.yaml").write_text(f"train: .\nnc: {nc}\nnames: [cat]\n")
+    assert kf.data.load(f"yolo:{folder}/data.yaml@train").class_names == ("cat",)
+
+
+@pytest.mark.parametrize("box", ["-40.5,-30.2,-3.1,-2.7", "-40.5,-30.2,0.6,0.7", "0,0,0.03,0.02"])
+def test_a_box_beside_the_picture_is_no_fraction(folder, box):
+    data = csv(folder, f"a.jpg,{box},cat", "b.jpg,1,2,9,9,cat")
+    assert len(data) == 2 and len(data.records[1].boxes) == 1
 
 
 def test_splits_of_a_csv(folder):
@@ -463,15 +474,16 @@ def test_splits_of_a_csv(folder):
         "b.jpg,1,2,9,9,dog,test",
     ]
     with pytest.raises(
-        ValueError, match=r"x\.csv has the splits test, train; name one, as in csv:.*@train\.$"
+        ValueError, match=r"x\.csv has the splits test, train; name one, as in csv:.*@train, or rename"
     ):
         csv(folder, *rows)
     for split, names in (("train", ["a"]), ("test", ["b"])):
         data = kf.data.load(f"csv:{folder}/x.csv@{folder}@{split}")
         assert [record.image_id for record in data.records] == names
         assert data.class_names == ("cat", "dog")
-    with pytest.raises(ValueError, match="has a.jpg in the split 'test', another line in 'train'"):
-        csv(folder, *rows, "a.jpg,1,2,9,9,dog,test")
+    (folder / "x.csv").write_text("\n".join([*rows, "a.jpg,1,2,9,9,dog,test", "a.jpg,1,2,9,9,dog,"]))
+    with pytest.raises(ValueError, match="Line 4 .* has a.jpg in the split 'test', another line in 'train'"):
+        kf.data.load(f"csv:{folder}/x.csv@{folder}@train")
     (folder / "x.csv").write_text("\n".join(rows))
     with pytest.raises(
         FileNotFoundError, match=r"has no split tset; did you mean test\? It has test, train\.$"
@@ -483,9 +495,46 @@ def test_splits_of_a_csv(folder):
         kf.data.load(f"csv:{folder}/x.csv@{folder}@train")
 
 
+@pytest.mark.parametrize("title, one, two", [("set", "scene1", "scene2"), ("usage", "free", "paid")])
+def test_a_column_that_only_has_the_title_of_one_of_splits(folder, title, one, two):
+    header = f"filename,xmin,ymin,xmax,ymax,class,{title}"
+    data = csv(folder, header, f"a.jpg,20,10,60,50,cat,{one}", f"a.jpg,1,2,9,9,dog,{two}")
+    assert len(data) == 1 and data.class_names == ("cat", "dog")
+    with pytest.raises(ValueError, match=f"has the splits Test, train; .* rename the column {title}"):
+        csv(folder, header, "a.jpg,20,10,60,50,cat,Test", "b.jpg,1,2,9,9,dog,train")
+    data = kf.data.load(f"csv:{folder}/x.csv@{folder}@test")
+    assert [record.image_id for record in data.records] == ["a"]
+
+
+def test_rows_without_a_split_go_with_their_picture(folder):
+    header = "filename,xmin,ymin,xmax,ymax,class,split"
+    assert len(csv(folder, header, "a.jpg,20,10,60,50,cat,train", "b.jpg,1,2,9,9,cat,")) == 2
+    csv(folder, header, "a.jpg,20,10,60,50,cat,train", "a.jpg,1,2,9,9,cat,", "b.jpg,1,2,9,9,cat,")
+    (record,) = kf.data.load(f"csv:{folder}/x.csv@{folder}@train").records
+    assert record.image_id == "a" and len(record.boxes) == 2
+
+
+def test_folders_with_the_sign_of_splits(folder):
+    there = folder / "me@home"
+    there.mkdir()
+    (there / "a.jpg").write_bytes((folder / "a.jpg").read_bytes())
+    (there / "x.csv").write_text("filename,xmin,ymin,xmax,ymax,class,split\na.jpg,20,10,60,50,cat,train\n")
+    for split in ("", "@train"):
+        assert len(kf.data.load(f"csv:{there}/x.csv@{there}{split}")) == 1
+    with pytest.raises(FileNotFoundError, match="There is no file .*me@home/gone.csv"):
+        kf.data.load(f"csv:{there}/gone.csv@{folder}")
+
+
 def test_a_row_of_pandas_without_an_object(folder):
     data = csv(folder, "a.jpg,20,10,60,50,cat", "b.jpg,nan,nan,nan,nan,nan")
     assert [len(record.boxes) for record in data.records] == [1, 0] and data.class_names == ("cat",)
+    header = "filename,width,height,class,xmin,ymin,xmax,ymax,difficult"
+    data = csv(
+        folder, header, "a.jpg,nan,nan,cat,20,10,60,50,nan", "b.jpg,None,NULL,N/A,nan,nan,nan,nan,<NA>"
+    )
+    assert [len(record.boxes) for record in data.records] == [1, 0] and data.class_names == ("cat",)
+    data = csv(folder, "a.jpg,20,10,60,50,nan", "b.jpg,,,,,", classes="nan,0\n")
+    assert data.class_names == ("nan",) and len(data.records[0].boxes) == 1
 
 
 def test_a_set_without_objects_beside_one_that_has_some(folder):
