@@ -87,9 +87,8 @@ def load(file, folder, name=None, reading=STRICT, split=None):
     rows, header = rows[first:], rows[0][1]
     if split is not None:
         class_names = class_names or _all_classes(rows, columns)
-    place = columns["split"] if "split" in columns else None
-    title = None if place is None else header[place].strip().lower()
-    rows = csv_splits.rows_of(split, rows, title, columns["file"], place, file)
+    title = header[columns["split"]].strip().lower() if "split" in columns else None
+    rows = csv_splits.rows_of(split, rows, title, columns["file"], columns.get("split"), file)
     files, pictures, by_path = Pictures(folder), {}, {}
     for number, row in rows:
         place = f"Line {number} of {file}"
@@ -132,7 +131,7 @@ def _rows(file):
     return rows
 
 
-def _columns(header, file):
+def _columns(header, file) -> tuple[dict[str, int], int]:
     """The column of each value, and the number of rows above the first object."""
     plain = [title.strip().lower().replace(" ", "_") for title in header]
     named = {}
