@@ -216,13 +216,13 @@ def test_sizes_given_as_corners_are_one_finding(clean, checked, tmp_path):
 def test_boxes_of_smaller_copies(clean, checked, tmp_path):
     spec = clean("voc", tmp_path)
     for file in (tmp_path / "Annotations").iterdir():
-        halved = re.sub(
-            r"(<[xy]m..>)(\d+)", lambda found: f"{found[1]}{int(found[2]) // 2}", file.read_text()
+        smaller = re.sub(
+            r"(<[xy]m..>)(\d+)", lambda found: f"{found[1]}{int(found[2]) // 3}", file.read_text()
         )
-        file.write_text(halved)
+        file.write_text(smaller)
     found, _ = checked(spec)
     (told,) = [line for line in worst(found) if line.startswith("The boxes")]
-    assert "of smaller copies" in told and "end before 50% of their picture's sides" in told
+    assert "of smaller copies" in told and "end before 33% of their picture's sides" in told
 
 
 def test_a_broken_picture_is_no_picture_that_nothing_names(clean, tmp_path):

@@ -1,5 +1,6 @@
 """Numbers and flags as annotation tools write them."""
 
+import contextlib
 import math
 import re
 import unicodedata
@@ -62,6 +63,14 @@ def flag(value) -> bool:
     if value not in (0.0, 1.0):
         raise ValueError(f"{_shown(value if value is not None else word)} is neither yes nor no")
     return value == 1.0
+
+
+def is_number(text: str, number: int) -> bool:
+    """Whether a text is a number, in whichever form YAML has it, such as 0x1f or 3.0."""
+    for form in (float, lambda digits: int(digits, 0)):
+        with contextlib.suppress(ValueError):
+            return form(text) == number
+    return False
 
 
 def class_name(value) -> str:

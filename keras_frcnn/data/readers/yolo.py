@@ -1,7 +1,6 @@
 """Ultralytics' layout for YOLO: a YAML file, pictures in `images`, and a text file for each in `labels`."""
 
 import collections
-import contextlib
 import math
 import os
 import pathlib
@@ -245,17 +244,9 @@ def class_names_of(content, file):
             f"{file} has an empty name or one twice in `names`; give each class a name of its own."
         )
     count = str(content.get("nc") or "").strip()
-    if count and not _is_number(count, len(names)):
+    if count and not scalars.is_number(count, len(names)):
         raise ValueError(f"{file} has {len(names)} `names`, but `nc: {count[:40]}`; make the two agree.")
     return tuple(names)
-
-
-def _is_number(text, number):
-    """Whether a text is a number, in whichever form YAML has it."""
-    for form in (float, lambda digits: int(digits, 0)):
-        with contextlib.suppress(ValueError):
-            return form(text) == number
-    return False
 
 
 def _paths(root, place, file, reading, check):
