@@ -15,7 +15,7 @@ import keras
 
 import keras_frcnn as kf
 
-NETWORKS = ("MobileNetV2", "EfficientNetV2B0", "ConvNeXtTiny")
+NETWORKS = ("MobileNetV2", "MobileNetV3Small", "EfficientNetV2B0", "ConvNeXtTiny")
 IMAGE_SIZE, BATCH_SIZE, LEVELS = (240, 320), 4, (3, 4, 5, 6)
 WARM_UP = 50
 
