@@ -12,7 +12,7 @@ OUTSIDE = {"benchmarks/README.md": "benchmarks.md", "CHANGELOG.md": "changelog.m
 def on_files(files, config):
     """Add the pages from outside; their links into `docs/` become links beside them."""
     for source, page in OUTSIDE.items():
-        text = (ROOT / source).read_text("utf-8").replace("](../docs/", "](")
+        text = (ROOT / source).read_text("utf-8").replace("](../docs/", "](").replace("](docs/", "](")
         files.append(File.generated(config, page, content=text))
     return files
 
