@@ -30,6 +30,8 @@ def draw(subject: Subject, top: int | None = None):
         )
     maps = subject.features
     objectness = _objectness(subject) if isinstance(model, ProposingDetector) else []
+    # One scale for all levels, up to what there is: few networks come near to 1.
+    highest = max((float(part.max()) for part in objectness), default=1.0)
     figure, axes = panels(
         2 if objectness else 1, 1 + len(maps), subject.picture, f"feature maps of {type(model).__name__}"
     )
@@ -42,7 +44,7 @@ def draw(subject: Subject, top: int | None = None):
         _heat(figure, axes[0, 1 + level], subject, lengths, strides[level], title)
         if objectness:
             title = "objectness, the best anchor"
-            _heat(figure, axes[1, 1 + level], subject, objectness[level], strides[level], title, (0, 1))
+            _heat(figure, axes[1, 1 + level], subject, objectness[level], strides[level], title, (0, highest))
     return figure
 
 
