@@ -40,8 +40,7 @@ def class_findings(dataset: DetectionDataset, trains: bool = True) -> list[Findi
         list of `Finding`.
     """
     names = dataset.class_names
-    labels = [record.labels[~record.ignore] for record in dataset.records]
-    counts = np.bincount(np.concatenate([np.zeros(0, np.int32), *labels]), minlength=len(names))
+    counts = objects_by_class(dataset)
     found = _misspelt(dataset)
     if not counts.sum():
         text = f"No object counts ({sum(len(record.ignore) for record in dataset.records)} are ignored)"
@@ -67,6 +66,12 @@ def class_findings(dataset: DetectionDataset, trains: bool = True) -> list[Findi
     found += Finding.count("note", "object", "marked as crowd or difficult, which count neither way", ignored)
     empty = [record.file for record in dataset.records if not len(record.labels)]
     return found + Finding.count("note", "image", "without objects", empty)
+
+
+def objects_by_class(dataset: DetectionDataset) -> np.ndarray:
+    """Numbers of objects that count, int `[K]` for K classes."""
+    labels = [record.labels[~record.ignore] for record in dataset.records]
+    return np.bincount(np.concatenate([np.zeros(0, np.int32), *labels]), minlength=len(dataset.class_names))
 
 
 def box_findings(dataset: DetectionDataset, image_size: Sequence[int]) -> list[Finding]:

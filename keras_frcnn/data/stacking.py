@@ -1,7 +1,4 @@
-"""Stack examples to batches, padded to the largest, or only the part of a batch that one process trains on.
-
-Shape letter: B images of a batch.
-"""
+"""Stack examples to batches: all images, or only the part of a batch that one process trains on."""
 
 import tensorflow as tf
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from keras_frcnn.data import DetectionDataset
 from keras_frcnn.doctor.case import Case
 from keras_frcnn.doctor.findings import Finding, Result, Skipped
 
@@ -78,9 +77,3 @@ def check_class_names(case: Case) -> Result:
             )
         ],
     )
-
-
-def objects_by_class(dataset: DetectionDataset) -> np.ndarray:
-    """Numbers of objects that count, int `[K]` for K classes."""
-    labels = [record.labels[~record.ignore] for record in dataset.records]
-    return np.bincount(np.concatenate([np.zeros(0, int), *labels]), minlength=len(dataset.class_names))

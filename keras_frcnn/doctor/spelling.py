@@ -1,10 +1,9 @@
 """Whether one class goes by two names, so that the objects of each are wrong for the other."""
 
-from keras_frcnn.checking.objects import twins
+from keras_frcnn.checking.objects import objects_by_class, twins
 from keras_frcnn.class_names import plain
 from keras_frcnn.doctor.case import Case
 from keras_frcnn.doctor.findings import Finding, Result
-from keras_frcnn.doctor.objects import objects_by_class
 
 # Part of a set's objects whose name the training set never has, from which on it is decisive.
 MOST_UNLEARNED = 0.2

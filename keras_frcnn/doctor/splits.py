@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_frcnn.checking.objects import twins
+from keras_frcnn.checking.objects import objects_by_class, twins
 from keras_frcnn.data import DetectionDataset
 from keras_frcnn.doctor.case import Case
 from keras_frcnn.doctor.findings import Finding, Result
-from keras_frcnn.doctor.objects import objects_by_class
 from keras_frcnn.doctor.spelling import is_one_word
 
 # The training sets of BCCD, raccoon, VOC 2007, COCO and the shapes are 1 to 20 times as large as the

@@ -140,7 +140,7 @@ def assemble(
     labels = {name: label for label, name in enumerate(class_names)}
     inverted = any(_ends_early(box) for picture in pictures for box in picture.boxes)
     if inverted:
-        # Outside any part: of boxes in another format nothing else can be said.
+        # This ends even a check that collects faults: every box would be one.
         sized = [(picture, size) for picture in pictures if (size := _size(picture)) is not None]
         _check_format(sized, check.name, by_argument)
     for picture in pictures:
