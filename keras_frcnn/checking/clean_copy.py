@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_frcnn.checking.check import Checked
 from keras_frcnn.checking.copies import same_objects
+from keras_frcnn.checking.findings import Finding
 from keras_frcnn.checking.objects import repeated_objects
 from keras_frcnn.class_names import visible
 from keras_frcnn.data import DetectionDataset
@@ -29,7 +30,7 @@ def check_folder(folder: Path) -> None:
         raise ValueError(f"--fix {folder} holds something already; name a new folder.")
 
 
-def write(sets: Sequence[Checked], folder: Path) -> str:
+def write(sets: Sequence[Checked], folder: Path, together: Sequence[Finding] = ()) -> str:
     """Write what is right in some sets.
 
     Pictures that cannot be decoded, repeated ones with the same objects and repeated objects are left out
@@ -38,6 +39,7 @@ def write(sets: Sequence[Checked], folder: Path) -> str:
     Args:
         sets: results of `check.check`.
         folder: new folder; the originals stay as they are.
+        together: what was found by comparing the sets.
 
     Returns:
         str, the names of the new sets and of the list of changes.
@@ -57,11 +59,30 @@ def write(sets: Sequence[Checked], folder: Path) -> str:
             writer = WRITERS[kind if kind in WRITERS else "coco"]
             specs.append(writer(kept.with_class_names(class_names), place, split))
             changes.append(f"written as {specs[-1]}")
-        lines += [f"  {visible(change)}" for change in changes]
+        lines += _indented([*changes, *_undecided(checked.findings)])
+    if between := _undecided(together):
+        lines += ["All sets together:", *_indented(between)]
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / CHANGES, "\n".join(lines) + "\n")
     written = f"The clean copy is {' and '.join(specs)}" if specs else "Nothing could be read"
     return f"{written}; {folder / CHANGES} lists what is different."
+
+
+def _undecided(findings):
+    """What the copy leaves as it is, each finding followed by its places."""
+    lines = []
+    for finding in findings:
+        if finding.undecided:
+            remedy = f". {finding.remedy}" if finding.remedy else ""
+            lines += [
+                f"left for you to decide: {finding.text}{remedy}",
+                *(f"  {at}" for at in finding.places),
+            ]
+    return lines
+
+
+def _indented(lines):
+    return [f"  {visible(line)}" for line in lines]
 
 
 def _split(spec):

@@ -42,7 +42,7 @@ def copies_within(dataset: DetectionDataset, pictures: Mapping[str, Picture]) ->
     return [
         *Finding.count("warning", "picture", "equal to another of the set", same, "Remove them"),
         *Finding.count(
-            "warning", "picture", "equal to another with different objects", other, "Keep the right one"
+            "warning", "picture", "equal to another with different objects", other, "Keep the right one", True
         ),
     ]
 
@@ -82,8 +82,8 @@ def copies_across(
     also = f"of {second.name} also in {first.name}"
     like = f"of {second.name} nearly like one of {first.name}"
     return [
-        *Finding.count("warning", "picture", also, same, TWICE),
-        *Finding.count("warning", "picture", like, near, TWICE),
+        *Finding.count("warning", "picture", also, same, TWICE, True),
+        *Finding.count("warning", "picture", like, near, TWICE, True),
     ]
 
 

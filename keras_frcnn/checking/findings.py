@@ -29,19 +29,28 @@ class Finding:
         text: str, what it is, with its number.
         places: sequence of str, the objects and files.
         remedy: str, what to do; "" for nothing.
+        undecided: whether a clean copy leaves it as it is, because only the user knows what is right.
     """
 
     severity: str
     text: str
     places: Sequence[str] = ()
     remedy: str = ""
+    undecided: bool = False
 
     @classmethod
     def count(
-        cls, severity: str, noun: str, what: str, places: Sequence[str], remedy: str = ""
+        cls,
+        severity: str,
+        noun: str,
+        what: str,
+        places: Sequence[str],
+        remedy: str = "",
+        undecided: bool = False,
     ) -> list["Finding"]:
         """A list of one finding whose text begins with the number of places; an empty one for none."""
-        return [cls(severity, f"{counted(len(places), noun)} {what}", places, remedy)] if places else []
+        text = f"{counted(len(places), noun)} {what}"
+        return [cls(severity, text, places, remedy, undecided)] if places else []
 
     def line(self) -> str:
         """The finding in one line, with the first places."""

@@ -100,7 +100,7 @@ def box_findings(dataset: DetectionDataset, image_size: Sequence[int]) -> list[F
     narrow = f"less than {TINY} pixels wide or high at {image_size[0]}x{image_size[1]}"
     doubt = box_scale.doubt(dataset)
     return [
-        *([Finding("warning", f"The boxes {doubt.what}: {doubt.figure}")] if doubt else []),
+        *([Finding("warning", f"The boxes {doubt.what}: {doubt.figure}", undecided=True)] if doubt else []),
         *Finding.count("warning", "object", "annotated twice", twice, "Remove the second"),
         *Finding.count("note", "object", "with nearly the whole picture for a box", huge),
         *Finding.count("note", "object", narrow, tiny, "A larger --image-size makes them easier to find"),
@@ -159,8 +159,12 @@ def _misspelt(dataset):
         unused += [] if rare in places else [f"{rare} and {common}"]
     remedy = "If the two are one, give both one name"
     return [
-        *Finding.count("warning", "object", "of a class with nearly the name of another", objects, remedy),
-        *Finding.count("warning", "class", "without objects with nearly the name of another", unused, remedy),
+        *Finding.count(
+            "warning", "object", "of a class with nearly the name of another", objects, remedy, True
+        ),
+        *Finding.count(
+            "warning", "class", "without objects with nearly the name of another", unused, remedy, True
+        ),
     ]
 
 

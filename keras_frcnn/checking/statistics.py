@@ -12,8 +12,8 @@ import numpy as np
 from keras_frcnn.data import DetectionDataset
 from keras_frcnn.files import replacing
 
-# Classes that the plot names.
-SHOWN = 20
+# Classes that the plot names, rows that it has room for at least, and most bars of whole numbers.
+SHOWN, FEWEST_ROWS, MOST_BARS = 20, 5, 30
 
 
 def statistics(dataset: DetectionDataset, anchors: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,9 +112,20 @@ def plot(dataset: DetectionDataset, anchors: Mapping[str, Any], path: Path) -> N
     # Escape what matplotlib would take for a formula.
     names = [dataset.class_names[index][:24].replace("$", r"\$") for index in most]
     axes[1].barh(range(len(most)), counts[most], tick_label=names)
-    axes[1].set(title="objects by class", xlabel="objects")
+    # Few bars stay slim, and begin at the top.
+    axes[1].set(
+        title="objects by class", xlabel="objects", ylim=(min(0, len(most) - FEWEST_ROWS) - 0.6, None)
+    )
+    in_image = np.array([len(record.labels) for record in dataset.records])
+    # Bars around whole numbers, each of as many of them as the others.
+    width = 1 + in_image.max(initial=0) // MOST_BARS
     panels = (
-        (axes[2], [len(record.labels) for record in dataset.records], "objects of an image", 30),
+        (
+            axes[2],
+            in_image,
+            "objects of an image",
+            np.arange(in_image.max(initial=0) + 1 + width, step=width) - 0.5,
+        ),
         (axes[3], shares, "side of an object / side of its image", np.linspace(0, 1, 41)),
         (axes[4], np.log2(_ratios(boxes)), "log2 (height / width) of an object", 40),
         (axes[5], anchors["best_iou"], "IoU with the best anchor", np.linspace(0, 1, 41)),
@@ -122,6 +133,9 @@ def plot(dataset: DetectionDataset, anchors: Mapping[str, Any], path: Path) -> N
     for panel, values, title, bins in panels:
         panel.hist(values, bins=bins)
         panel.set(title=title)
+        panel.yaxis.get_major_locator().set_params(integer=True)
+    for axis in (axes[1].xaxis, axes[2].xaxis):
+        axis.get_major_locator().set_params(integer=True)
     axes[5].axvline(0.5, color="black", linewidth=1)
     figure.suptitle(dataset.name.replace("$", r"\$"), fontsize=10, wrap=True)
     with replacing(path) as partial:

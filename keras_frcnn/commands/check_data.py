@@ -79,7 +79,7 @@ def main(arguments=None):
         statistics.plot(sets[0].dataset, sets[0].anchors, run.plot)
         print(f"The distributions are in {run.plot}")
     if run.fix:
-        print(clean_copy.write(sets, run.fix))
+        print(clean_copy.write(sets, run.fix, shared))
     if run.json:
         write_json(run.json, content)
     status = findings.status([*shared, *(finding for checked in sets for finding in checked.findings)])

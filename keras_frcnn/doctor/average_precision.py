@@ -65,7 +65,7 @@ def _advice(case, curve):
     half, last = (curve[(len(curve) - 1) // 2], curve[-1]) if curve else (0.0, 0.0)
     if len(curve) > 1 and last < (1 - FALLING) * half:
         why = f"its loss still fell from {half:.3g} to {last:.3g} in the second half of {len(curve)} epochs"
-        return why, "train longer", case.retrain_longer(24)
+        return why, "train longer", case.retrain_longer()
     if case.recipe is None or case.train is None:
         return "nothing shows why", "train it on pictures like these", case.retrain_on(train=["SPEC"])
     random = case.recipe.backbone_weights == "none" and case.initial is None
@@ -73,6 +73,6 @@ def _advice(case, curve):
         why = f"{len(case.train)} images are few for a network that begins with random weights"
         return why, "begin with pretrained ones", case.retrain("--backbone-weights imagenet")
     if len(curve) < 2:
-        return "it trained briefly", "train longer", case.retrain_longer(24)
+        return "it trained briefly", "train longer", case.retrain_longer()
     why = f"its loss no longer falls ({half:.3g} after half of {len(curve)} epochs, {last:.3g} at the end)"
     return why, "give it more pictures, or larger ones", case.retrain_on(train=["SPEC"])

@@ -34,7 +34,7 @@ LACKING = {
     "sets": ("there is no data set", "data"),
 }
 # What is little training: fewer updates teach hardly anything.
-LEAST_STEPS = 300
+LEAST_STEPS, LEAST_EPOCHS = 300, 24
 
 
 @dataclasses.dataclass
@@ -193,12 +193,15 @@ class Case:
         names = [word for word in shlex.split(options) if word.startswith("--")]
         return f"{shlex.join(self._words_without(names))} {options}".strip()
 
-    def retrain_longer(self, epochs: int) -> str:
-        """The command that trains for some epochs at least, or for more steps if the recipe counts these."""
-        steps = self.recipe.steps if self.recipe is not None else 0
-        if steps:
-            return self.retrain(f"--steps {max(LEAST_STEPS, 4 * steps)}")
-        return self.retrain(f"--epochs {max(epochs, 2 * self.recipe.epochs if self.recipe else 0)}")
+    def retrain_longer(self) -> str:
+        """The command that trains twice as long and long enough, in steps if the recipe counts these."""
+        recipe = self.recipe
+        if recipe is None:
+            return self.retrain(f"--epochs {LEAST_EPOCHS}")
+        if recipe.steps:
+            return self.retrain(f"--steps {max(LEAST_STEPS, 4 * recipe.steps)}")
+        enough = -(-LEAST_STEPS * recipe.epochs // self.updates) if self.updates else 0
+        return self.retrain(f"--epochs {max(LEAST_EPOCHS, 2 * recipe.epochs, enough)}")
 
     def retrain_on(self, **sets: Sequence[str]) -> str:
         """The command that trains again on other sets, given as the specs of `train` and `val`."""

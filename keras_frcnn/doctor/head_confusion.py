@@ -38,7 +38,7 @@ def check_head(case: Case) -> Result:
                 weight,
                 f"The head {what}: it was {why}; train longer.",
                 figure,
-                case.retrain_longer(24),
+                case.retrain_longer(),
             )
         ],
     )

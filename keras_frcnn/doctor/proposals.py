@@ -32,7 +32,7 @@ def check_proposals(case: Case) -> Result:
                 "The region proposal network finds few objects, so the head cannot either; train longer, "
                 "and check anchors and image_size.",
                 figure,
-                case.retrain_longer(24),
+                case.retrain_longer(),
             )
         ],
     )

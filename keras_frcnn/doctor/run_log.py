@@ -2,7 +2,7 @@
 
 import csv
 
-from keras_frcnn.doctor.case import LEAST_STEPS, Case
+from keras_frcnn.doctor.case import Case
 from keras_frcnn.doctor.findings import Finding, Result, Skipped
 from keras_frcnn.files import read_text
 from keras_frcnn.training.fit import NONFINITE
@@ -52,7 +52,7 @@ def check_run(case: Case) -> Result:
                     0.3,
                     "Training is short; make some hundreds of updates at least.",
                     f"{updates} updates",
-                    case.retrain_longer(-(-LEAST_STEPS * case.recipe.epochs // max(updates, 1))),
+                    case.retrain_longer(),
                 )
             )
     if not figures and not findings:

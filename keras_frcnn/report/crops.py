@@ -13,7 +13,7 @@ from keras_frcnn.opencv import cv2
 # Colors of objects and of detections, RGB; they differ also for who cannot tell red from green.
 OBJECT, DETECTION = (0, 220, 120), (255, 60, 160)
 # Longest sides of a crop and of a whole image, pixels, and how many times its boxes a crop shows.
-CROP_SIDE, IMAGE_SIDE, SURROUNDINGS = 280, 400, 2.0
+CROP_SIDE, IMAGE_SIDE, SURROUNDINGS = 400, 480, 2.0
 # A crop shows at least so many pixels of the image.
 LEAST = 48
 QUALITY = 80
@@ -64,7 +64,7 @@ def _picture(image, objects, detections, longest):
     canvas = np.ascontiguousarray(cv2.resize(np.asarray(image, np.uint8), size, interpolation=method))
     factors = np.array([size[0] / width, size[1] / height] * 2)
     # Objects are drawn thicker and first, so that a detection on top of one leaves it visible.
-    for boxes, color, line in ((objects, OBJECT, 4), (detections, DETECTION, 2)):
+    for boxes, color, line in ((objects, OBJECT, 6), (detections, DETECTION, 3)):
         for one in boxes:
             outline(canvas, one * factors, color, line)
     _, encoded = cv2.imencode(".jpg", canvas[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])

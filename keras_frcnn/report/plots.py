@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from keras_frcnn.evaluation.coco import RECALLS
 
 # Inches; the page shows a plot as wide as a phone, where its text must be readable.
-WIDTH, HEIGHT = 5.4, 4.0
-DPI = 130
+WIDTH, HEIGHT = 4.4, 3.5
+DPI = 160
 # More classes than this share one color, and their names are left to the table.
 NAMED = 10
 # Largest side of a confusion matrix that has numbers in its cells, and names beside it.
@@ -82,7 +82,7 @@ def precision_recall(figure: Figure, report: Mapping[str, Any]) -> None:
         axes.plot(RECALLS, np.mean([*curves.values()], axis=0), color="black", linewidth=2.2, label="mean")
     _unit(axes, "recall", "precision")
     if curves:
-        axes.legend(fontsize=8, loc="lower left")
+        axes.legend(fontsize=9, loc="lower left")
 
 
 def scores(figure: Figure, report: Mapping[str, Any]) -> None:
@@ -95,7 +95,7 @@ def scores(figure: Figure, report: Mapping[str, Any]) -> None:
     threshold = report["operating_point"]["threshold"]
     axes.axvline(threshold, color="black", linestyle=":", label=f"operating point {threshold:.2f}")
     _unit(axes, "score threshold", "fraction")
-    axes.legend(fontsize=8, loc="best")
+    axes.legend(fontsize=9, loc="best")
 
 
 def f1_per_class(figure: Figure, report: Mapping[str, Any]) -> None:
@@ -111,7 +111,7 @@ def f1_per_class(figure: Figure, report: Mapping[str, Any]) -> None:
             axes.plot(*place, "o", color=f"C{color}" if few else GRAY, markersize=5 if few else 3)
     _unit(axes, "score threshold", "F1")
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8, loc="best")
+        axes.legend(fontsize=9, loc="best")
 
 
 def errors(figure: Figure, report: Mapping[str, Any]) -> None:
@@ -152,7 +152,7 @@ def calibration(figure: Figure, report: Mapping[str, Any]) -> None:
     if not bins:
         axes.text(0.5, 0.25, "no detections", ha="center")
     _unit(axes, "score", "share that is right")
-    axes.legend(fontsize=8, loc="upper left")
+    axes.legend(fontsize=9, loc="upper left")
 
 
 def proposals(figure: Figure, report: Mapping[str, Any]) -> None:
@@ -164,7 +164,7 @@ def proposals(figure: Figure, report: Mapping[str, Any]) -> None:
     axes.set(xscale="log", ylim=(0, 1.02), xlabel="proposals of an image", ylabel="recall")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=9, loc="lower right")
 
 
 def comparison(figure: Figure, report: Mapping[str, Any]) -> None:
@@ -214,7 +214,7 @@ def _bars(axes, names, values, colors, label):
     for place, value in zip(places, values):
         axes.text(value, place, f" {value:.1f}", va="center", fontsize=8)
     axes.set_yticks(places, names, fontsize=9)
-    axes.set_xlim(min(0, values.min(initial=0)), max(1.0, 1.15 * values.max(initial=0)))
+    axes.set_xlim(min(0, values.min(initial=0)), max(1.0, 1.2 * values.max(initial=0)))
     axes.invert_yaxis()
     axes.set_xlabel(label)
     axes.grid(axis="x", alpha=0.3)

@@ -71,6 +71,21 @@ def test_repeated_pictures_and_objects_are_kept_once(clean, checked, tmp_path):
     assert "scene4.jpg left out: " in changes and "object annotated twice left out: object 1 of" in changes
 
 
+def test_what_only_the_user_can_decide_is_kept_and_listed(clean, checked, tmp_path):
+    spec, other = clean("voc", tmp_path / "data"), clean("voc", tmp_path / "other")
+    pictures = tmp_path / "data/JPEGImages"
+    shutil.copy(pictures / "scene4.jpg", pictures / "scene5.jpg")
+    *sets, together = checked(spec, other)
+    clean_copy.write(sets, tmp_path / "copy", together)
+    assert len(strictly(f"voc:{tmp_path}/copy/1@train")) == 12
+    lines = (tmp_path / "copy/changes.txt").read_text().splitlines()
+    doubt = lines.index(
+        "  left for you to decide: 1 picture equal to another with different objects. Keep the right one"
+    )
+    assert lines[doubt + 1] == f"    {pictures / 'scene5.jpg'} ({pictures / 'scene4.jpg'})"
+    assert lines[lines.index("All sets together:") + 1].startswith("  left for you to decide: ")
+
+
 def test_several_sets_share_their_classes_and_a_folder(clean, checked, tmp_path):
     first, second = clean("yolo", tmp_path / "one"), clean("yolo", tmp_path / "two")
     yaml = tmp_path / "two/data.yaml"

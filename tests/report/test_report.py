@@ -207,7 +207,7 @@ def test_another_set_is_refused(made_up, reported, tmp_path):
         reported(tmp_path, records, detections, ("dog",), other=other)
 
 
-DRIVER = """
+DRIVER = r"""
 <script>
 const set = (name, value) => {
   const field = document.getElementById("filter-" + name);
@@ -222,13 +222,32 @@ for (const [name, value] of [["kind", "background"], ["low", "0.5"], ["kind", ""
   set(name, value);
   steps.push(shown());
 }
+set("order", "given");
+set("kind", "missed");
+const dialog = document.querySelector("dialog");
+const large = dialog.querySelector("img"), caption = dialog.querySelector("p");
+const opened = () => cards().findIndex((card) => card.querySelector("img").src === large.src);
+const pressed = (key, at) => at.dispatchEvent(new KeyboardEvent("keydown", { key: key, bubbles: true }));
+const enlarged = [];
+const note = () => enlarged.push([dialog.open, opened(), caption.textContent.trim().split(/\s+/)[0]]);
+cards()[0].querySelector("img").click();
+note();
+pressed("ArrowRight", dialog);
+note();
+dialog.querySelector("[data-step='-1']").click();
+note();
+dialog.querySelector("button").click();
+note();
+pressed("Enter", cards()[1].querySelector("img"));
+note();
 document.body.innerHTML = "";
 document.body.setAttribute("data-steps", JSON.stringify(steps));
+document.body.setAttribute("data-enlarged", JSON.stringify(enlarged));
 </script></body>
 """
 
 
-def test_the_filters_work_in_a_browser(written, tmp_path):
+def test_filters_and_pictures_work_in_a_browser(written, tmp_path):
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not browser:
         pytest.skip("there is no Chromium here")
@@ -242,6 +261,15 @@ def test_the_filters_work_in_a_browser(written, tmp_path):
     dumped = re.search(r'data-steps="([^"]*)"', output)
     assert dumped, output[:500]
     steps = [[int(place) for place in step] for step in json.loads(html.unescape(dumped.group(1)))]
+    enlarged = re.search(r'data-enlarged="([^"]*)"', output)
+    # Click, right arrow, "previous", "close", Enter on the second picture.
+    assert enlarged and json.loads(html.unescape(enlarged.group(1))) == [
+        [True, 0, "missed"],
+        [True, 1, "missed"],
+        [True, 0, "missed"],
+        [False, 0, "missed"],
+        [True, 1, "missed"],
+    ]
     cards = report["gallery"]
 
     def places(test):

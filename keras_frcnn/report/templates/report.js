@@ -1,4 +1,4 @@
-// Filter and sort the pictures of errors. Only attributes and texts are read, so no name can become code.
+// Filter and sort the pictures of errors, open any picture. Names are copied as nodes, so none can become code.
 (() => {
   const cards = document.getElementById("errors");
   if (!cards) return;
@@ -27,4 +27,38 @@
   };
   for (const name of ["kind", "class", "low", "high", "order"]) field(name).addEventListener("input", update);
   update();
+})();
+
+(() => {
+  const dialog = document.getElementById("large"), large = dialog.querySelector("img");
+  const pictures = () => [...document.querySelectorAll("main img")].filter((one) => !one.closest("[hidden]"));
+  let shown;
+  const show = (picture) => {
+    shown = picture;
+    large.src = picture.src;
+    large.alt = picture.alt;
+    const caption = picture.closest("figure")?.querySelector("figcaption");
+    dialog.querySelector("p").replaceChildren(...(caption ? caption.cloneNode(true).childNodes : [picture.alt]));
+    if (!dialog.open) dialog.showModal();
+  };
+  for (const picture of document.querySelectorAll("main img")) {
+    picture.classList.add("opens");
+    picture.tabIndex = 0;
+    picture.setAttribute("role", "button");
+    picture.addEventListener("click", () => show(picture));
+    picture.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      show(picture);
+    });
+  }
+  const move = (step) => {
+    const next = step && pictures()[pictures().indexOf(shown) + step];
+    if (next) show(next);
+  };
+  dialog.addEventListener("keydown", (event) => move({ ArrowLeft: -1, ArrowRight: 1 }[event.key]));
+  for (const button of dialog.querySelectorAll("[data-step]")) {
+    button.addEventListener("click", () => move(Number(button.dataset.step)));
+  }
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
 })();
