@@ -259,21 +259,21 @@ class ProposalTargets:
         return RoISample(rois, labels, boxes, self.coder.encode(boxes, rois), positive, valid, match)
 
 
-def recall(proposals, valid, y, iou=0.5):
-    """Fraction of the ground truth that at least one proposal finds.
+def recall(proposals, valid, y, ious=(0.5,)):
+    """Fraction of the ground truth that at least one proposal finds, the mean over some thresholds.
 
     Args:
         proposals: float32 `[B, N, 4]`, pixels.
         valid: bool `[B, N]`.
         y: dict of "boxes" `[B, M, 4]`, "labels" `[B, M]`, "ignore" `[B, M]`.
-        iou: smallest IoU at which a proposal finds a box.
+        ious: T thresholds; a proposal finds a box at such an IoU or above.
 
     Returns:
         Two float32 scalars: the fraction, 0 where there is no ground truth, and the number of objects.
     """
     objects = tf.cast((y["labels"] >= 0) & ~y["ignore"], tf.float32)
-    reached = (box_ops.iou(y["boxes"], proposals) >= iou) & valid[:, None, :]
-    reached = tf.cast(tf.reduce_any(reached, axis=-1), tf.float32) * objects
+    best = tf.reduce_max(tf.where(valid[:, None, :], box_ops.iou(y["boxes"], proposals), 0.0), axis=-1)
+    reached = tf.reduce_mean(tf.cast(best[..., None] >= ious, tf.float32), axis=-1) * objects
     total = tf.reduce_sum(objects)
     return tf.reduce_sum(reached) / tf.maximum(total, 1.0), total
 

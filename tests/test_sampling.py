@@ -275,6 +275,15 @@ def test_recall_counts_objects_that_a_valid_proposal_reaches():
     assert recall(proposals, np.ones([1, 3], bool), ground_truth([], [])) == (0.0, 0.0)
 
 
+def test_recall_is_averaged_over_thresholds():
+    y = ground_truth([[0, 0, 10, 10], [50, 50, 60, 60]], [0, 0])
+    # IoU 0.8 and 0.6.
+    proposals = np.array([[[0, 0, 10, 8], [50, 50, 60, 56]]], "float32")
+    share, objects = recall(proposals, np.ones([1, 2], bool), y, (0.5, 0.7, 0.9))
+    np.testing.assert_allclose(share, (2 / 3 + 1 / 3) / 2, rtol=1e-6)
+    assert objects == 2.0
+
+
 def test_recall_of_a_single_object():
     y = ground_truth([[0, 0, 10, 10]], [0])
     for box, expected in (([0, 0, 10, 5], 1.0), ([0, 0, 10, 4.9], 0.0)):

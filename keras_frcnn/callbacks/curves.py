@@ -12,7 +12,10 @@ from keras_frcnn.files import replacing
 
 # Seconds between two drawings: short epochs would spend their time on it.
 INTERVAL = 30
-SCORES = ("proposal_recall", "val_proposal_recall", "val_voc07_ap50", "val_voc_ap50", "val_coco_ap")
+SCORES = (
+    *("proposal_recall", "val_proposal_recall", "val_average_recall"),
+    *("val_voc07_ap50", "val_voc_ap50", "val_coco_ap"),
+)
 
 
 class Curves(keras.callbacks.Callback):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_frcnn.data import DetectionDataset
+from keras_frcnn.data.records import counted
 from keras_frcnn.files import replacing
 
 # Classes that the plot names, rows that it has room for at least, and most bars of whole numbers.
@@ -56,7 +57,7 @@ def report(figures: Mapping[str, Any]) -> str:
     classes = sorted(figures["classes"].items(), key=lambda item: -item[1])
     named = ", ".join(f"{name} {count}" for name, count in classes[:SHOWN])
     lines = [
-        f"{figures['name']}: {figures['images']} images, {figures['objects']} objects",
+        f"{figures['name']}: {counted(figures['images'], 'image')}, {counted(figures['objects'], 'object')}",
         f"  classes: {named}" + (" …" if len(classes) > SHOWN else ""),
         "  least, median, greatest:",
     ]

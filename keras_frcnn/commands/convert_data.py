@@ -9,6 +9,7 @@ import tyro
 
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.reading import ReadingOptions
+from keras_frcnn.data.records import counted
 from keras_frcnn.data.writers import WRITERS
 
 
@@ -44,6 +45,7 @@ def main(arguments=None):
     if layout == "yolo" and ignored:
         print(f"YOLO's layout has no ignored objects; {ignored} of them were left out.")
     print(
-        f"{len(dataset)} images of {len(dataset.class_names)} classes are in {folder}. Their name is {spec}"
+        f"{counted(len(dataset), 'image')} of {counted(len(dataset.class_names), 'class')} are in {folder}. "
+        f"Read them as {spec}"
     )
     return spec

@@ -55,7 +55,8 @@ def _best_scores(file):
         rows = [row for row in csv.DictReader(lines) if row.get(BEST)]
     if not rows:
         return None
-    row = max(rows, key=lambda row: float(row[BEST]))
+    # Of equal epochs the later one, as in `RunFolder`.
+    row = max(reversed(rows), key=lambda row: float(row[BEST]))
     lines = [
         f"{name:18}{100 * float(row[f'val_{name}']):8.1f}  {protocol}"
         for name, protocol in PROTOCOLS.items()

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 
 from keras_frcnn.data import Record
+from keras_frcnn.data.records import counted
 from keras_frcnn.evaluation.voc import pairwise_iou
 from keras_frcnn.files import replacing
 
 COUNTS = (10, 30, 100, 300, 1000, 2000)
 IOUS = (0.5, 0.7)
+# Of average recall, as in COCO's averages.
+AVERAGE_IOUS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 
 
 def recall_curve(
@@ -37,7 +40,8 @@ def recall_curve(
     Returns:
         JSON-serializable dict: "images" and "objects", their numbers; "proposals_per_image", the mean;
         "counts"; "recall", dict from the threshold as str to a list of fractions in 0–1, one for each count,
-        None if there is no object.
+        None if there is no object; "average_recall", such a list of the means over IoU 0.50, 0.55 … 0.95
+        (section 5 of the paper).
 
     Raises:
         ValueError: the numbers of arrays of proposals and records differ.
@@ -51,20 +55,26 @@ def recall_curve(
         raise ValueError(
             f"Proposals of {len(proposals)} images do not fit {len(records)} records; give one array each."
         )
+    thresholds = [*ious, *AVERAGE_IOUS]
     # Number of proposals needed to reach each object: [T, N].
     needed = np.concatenate(
-        [np.zeros([len(ious), 0]), *(_needed(*pair, ious) for pair in zip(proposals, records))], axis=1
+        [
+            np.zeros([len(thresholds), 0]),
+            *(_needed(*pair, thresholds) for pair in zip(proposals, records)),
+        ],
+        axis=1,
     )
-    recall = {
-        str(iou): [float(np.mean(row <= count)) if row.size else None for count in counts]
-        for iou, row in zip(ious, needed)
-    }
+
+    def share(rows):
+        return [float(np.mean(rows <= count)) if rows.size else None for count in counts]
+
     return {
         "images": len(records),
         "objects": needed.shape[1],
         "proposals_per_image": float(np.mean([len(boxes) for boxes in proposals])) if records else 0.0,
         "counts": [int(count) for count in counts],
-        "recall": recall,
+        "recall": {str(iou): share(row) for iou, row in zip(ious, needed)},
+        "average_recall": share(needed[len(ious) :]),
     }
 
 
@@ -81,17 +91,20 @@ def report(curve: Mapping[str, Any]) -> str:
         >>> dataset = keras_frcnn.data.load("shapes@val")
         >>> boxes = [record.boxes for record in dataset.records]
         >>> print(report(recall_curve(boxes, dataset.records, counts=(10, 100))).splitlines()[-1])
-        at IoU 0.7         100.00   100.00
+        average            100.00   100.00
     """
     lines = [
-        f"{curve['objects']} objects in {curve['images']} images, "
+        f"{counted(curve['objects'], 'object')} in {counted(curve['images'], 'image')}, "
         f"{curve['proposals_per_image']:.0f} proposals an image on average; recall in percent:",
         "",
         "proposals       " + "".join(f"{count:>9}" for count in curve["counts"]),
     ]
-    for iou, recall in curve["recall"].items():
+    rows = {f"at IoU {iou}": recall for iou, recall in curve["recall"].items()}
+    # A curve that an earlier version wrote has no average.
+    rows |= {"average": curve["average_recall"]} if "average_recall" in curve else {}
+    for name, recall in rows.items():
         cells = ("-" if value is None else f"{100 * value:.2f}" for value in recall)
-        lines.append(f"at IoU {iou:9}" + "".join(f"{cell:>9}" for cell in cells))
+        lines.append(f"{name:16}" + "".join(f"{cell:>9}" for cell in cells))
     return "\n".join(lines)
 
 

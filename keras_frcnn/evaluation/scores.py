@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_frcnn.data import DetectionDataset, Record
+from keras_frcnn.data.records import counted
 from keras_frcnn.detects import Detects
 from keras_frcnn.evaluation import coco, proposal_recall, voc
 from keras_frcnn.evaluation.detecting import Found, detect_set
@@ -149,7 +150,7 @@ def report(results: dict) -> str:
         lines.append(
             f"{name:{width}}{objects:9d}" + "".join(f"{_percent(numbers[key]):>12}" for key in PER_CLASS)
         )
-    lines += ["", f"{results['images']} images; scores in percent:"]
+    lines += ["", f"{counted(results['images'], 'image')}; scores in percent:"]
     for key, protocol in results["protocol"].items():
         if key in results:
             text = f"{results[key]:.3g} s" if key == "seconds_per_image" else _percent(results[key])

@@ -8,6 +8,7 @@ from typing import Unpack
 import keras
 import tensorflow as tf
 
+from keras_frcnn.evaluation.proposal_recall import AVERAGE_IOUS
 from keras_frcnn.models.argument_view import ArgumentView
 from keras_frcnn.models.arguments import FreezingArguments, ImageArguments, ProposalArguments
 from keras_frcnn.models.constructor import takes
@@ -40,13 +41,15 @@ class RPN(ProposingDetector):
         ['boxes', 'scores']
     """
 
-    score_name = "val_proposal_recall"
+    # Recall at one IoU is soon close to 1; that over all of them goes with the scores of a detector (Hosang
+    # et al. 2016, section 5).
+    score_name = "val_average_recall"
     only_proposals = True
     head_names = ()
     max_detections = ArgumentView("rpn_post_nms", lambda post_nms: post_nms[1])
 
     def __init__(self, backbone="tiny_fpn", backbone_weights="none", **arguments: Unpack[RPNArguments]):
-        names = ("rpn_class_loss", "rpn_box_loss", "proposal_recall")
+        names = ("rpn_class_loss", "rpn_box_loss", "proposal_recall", "average_recall")
         super().__init__(["object"], backbone, backbone_weights, arguments, names)
         with self.dtype_scope():
             self.rpn = region_proposal_network(self.backbone_info, self.arguments)
@@ -71,7 +74,8 @@ class RPN(ProposingDetector):
         proposed = self.proposals(features, x["image_shapes"], training=True)
         seed = self.sampling_seed(training)
         losses = self.proposals.losses(proposed, features, x["image_shapes"], y, seed, training)
-        return losses, {"proposal_recall": recall(proposed.boxes, proposed.is_box, y)}
+        found = proposed.boxes, proposed.is_box, y
+        return losses, {"proposal_recall": recall(*found), "average_recall": recall(*found, AVERAGE_IOUS)}
 
     def get_config(self):
         config = super().get_config()

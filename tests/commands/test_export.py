@@ -76,9 +76,10 @@ def test_refuses(trained, tmp_path, capsys):
 
 def test_scores_of_the_best_epoch(trained, tmp_path, capsys):
     (tmp_path / "config.yaml").write_text("# train.py --train voc:x\n")
-    (tmp_path / "log.csv").write_text("epoch,loss,val_voc_ap50\n0,3.0,0.25\n1,2.0,0.5\n2,1.0,\n")
+    (tmp_path / "log.csv").write_text("epoch,loss,val_voc_ap50\n0,3.0,0.25\n1,2.0,0.5\n2,1.5,0.5\n3,1.0,\n")
     metrics = provenance(tmp_path / "best.keras")["metrics"].splitlines()
-    assert metrics[0] == "validation set, after epoch 2; scores in percent:"
+    # The later of two equal epochs, as best.keras is.
+    assert metrics[0] == "validation set, after epoch 3; scores in percent:"
     assert metrics[1].startswith("voc_ap50              50.0  PASCAL VOC 2010-12")
     assert provenance(tmp_path / "last.keras")["metrics"] is None
     (tmp_path / "metrics.json").write_text('{"images": 3}')

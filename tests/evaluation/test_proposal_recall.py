@@ -35,6 +35,10 @@ def test_equals_the_loop(random_set, seed):
     for iou in ious:
         expected = [loop_recall(proposals, records, count, iou) for count in counts]
         assert curve["recall"][str(iou)] == pytest.approx(expected, abs=1e-12)
+    every = [
+        [loop_recall(proposals, records, count, 0.5 + 0.05 * step) for step in range(10)] for count in counts
+    ]
+    assert curve["average_recall"] == pytest.approx(np.mean(every, axis=1), abs=1e-12)
     assert 0.1 < curve["recall"]["0.7"][-1] < curve["recall"]["0.5"][-1] < 1
     assert curve["objects"] == sum((~record.ignore).sum() for record in records)
     assert curve["proposals_per_image"] == pytest.approx(sum(map(len, proposals)) / len(proposals))

@@ -31,7 +31,7 @@ def test_trains(make_batches):
     model.compile(keras.optimizers.Adam(1e-3))
     ((x, y),) = make_batches(1)
     logs = [model.train_on_batch(x, y, return_dict=True) for _ in range(20)]
-    assert set(logs[0]) == {"loss", "rpn_class_loss", "rpn_box_loss", "proposal_recall"}
+    assert set(logs[0]) == {*("loss", "rpn_class_loss", "rpn_box_loss", "proposal_recall", "average_recall")}
     assert logs[-1]["loss"] < logs[0]["loss"]
 
 
