@@ -3,11 +3,15 @@
 import codecs
 import collections
 import contextlib
+import hashlib
 import json
 import os
 from pathlib import Path
 
 import yaml
+
+# Bytes of a name to which the signs of a temporary file can be added; file systems take 255.
+LONGEST_STEM = 200
 
 
 @contextlib.contextmanager
@@ -36,7 +40,7 @@ def replacing(path):
         yield path
         return
     path = path.resolve()
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    partial = partial_of(path)
     try:
         yield partial
         flush(partial)
@@ -46,6 +50,20 @@ def replacing(path):
     finally:
         partial.unlink(missing_ok=True)
     flush(path.parent)
+
+
+def partial_of(path):
+    """The temporary file beside a file, hidden and with the same suffix.
+
+    Args:
+        path: `pathlib.Path` of the file.
+
+    Returns:
+        pathlib.Path, whose name is not too long where that of the file is not.
+    """
+    name = os.fsencode(path.stem)
+    stem = path.stem if len(name) <= LONGEST_STEM else hashlib.blake2b(name, digest_size=16).hexdigest()
+    return path.with_name(f".{stem}.partial{path.suffix}")
 
 
 def unwritable(path, error, remedy=""):
@@ -145,10 +163,51 @@ def write_text(path, text):
 
     Args:
         path: file to write; an existing one is replaced.
-        text: str.
+        text: str; bytes of file names that are no letters are escaped.
     """
     with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+class GrowingText:
+    """Writes a text file piece by piece; it appears, or replaces an existing one, when it is closed.
+
+    Args:
+        path: file to write.
+
+    Raises:
+        OSError: the file cannot be written; what was there before stays.
+
+    Example:
+        >>> numbers = GrowingText("numbers.txt")
+        >>> for number in range(3):
+        ...     numbers.add(f"{number}\\n")
+        >>> numbers.close()
+    """
+
+    def __init__(self, path):
+        self._whole = contextlib.ExitStack()
+        self._path, self._file, self._failed = path, None, False
+
+    def add(self, text):
+        """Append a str, see `write_text`."""
+        try:
+            if self._file is None:
+                partial = self._whole.enter_context(replacing(self._path))
+                self._file = self._whole.enter_context(
+                    open(partial, "w", encoding="utf-8", errors="backslashreplace")
+                )
+            self._file.write(text)
+        except OSError as error:
+            self._failed = True
+            self._whole.__exit__(type(error), error, error.__traceback__)
+            raise
+
+    def close(self):
+        """Finish the file; after a failure there is nothing to finish."""
+        if not self._failed:
+            self.add("")
+            self._whole.close()
 
 
 def write_json(path, value):

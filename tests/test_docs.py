@@ -46,6 +46,7 @@ def stands_alone(test):
         *dir(builtins),
         *test.globs,
         *GIVEN,
+        *(alias.asname or alias.name for node in ast.walk(tree) for alias in getattr(node, "names", ())),
     }
     strings = [str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     outside = [text for text in strings if re.search(r"[:/]|\.(keras|jpg|json)$", text)]

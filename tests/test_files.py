@@ -1,9 +1,11 @@
 """Files are whole or not there."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -70,3 +72,45 @@ def test_a_link_stays_and_its_file_is_replaced(tmp_path):
     link.symlink_to(file)
     files.write_text(link, "new")
     assert link.is_symlink() and file.read_text() == "new"
+
+
+def test_a_name_as_long_as_names_may_be(tmp_path):
+    path = tmp_path / f"{'x' * 246}.json"
+    files.write_json(path, {})
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_bytes_of_names_that_are_no_letters(tmp_path):
+    files.write_text(tmp_path / "a.txt", os.fsdecode(b"caf\xe9.jpg"))
+    assert (tmp_path / "a.txt").read_text("utf-8") == r"caf\udce9.jpg"
+
+
+def test_a_growing_text_appears_at_its_end(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    text = files.GrowingText(path)
+    text.add("one,")
+    text.add("zwei")
+    assert path.read_text() == "old"
+    text.close()
+    assert path.read_text() == "one,zwei" and [*tmp_path.iterdir()] == [path]
+    files.GrowingText(path).close()
+    assert path.read_text() == ""
+
+
+def test_a_growing_text_that_fails_leaves_the_old_one(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    text = files.GrowingText(path)
+    text.add("one")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    text._file = types.SimpleNamespace(write=full)
+    with pytest.raises(
+        OSError, match=r"a\.txt cannot be written \(No space left .*what was there before stays"
+    ):
+        text.add("two")
+    text.close()
+    assert path.read_text() == "old" and [*tmp_path.iterdir()] == [path]

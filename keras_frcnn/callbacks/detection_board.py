@@ -75,7 +75,7 @@ class DetectionBoard(keras.callbacks.Callback):
                     f"detections and ground truth/{number}", self._pair(image, found, record)[None]
                 )
             tf.summary.histogram("scores", np.concatenate(scores))
-            for name in ("val_voc_ap50", "val_coco_ap"):
+            for name in dict.fromkeys((model.score_name, "val_voc_ap50", "val_coco_ap")):
                 if name in (logs or {}):
                     tf.summary.scalar(name, logs[name])  # the tab HPARAMS looks for it here
         self._writer.flush()

@@ -5,7 +5,10 @@ import io
 
 import keras
 
-from keras_frcnn.files import write_text
+from keras_frcnn.files import read_text, write_text
+
+# What stands where an epoch has no such number.
+MISSING = "NA"
 
 
 class EpochLog(keras.callbacks.Callback):
@@ -38,7 +41,20 @@ class EpochLog(keras.callbacks.Callback):
         self.rows = [*self.rows, {"epoch": epoch, **{name: float(value) for name, value in logs.items()}}]
         names = ["epoch", *sorted({name for row in self.rows for name in row} - {"epoch"})]
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, names, restval="NA", lineterminator="\n")
+        writer = csv.DictWriter(text, names, restval=MISSING, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(self.path, text.getvalue())
+
+
+def read_rows(path):
+    """Read the log of a run.
+
+    Args:
+        path: `pathlib.Path` that `EpochLog` wrote.
+
+    Returns:
+        list of dicts of str, one for each epoch, without the numbers that it does not have.
+    """
+    rows = csv.DictReader(read_text(path).splitlines())
+    return [{name: value for name, value in row.items() if value not in (None, "", MISSING)} for row in rows]

@@ -8,7 +8,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 INTERVAL = 10  # seconds
-SHOWN = ("loss", "val_loss", "proposal_recall", "val_average_recall", "val_voc_ap50")
+SHOWN = (
+    *("loss", "val_loss", "proposal_recall", "val_proposal_recall", "average_recall", "val_average_recall"),
+    "val_voc_ap50",
+)
 
 
 class EpochLines(keras.callbacks.Callback):

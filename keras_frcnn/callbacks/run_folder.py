@@ -7,6 +7,9 @@ import numpy as np
 
 from keras_frcnn.files import replacing
 
+# The score of states without its name.
+FORMER = "val_voc_ap50"
+
 
 class RunFolder(keras.callbacks.Callback):
     """Keep the model after every epoch as `last.keras`, and the best one as `best.keras`.
@@ -24,6 +27,16 @@ class RunFolder(keras.callbacks.Callback):
         self.monitor = monitor
         self.best, self.best_epoch = float("-inf"), None
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    def state(self):
+        """Return what `Checkpoint` keeps."""
+        return {"monitor": self.monitor, "best": self.best, "best_epoch": self.best_epoch}
+
+    def restore(self, state):
+        """Go on from a `state`, unless its best score is one of another kind."""
+        # Earlier versions kept no name; their RPN had another score than now.
+        if state.get("monitor", FORMER) == self.monitor:
+            self.best, self.best_epoch = state.get("best", self.best), state.get("best_epoch")
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}

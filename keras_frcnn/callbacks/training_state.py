@@ -166,9 +166,12 @@ class TrainingState:
     def restore_epoch(self, arrays, state):
         """Put back what the start of an epoch changes: running means, callbacks, random generators."""
         self._begin_of_epoch = self.batches() - state["step"]
-        if state["step"]:  # otherwise the epoch has just begun, and its means are zero
-            for index, variable in enumerate(self._mean_variables()):
-                variable.assign(arrays[f"means/{index:04d}"])
+        means = [arrays[name] for name in sorted(arrays) if name.startswith("means/")]
+        variables = list(self._mean_variables())
+        # An epoch that has just begun has means of zero; another version may log other numbers.
+        if state["step"] and len(means) == len(variables):
+            for variable, value in zip(variables, means):
+                variable.assign(value)
         kept = dict(enumerate(state["callbacks"]))
         for other in self._neighbors:
             # By kind, because another version of the same program may have more callbacks.

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from keras_frcnn import drawing
 from keras_frcnn.data.writers import voc_text, yolo_line
-from keras_frcnn.files import write_json, write_text
+from keras_frcnn.files import GrowingText, write_text
 
 
 class DetectionFiles:
@@ -26,8 +27,11 @@ class DetectionFiles:
 
     def __init__(self, folder: Path, formats: Sequence[str], score_threshold: float):
         self.folder, self.formats, self.score_threshold = folder, formats, score_threshold
-        columns = ("image", "frame", "xmin", "ymin", "xmax", "ymax", "score", "class")
-        self._coco, self._rows, self._identities = [], [columns], {}
+        self._identities = {}
+        # A video has more detections than the memory may hold.
+        self._coco = GrowingText(folder / "coco_results.json")
+        self._table = GrowingText(folder / "detections.csv")
+        self._first = True
 
     def add(
         self,
@@ -47,16 +51,21 @@ class DetectionFiles:
             frame: number of the frame, from 0, if `file` is a video.
         """
         height, width = image.shape[:2]
+        if self._first:
+            self._begin()
         if "coco" in self.formats:
             identity = self._identity(name)
             for found in detections:
                 x1, y1, x2, y2 = found["box"]
                 box = {"bbox": [x1, y1, x2 - x1, y2 - y1], "score": found["score"]}
-                self._coco.append({"image_id": identity, "category_id": found["label"] + 1, **box})
+                row = {"image_id": identity, "category_id": found["label"] + 1, **box}
+                self._coco.add(f"{self._comma}\n  {json.dumps(row)}")
+                self._comma = ","
         sure = [found for found in detections if found["score"] >= self.score_threshold]
         if "csv" in self.formats:
             number = "" if frame is None else frame
-            self._rows += [(file, number, *found["box"], found["score"], found["class"]) for found in sure]
+            rows = [(file, number, *found["box"], found["score"], found["class"]) for found in sure]
+            self._table.add(_csv(rows))
         if "voc" in self.formats:
             boxes = [drawing.whole_pixels(found["box"], height, width) for found in sure]
             objects = [(found["class"], box, False) for found, box in zip(sure, boxes)]
@@ -69,21 +78,31 @@ class DetectionFiles:
             for number, found in enumerate(sure, start=1):
                 self._write_crop(image, found, f"{name}-{number}.png")
 
+    def _begin(self):
+        """Write what the files of all pictures together begin with."""
+        self._first, self._comma = False, ""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if "coco" in self.formats:
+            self._coco.add("[")
+        if "csv" in self.formats:
+            self._table.add(_csv([("image", "frame", "xmin", "ymin", "xmax", "ymax", "score", "class")]))
+
     def _identity(self, name):
         """The id of a picture in COCO: its number if its name is one that no other picture has."""
         number = int(name) if name.isdecimal() else name
         return number if self._identities.setdefault(number, name) == name else name
 
     def finish(self, class_names: Sequence[str]) -> None:
-        """Write the files of all pictures together."""
+        """Finish the files of all pictures together."""
+        if self._first:
+            self._begin()
         if "coco" in self.formats:
-            write_json(self._made("coco_results.json"), self._coco)
+            self._coco.add("\n]\n")
+            self._coco.close()
         if "yolo" in self.formats:
             self._write("yolo/classes.txt", "".join(f"{name}\n" for name in class_names))
         if "csv" in self.formats:
-            text = io.StringIO(newline="")
-            csv.writer(text, lineterminator="\n").writerows(self._rows)
-            self._write("detections.csv", text.getvalue())
+            self._table.close()
 
     def _write_crop(self, image, found, name):
         x1, y1, x2, y2 = drawing.whole_pixels(found["box"], *image.shape[:2])
@@ -99,3 +118,9 @@ class DetectionFiles:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+
+def _csv(rows):
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

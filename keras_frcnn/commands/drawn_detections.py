@@ -14,6 +14,7 @@ from keras_frcnn.commands.detection_files import DetectionFiles
 from keras_frcnn.commands.inputs import is_stream
 from keras_frcnn.commands.outputs import check_json
 from keras_frcnn.commands.video import Frames, VideoFile
+from keras_frcnn.data.records import counted
 from keras_frcnn.files import write_json
 
 
@@ -42,7 +43,7 @@ class DrawnDetections:
         self._targets = dict(zip([*files, *videos], _targets(files, videos, output)))
         self._output, self._score_threshold, self._json = output, score_threshold, json
         self._formats, self._for_others = formats, DetectionFiles(output, formats, score_threshold)
-        self._answers, self._skipped, self._done = [], [], 0
+        self._answers, self._skipped, self._done, self._begun = [], [], 0, False
 
     def begin(self, class_names):
         """Create the folder of the pictures, before any `add` or `skip`; `class_names` may still grow."""
@@ -93,7 +94,7 @@ class DrawnDetections:
                 written.close()
         if not done:
             raise ValueError(f"{video} has no frame that can be decoded; check it in a player.")
-        print(f"{visible(video)}: {done} frames, {_listed(total, self._class_names)}", flush=True)
+        print(f"{visible(video)}: {counted(done, 'frame')}, {_listed(total, self._class_names)}", flush=True)
         self._done += 1
 
     def _drawn(self, image, found):
@@ -102,9 +103,10 @@ class DrawnDetections:
     def _keep(self, name, file, target, image, found, frame=None):
         """Keep an answer for the JSON and for other tools."""
         answer = _answer(file, target, image, found, self._class_names, frame)
-        # A stream has no end, but the memory has.
-        if self._json or not is_stream(file):
+        # A video can be longer than the memory is large.
+        if self._json or frame is None:
             self._answers.append(answer)
+        self._begun = True
         self._for_others.add(name, file, image, answer["detections"], frame)
 
     @property
@@ -123,9 +125,9 @@ class DrawnDetections:
         try:
             yield
         except BaseException:
-            if self._answers or self._skipped:
+            if self._begun or self._skipped:
                 self._write()
-                print(f"{self._share(self.finished)} finished and kept.", file=sys.stderr)
+                print(f"{self._share(self._done)} finished and kept.", file=sys.stderr)
             raise
 
     def finish(self):
@@ -134,7 +136,8 @@ class DrawnDetections:
         Returns:
             dict of "class_names"; "images", a list of dicts "image", "height", "width", "drawn" (the picture
             or video, None if there is none), of a video also "frame", and "detections" (dicts "box" xyxy in
-            pixels, "score", "label", "class"); and "skipped", a list of dicts "image" and "reason".
+            pixels, "score", "label", "class"), without frames if there is no `json`; and "skipped", a list
+            of dicts "image" and "reason".
 
         Raises:
             ValueError: images were skipped.
@@ -150,7 +153,9 @@ class DrawnDetections:
 
     def _share(self, count):
         total = len(self._targets)
-        return f"{count} of {total} image{_s(total)} {'was' if count == 1 else 'were'}"
+        kinds = [("image", self.files), ("video", self.videos)]
+        noun = " and ".join(f"{name}{_s(total)}" for name, inputs in kinds if inputs)
+        return f"{count} of {total} {noun or 'images'} {'was' if count == 1 else 'were'}"
 
     def _write(self):
         results = {"class_names": list(self._class_names), "images": self._answers, "skipped": self._skipped}
@@ -169,16 +174,17 @@ def _targets(files, videos, output):
 
     Images are JPEG if they were, and PNG otherwise; videos are MP4.
     """
-    targets, taken = [], set()
+    # The number of the last name with each stem, so that a thousand equal ones are not tried anew for each.
+    targets, taken, numbers = [], set(), collections.Counter()
     sources = {
         file.resolve() for file in [*files, *(Path(video) for video in videos if not is_stream(video))]
     }
     for file in [*files, *map(_name_of_video, videos)]:
         suffix = file.suffix if file.suffix.lower() in (".jpg", ".jpeg", ".mp4") else ".png"
-        target, number = output / f"{file.stem}{suffix}", 1
+        target, stem = output / f"{file.stem}{suffix}", file.stem.casefold()
         while target.stem.casefold() in taken:
-            number += 1
-            target = output / f"{file.stem}-{number}{suffix}"
+            numbers[stem] += 1
+            target = output / f"{file.stem}-{numbers[stem] + 1}{suffix}"
         if target.resolve() in sources:
             raise ValueError(
                 f"The picture of {file} would replace the image {target}; name another folder with --output."

@@ -1,10 +1,10 @@
 """Where a model came from, according to its run folder."""
 
-import csv
 import json
 from typing import Any
 
 from keras_frcnn import evaluation
+from keras_frcnn.callbacks.epoch_log import read_rows
 from keras_frcnn.commands.detectors import is_preset
 from keras_frcnn.evaluation.scores import PROTOCOLS
 from keras_frcnn.export.markdown import block
@@ -51,8 +51,7 @@ def _last_scores(file):
 
 
 def _best_scores(file):
-    with open(file, encoding="utf-8", newline="") as lines:
-        rows = [row for row in csv.DictReader(lines) if row.get(BEST)]
+    rows = [row for row in read_rows(file) if BEST in row]
     if not rows:
         return None
     # Of equal epochs the later one, as in `RunFolder`.
@@ -60,6 +59,6 @@ def _best_scores(file):
     lines = [
         f"{name:18}{100 * float(row[f'val_{name}']):8.1f}  {protocol}"
         for name, protocol in PROTOCOLS.items()
-        if row.get(f"val_{name}")
+        if f"val_{name}" in row
     ]
     return "\n".join([f"validation set, after epoch {int(row['epoch']) + 1}; scores in percent:", *lines])

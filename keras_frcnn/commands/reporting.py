@@ -46,10 +46,16 @@ def load_other(file: Path, dataset: DetectionDataset) -> dict[str, Any]:
     try:
         other = json.loads(read_text(file))
         per_image.from_json(other, dataset.records, dataset.class_names)
+        if not isinstance(other["title"], str) or not 0 <= other["operating_point"]["threshold"] <= 1:
+            raise TypeError
     except json.JSONDecodeError as error:
         raise ValueError(f"--against {file} is not JSON ({error}); name a report's report.json.") from None
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise ValueError(f"--against {file} cannot be compared with ({error}).") from None
+    except (LookupError, TypeError, AttributeError):
+        raise ValueError(
+            f"--against {file} is no report.json of a report; write one with evaluate.py --report."
+        ) from None
     return other
 
 

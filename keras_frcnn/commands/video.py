@@ -1,12 +1,14 @@
 """Frames of videos and streams, read and written by OpenCV."""
 
-import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from keras_frcnn.data.records import counted
+from keras_frcnn.files import flush, partial_of, unwritable
 from keras_frcnn.opencv import cv2
 
 # Frames a second of a stream that does not say.
@@ -58,8 +60,8 @@ class VideoFile:
 
     def __init__(self, path: Path, rate: float):
         self.path, self.rate = path, rate
-        self._partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-        self._writer = None
+        self._partial = partial_of(path)
+        self._writer, self._count = None, 0
 
     def add(self, frame: np.ndarray) -> None:
         """Append a frame, uint8 `[H, W, 3]` RGB; it gets the size of the first one.
@@ -76,11 +78,26 @@ class VideoFile:
         if frame.shape[1::-1] != self._size:
             frame = cv2.resize(frame, self._size)  # OpenCV leaves frames of other sizes out
         self._writer.write(frame[..., ::-1])
+        self._count += 1
 
     def close(self) -> None:
-        """Finish the file, also after an interruption."""
-        if self._writer is not None:
-            self._writer.release()
-            self._writer = None
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(self._partial, self.path)
+        """Finish the file, also after an interruption.
+
+        Raises:
+            OSError: not all frames are in it, as on a full disk; what was there before stays.
+        """
+        if self._writer is None:
+            return
+        self._writer.release()
+        self._writer = None
+        try:
+            # OpenCV does not tell what it could not write.
+            if not self._partial.exists() or Frames(str(self._partial)).total != self._count:
+                raise OSError(errno.EIO, f"some of the {counted(self._count, 'frame')} are missing")
+            flush(self._partial)
+            os.replace(self._partial, self.path)
+        except (OSError, ValueError) as error:
+            failed = error if isinstance(error, OSError) else OSError(errno.EIO, "it has no end")
+            raise unwritable(self.path, failed, "; make room on the disk") from None
+        finally:
+            self._partial.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 Pictures are copied as they are; those that are turned by EXIF, or that are in no file, are written as PNG.
 """
 
+import collections
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -157,6 +158,7 @@ def _copy_pictures(dataset, folder):
     """Copy the pictures; return their names, which no picture of another split in the folder has."""
     folder.mkdir(parents=True, exist_ok=True)
     names, taken = [], {path.stem.casefold() for path in folder.iterdir()}
+    numbers = collections.Counter()
     for index, record in enumerate(dataset.records):
         source = Path(dataset.source.paths[index]) if isinstance(dataset.source, Files) else None
         if source is not None and read_header(source)[2] != 1:
@@ -164,10 +166,10 @@ def _copy_pictures(dataset, folder):
         suffix = _ending(source) if source is not None else ".png"
         plain = pictures.stem(str(record.image_id))
         stem = re.sub(r"[^\w.-]+", "_", plain).strip(".") or "picture"
-        name, number = f"{stem}{suffix}", 1
+        name = f"{stem}{suffix}"
         while Path(name).stem.casefold() in taken:
-            number += 1
-            name = f"{stem}-{number}{suffix}"
+            numbers[stem.casefold()] += 1
+            name = f"{stem}-{numbers[stem.casefold()] + 1}{suffix}"
         taken.add(Path(name).stem.casefold())
         with replacing(folder / name) as partial:
             if source is not None:

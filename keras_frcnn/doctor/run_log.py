@@ -1,10 +1,8 @@
 """What the files of a run tell: whether it diverged, and how long it trained."""
 
-import csv
-
+from keras_frcnn.callbacks.epoch_log import read_rows
 from keras_frcnn.doctor.case import Case
 from keras_frcnn.doctor.findings import Finding, Result, Skipped
-from keras_frcnn.files import read_text
 from keras_frcnn.training.fit import NONFINITE
 
 # Updates of a training run; the shapes, which are easy, need some hundreds.
@@ -15,7 +13,7 @@ def check_run(case: Case) -> Result:
     """Look for steps that were not finite, and for a training of few updates."""
     figures, findings = [], []
     if case.run is not None:
-        rows = _rows(case.run / "log.csv")
+        rows = _rows(case)
         if rows:
             figures.append(
                 f"loss {rows[0].get('loss', '?')[:5]} in the first epoch and "
@@ -62,12 +60,10 @@ def check_run(case: Case) -> Result:
 
 def losses(case: Case) -> list[float]:
     """The training loss of each epoch of the run, as far as the log has it."""
-    rows = _rows(case.run / "log.csv") if case.run is not None else []
-    return [float(row["loss"]) for row in rows if row.get("loss")]
+    return [float(row["loss"]) for row in _rows(case) if "loss" in row]
 
 
-def _rows(file):
-    """The rows of a run's log, as dicts of text."""
-    if not file.is_file():
-        return []
-    return list(csv.DictReader(read_text(file).splitlines()))
+def _rows(case):
+    """The rows of the run's log, as dicts of text; none if there is no log."""
+    file = case.run / "log.csv" if case.run is not None else None
+    return read_rows(file) if file is not None and file.is_file() else []

@@ -287,7 +287,8 @@ def resampled_numbers(matches: Matches, threshold: float, weights: np.ndarray) -
         "voc07_ap50": means[11],
         "precision": _ratio(right, right + wrong),
         "recall": _ratio(right, right + missed),
-        "f1": _ratio(2 * right, 2 * right + wrong + missed),
+        # Without objects it is not defined, as in `score_curves`.
+        "f1": _ratio(2 * right, np.where(right + missed > 0, 2 * right + wrong + missed, 0)),
         "per_class": precision[:, :, 0],
     }
 

@@ -46,7 +46,8 @@ def from_json(
     """The detections that a report's JSON holds, for the images of a set.
 
     Args:
-        results: dict with "per_image", from `as_json`, and "per_class", whose keys are the class names.
+        results: dict with "per_image", from `as_json`, and "class_names"; or, of an earlier version, with
+            "per_class", whose keys are the class names.
         records: list of `keras_frcnn.data.Record`, in any order of the images.
         class_names: K names; classes are matched by name.
 
@@ -58,10 +59,12 @@ def from_json(
     """
     if "per_image" not in results:
         raise ValueError("it has no results of single images; write it with evaluate.py --report")
-    names = list(results["per_class"])
+    names = list(results["class_names"] if "class_names" in results else results["per_class"])
     if set(names) != set(class_names):
         raise ValueError(f"it is about other classes, {', '.join(names)}")
-    renumber = np.array([list(class_names).index(name) for name in names])
+    # Some names, such as "N/A", may be there several times.
+    same = names == [*class_names]
+    renumber = np.array([place if same else [*class_names].index(name) for place, name in enumerate(names)])
     wanted = [str(record.image_id) for record in records]
     # Sets that were joined may share ids; then only the order tells their images apart.
     if wanted == [one["image"] for one in results["per_image"]]:

@@ -127,8 +127,8 @@ class TiledDetection:
         inner = np.concatenate([corner > 0, end < [width, height]])
         cut = (np.abs(boxes - np.concatenate([corner, end])) <= BORDER) & inner
         along = cut[:, :2] | cut[:, 2:]
-        # Another tile sees a smaller object whole.
-        small = boxes[:, 2:] - boxes[:, :2] <= self.side * self.overlap - BORDER
+        # Another tile sees a smaller object whole, and neither of its borders near.
+        small = boxes[:, 2:] - boxes[:, :2] <= self.side * self.overlap - 2 * BORDER
         kept = ~(along & small).any(1)
         answer = {"boxes": boxes[kept], "scores": answer["scores"][kept], "labels": answer["labels"][kept]}
         return answer, along.any(1)[kept]

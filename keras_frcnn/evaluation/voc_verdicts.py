@@ -23,7 +23,10 @@ def voc_verdicts(matches: Matches, iou: float = 0.5) -> np.ndarray:
     Example:
         >>> box = np.array([[0.0, 0, 9, 9]])
         >>> found = [{"boxes": box, "scores": np.ones(1), "labels": np.zeros(1, int)}]
-        >>> records = [Record(0, "", 9, 9, box, np.zeros(1, int), np.zeros(1, bool))]
+        >>> from keras_frcnn.data import Record
+        >>> from keras_frcnn.evaluation.matches import match
+        >>> area = np.array([81.0])
+        >>> records = [Record(0, "", 9, 9, box, np.zeros(1, int), np.zeros(1, bool), area)]
         >>> voc_verdicts(match(found, records, ["cell"])) == HIT
         array([ True])
     """

@@ -36,7 +36,7 @@ def draw(subject: Subject, top: int | None = None):
     show(axes[0, 0], subject.picture, _title(shown, boxes, scores))
     draw_boxes(axes[0, 0], shown[::-1], colormaps["plasma"](ranks[::-1]), 1.0)
     if subject.truth is not None:
-        objects = subject.y["boxes"][0].numpy()
+        objects = subject.y["boxes"][0].numpy()[~subject.truth.ignore]
         reached = pairwise_iou(objects, shown).max(axis=1, initial=0) >= REACHED_IOU
         draw_boxes(axes[0, 0], objects[reached], TRUTH, 2.5, dashed=True)
         draw_boxes(axes[0, 0], objects[~reached], MISSED, 2.5, dashed=True)
@@ -66,4 +66,5 @@ def _plot_recall(axes, subject, boxes):
         if None not in recall:
             axes.plot(counts, recall, marker="o", label=plain(f"IoU {iou}"))
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower right")

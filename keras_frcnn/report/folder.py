@@ -24,7 +24,7 @@ from keras_frcnn.files import replacing, write_text
 from keras_frcnn.report import crops
 from keras_frcnn.report.gallery import COLUMNS, choose, list_errors
 from keras_frcnn.report.page import render
-from keras_frcnn.report.plots import plots
+from keras_frcnn.report.plots import PLOTS, plots
 
 BEST = ("threshold", "precision", "recall", "f1")
 CLASS_COLUMNS = (
@@ -60,7 +60,7 @@ def write_report(
     Returns:
         JSON-serializable dict, which `report.json` holds: `results`; what `analysis.analyze` gives; "title",
         "warnings", "proposals", "speed", "gallery", the errors that are shown; "comparison", see
-        `comparison.compare`; and "per_image", see `per_image.as_json`.
+        `comparison.compare`; "class_names"; and "per_image", see `per_image.as_json`.
 
     Raises:
         ValueError: `other` is about other images or classes.
@@ -89,8 +89,12 @@ def write_report(
         report["comparison"] = {"title": other["title"], **compare(matches, others, thresholds, records)}
     pictures, changed = _pictures(report, matches, others, dataset, progress)
     drawn = plots(report)
+    report["class_names"] = [*dataset.class_names]
     report["per_image"] = per_image.as_json(found.detections, records)
+    page = render(report, drawn, pictures, changed)
     folder.mkdir(parents=True, exist_ok=True)
+    for name in PLOTS.keys() - drawn.keys():  # of an earlier report
+        (folder / f"{name}.png").unlink(missing_ok=True)
     for name, file in drawn.items():
         with replacing(folder / f"{name}.png") as partial:
             partial.write_bytes(file)
@@ -100,7 +104,7 @@ def write_report(
         folder / "images.csv", _table(_image_rows(matches, threshold, records), ("image", "file", *COUNTS))
     )
     write_report_json(folder / "report.json", report)
-    write_text(folder / "report.html", render(report, drawn, pictures, changed))
+    write_text(folder / "report.html", page)
     return report
 
 

@@ -1,6 +1,7 @@
 """Numbers of the report as HTML that tells where in the JSON they stand."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,11 +33,16 @@ class Numbers:
 
     def points(self, *path: str | int) -> Markup:
         """A difference of fractions in points of percent, with its sign."""
-        return self._number(path, lambda value: f"{100 * value:+.1f}")
+        # Adding 0 makes -0 a plain 0.
+        return self._number(path, lambda value: f"{round(100 * value, 1) + 0.0:+.1f}")
 
     def score(self, *path: str | int) -> Markup:
         """A score or an IoU with two digits after the point."""
         return self._number(path, lambda value: f"{value:.2f}")
+
+    def threshold(self, *path: str | int) -> Markup:
+        """A score threshold, rounded down so that the detections that set it still reach it."""
+        return self._number(path, lambda value: f"{math.floor(1e4 * value) / 1e4:g}")
 
     def count(self, *path: str | int) -> Markup:
         """A whole number."""

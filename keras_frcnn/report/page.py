@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
+import numpy as np
 
 from keras_frcnn.evaluation.scores import PROTOCOLS
 from keras_frcnn.report.gallery import PER_KIND
@@ -84,7 +85,8 @@ def _worst(gains):
 
 def _confusions(confusion):
     """Rows and columns of the largest numbers off the diagonal, background left out."""
-    matrix = confusion["matrix"]
-    classes = range(len(matrix) - 1)
-    cells = [(row, column) for row in classes for column in classes if row != column and matrix[row][column]]
-    return sorted(cells, key=lambda cell: -matrix[cell[0]][cell[1]])[:MOST_CONFUSIONS]
+    times = np.array(confusion["matrix"])[:-1, :-1]
+    np.fill_diagonal(times, 0)
+    rows, columns = np.nonzero(times)
+    most = np.argsort(-times[rows, columns], kind="stable")[:MOST_CONFUSIONS]
+    return list(zip(rows[most].tolist(), columns[most].tolist()))

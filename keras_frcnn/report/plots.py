@@ -20,6 +20,8 @@ WIDTH, HEIGHT = 4.4, 3.5
 DPI = 160
 # More classes than this share one color, and their names are left to the table.
 NAMED = 10
+# Most classes whose differences are drawn.
+COMPARED = 30
 # Largest side of a confusion matrix that has numbers in its cells, and names beside it.
 NUMBERED, LABELED = 12, 45
 BLUE, ORANGE, GREEN, GRAY = "#2563eb", "#d97706", "#059669", "#9ca3af"
@@ -35,23 +37,12 @@ def plots(report: Mapping[str, Any]) -> dict[str, bytes]:
         dict from the name of a plot to a PNG file.
     """
     drawn: dict[str, bytes] = {}
-    functions: dict[str, tuple[Callable, str | None]] = {
-        "precision_recall": (precision_recall, None),
-        "scores": (scores, None),
-        "f1_per_class": (f1_per_class, None),
-        "errors": (errors, None),
-        "groups": (groups, None),
-        "calibration": (calibration, None),
-        "proposals": (proposals, "proposals"),
-        "comparison": (comparison, "comparison"),
-    }
     with _plain_text():
-        for name, (draw, needs) in functions.items():
-            if needs is None or report.get(needs):
+        for name, draw in PLOTS.items():
+            if name not in OPTIONAL or report.get(name):
                 figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
                 draw(figure, report)
                 drawn[name] = _png(figure)
-        drawn["confusion"] = confusion(report)
     return drawn
 
 
@@ -81,7 +72,7 @@ def precision_recall(figure: Figure, report: Mapping[str, Any]) -> None:
     if len(curves) > 1:
         axes.plot(RECALLS, np.mean([*curves.values()], axis=0), color="black", linewidth=2.2, label="mean")
     _unit(axes, "recall", "precision")
-    if curves:
+    if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=9, loc="lower left")
 
 
@@ -168,28 +159,32 @@ def proposals(figure: Figure, report: Mapping[str, Any]) -> None:
 
 
 def comparison(figure: Figure, report: Mapping[str, Any]) -> None:
-    """Differences between two models, with their intervals."""
+    """Differences between two models, with their intervals; of many classes those that differ most."""
     axes = figure.add_subplot()
-    rows = {**report["comparison"]["numbers"], **report["comparison"]["per_class"]}
-    rows = {name: row for name, row in rows.items() if row["difference"] is not None}
+    numbers, classes = (
+        {name: row for name, row in report["comparison"][part].items() if row["difference"] is not None}
+        for part in ("numbers", "per_class")
+    )
+    most = sorted(classes, key=lambda name: -abs(classes[name]["difference"]))[:COMPARED]
+    rows = [*numbers.items(), *((name, row) for name, row in classes.items() if name in most)]
     figure.set_size_inches(WIDTH, max(HEIGHT, 0.3 * len(rows) + 0.8))
-    for place, row in enumerate(rows.values()):
+    for place, (_, row) in enumerate(rows):
         low, high = row["interval"]
         if low is not None:
             axes.plot([100 * low, 100 * high], [place, place], color=BLUE, linewidth=2)
         axes.plot(100 * row["difference"], place, "o", color="black", markersize=4)
     axes.axvline(0, color=GRAY, linestyle="--")
-    axes.set_yticks(range(len(rows)), [_short(name) for name in rows])
+    axes.set_yticks(range(len(rows)), [_short(name) for name, _ in rows])
     axes.set(xlabel="this less the other, points", ylim=(len(rows) - 0.5, -0.5))
     axes.grid(axis="x", alpha=0.3)
 
 
-def confusion(report: Mapping[str, Any]) -> bytes:
+def confusion(figure: Figure, report: Mapping[str, Any]) -> None:
     """The confusion matrix: rows are divided by their sums for the colors, cells hold the counts."""
     names = [_short(name) for name in report["confusion"]["classes"]]
     matrix = np.array(report["confusion"]["matrix"])
     side = min(9.0, max(4.6, 0.5 * len(names) + 1.6, 0.1 * len(names)))
-    figure = Figure(figsize=(side, side), layout="constrained")
+    figure.set_size_inches(side, side)
     axes = figure.add_subplot()
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -205,7 +200,21 @@ def confusion(report: Mapping[str, Any]) -> bytes:
         axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
         axes.set_yticks(range(len(names)), names, fontsize=size)
     axes.set(xlabel="detected as", ylabel="object")
-    return _png(figure)
+
+
+PLOTS: dict[str, Callable[[Figure, Mapping[str, Any]], None]] = {
+    "precision_recall": precision_recall,
+    "scores": scores,
+    "f1_per_class": f1_per_class,
+    "errors": errors,
+    "groups": groups,
+    "calibration": calibration,
+    "proposals": proposals,
+    "comparison": comparison,
+    "confusion": confusion,
+}
+# Drawn only if the report has the entry of this name.
+OPTIONAL = ("proposals", "comparison")
 
 
 def _bars(axes, names, values, colors, label):
@@ -227,4 +236,7 @@ def _unit(axes, xlabel, ylabel):
 
 
 def _short(name):
-    return name if len(name) <= 20 else f"{name[:19]}…"
+    """A class name as a label: not too long, and with a sign that nobody sees before an underscore, because
+    matplotlib leaves out of legends what begins with one."""
+    shown = name if len(name) <= 20 else f"{name[:19]}…"
+    return f"\u200b{shown}" if shown.startswith("_") else shown

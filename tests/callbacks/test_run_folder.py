@@ -1,3 +1,5 @@
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -30,6 +32,19 @@ def test_keeps_the_last_and_the_best(tmp_path, model):
     assert sorted(path.name for path in folder.folder.iterdir()) == ["best.keras", "last.keras"]
     assert number_in(folder.folder / "last.keras") == 4
     assert number_in(folder.folder / "best.keras") == 2  # of equal ones the later
+
+
+def test_goes_on_from_its_best_but_not_from_that_of_another_score(tmp_path, model):
+    before = RunFolder(tmp_path, monitor="score")
+    before.set_model(model)
+    epoch(before, model, 3, score=0.9)
+    state = json.loads(json.dumps(before.state()))
+    for name, kept in (("score", 3), ("other", 4)):
+        after = RunFolder(tmp_path, monitor=name)
+        after.set_model(model)
+        after.restore(state)
+        epoch(after, model, 4, **{name: 0.5})
+        assert number_in(tmp_path / "best.keras") == kept
 
 
 def test_an_epoch_without_a_score_is_not_the_best(tmp_path, model):

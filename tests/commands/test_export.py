@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_frcnn import export
+from keras_frcnn.callbacks.epoch_log import EpochLog
 from keras_frcnn.commands import export as command
 from keras_frcnn.commands.provenance import provenance
 
@@ -76,7 +77,10 @@ def test_refuses(trained, tmp_path, capsys):
 
 def test_scores_of_the_best_epoch(trained, tmp_path, capsys):
     (tmp_path / "config.yaml").write_text("# train.py --train voc:x\n")
-    (tmp_path / "log.csv").write_text("epoch,loss,val_voc_ap50\n0,3.0,0.25\n1,2.0,0.5\n2,1.5,0.5\n3,1.0,\n")
+    log = EpochLog(tmp_path / "log.csv")
+    for epoch, score in enumerate((0.25, 0.5, 0.5)):
+        log.on_epoch_end(epoch, {"loss": 3.0 - epoch, "val_voc_ap50": score})
+    log.on_epoch_end(3, {"loss": 0.5})
     metrics = provenance(tmp_path / "best.keras")["metrics"].splitlines()
     # The later of two equal epochs, as best.keras is.
     assert metrics[0] == "validation set, after epoch 3; scores in percent:"

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -128,12 +130,69 @@ def test_what_other_tools_read(run, scenes):
 
 def test_a_video(run, tmp_path, capsys):
     clip = video(tmp_path / "clip.mp4", 100)
-    results = run(clip, "--write", "pictures", "csv")
+    results = run(clip, "--write", "pictures", "csv", "coco", "--json", tmp_path / "all.json")
     assert [answer["frame"] for answer in results["images"]] == [*range(100)]
     assert {answer["drawn"] for answer in results["images"]} == {str(run.out / "clip.mp4")}
     drawn = cv2.VideoCapture(str(run.out / "clip.mp4"))
     assert drawn.get(cv2.CAP_PROP_FRAME_COUNT) == 100 and drawn.get(cv2.CAP_PROP_FPS) == 10
     assert f"{clip}: 100 frames, " in capsys.readouterr().out
+    assert results == json.loads((tmp_path / "all.json").read_text())
+    written = json.loads((run.out / "coco_results.json").read_text())
+    assert len(written) == sum(len(answer["detections"]) for answer in results["images"]) > 0
+    # Without --json, nothing is kept in memory for it.
+    assert run(clip)["images"] == []
+
+
+FULL_DISK = """
+import resource, signal, sys
+import numpy as np
+from pathlib import Path
+from keras_frcnn.commands.video import Frames, VideoFile
+
+rng = np.random.default_rng(0)
+noise = [rng.integers(0, 256, [240, 320, 3], np.uint8) for _ in range(30)]
+video = VideoFile(Path("clip.mp4"), 25.0)
+video.add(noise[0])
+video.close()
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+video = VideoFile(Path("clip.mp4"), 25.0)
+for frame in noise:
+    video.add(frame)
+try:
+    video.close()
+except OSError as error:
+    print(error)
+print(Frames("clip.mp4").total)
+"""
+
+
+def test_a_video_on_a_full_disk_is_refused_and_the_old_one_stays(tmp_path):
+    if sys.platform != "linux":
+        pytest.skip("a limit of the size of files stands for a full disk")
+    ran = subprocess.run(
+        [sys.executable, "-c", FULL_DISK], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    sentence, frames = ran.stdout.strip().splitlines()
+    assert sentence.startswith("clip.mp4 cannot be written (") and sentence.endswith("make room on the disk.")
+    assert frames == "1" and [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+def test_names_that_are_no_letters(run, scenes):
+    name = os.fsdecode(b"caf\xe9.jpg")
+    (scenes / "000.jpg").rename(scenes / name)
+    run(scenes, "--write", "csv", "voc", "coco", "--score-threshold", 0.05)
+    assert r"caf\udce9.jpg" in (run.out / "detections.csv").read_text("utf-8")
+    assert r"<filename>caf\udce9.jpg" in (run.out / "voc" / name).with_suffix(".xml").read_text("utf-8")
+
+
+def test_thousands_of_equal_names(tmp_path):
+    files = [tmp_path / str(number) / "image.jpg" for number in range(20_000)]
+    drawn = drawn_detections.DrawnDetections(
+        [*files, tmp_path / "image-3.jpg"], tmp_path / "out", 0.5, videos=["a/image.mp4"]
+    )
+    names = [target.name for target in drawn._targets.values()]
+    assert names[:3] == ["image.jpg", "image-2.jpg", "image-3.jpg"] and len({*names}) == 20_002
 
 
 def test_a_video_that_is_interrupted_keeps_what_is_done(trained, run, tmp_path, monkeypatch):
@@ -174,7 +233,7 @@ def test_odd_pictures_and_a_broken_one(run, scenes, capsys):
     printed = capsys.readouterr()
     assert stop.value.code == 1
     assert "broken.jpg cannot be decoded" in printed.err and "broken.mp4 cannot be opened" in printed.err
-    assert "2 of 10 images were skipped" in printed.err
+    assert "2 of 10 images and videos were skipped" in printed.err
     results = json.loads((scenes / "all.json").read_text())
     assert len(results["images"]) == 8 and len(results["skipped"]) == 2
     shapes = {

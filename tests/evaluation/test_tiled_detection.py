@@ -43,16 +43,26 @@ def picture(boxes, height=450, width=700):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    corners=st.lists(st.tuples(st.integers(0, 16), st.integers(0, 10)), max_size=25, unique=True),
-    side=st.integers(5, 30),
-    shift=st.integers(0, 9),
+    corners=st.lists(st.tuples(st.integers(0, 14), st.integers(0, 8)), max_size=25, unique=True),
+    side=st.integers(5, 40),
+    shift=st.integers(0, 15),
 )
 def test_small_objects_are_found_once_wherever_borders_lie(corners, side, shift):
     boxes = [
-        (40 * x + shift, 40 * y + shift, 40 * x + shift + side, 40 * y + shift + side) for x, y in corners
+        (44 * x + shift, 44 * y + shift, 44 * x + shift + side, 44 * y + shift + side) for x, y in corners
     ]
     found = TiledDetection(Bright(), side=160).detect(picture(boxes))
     assert sorted(map(tuple, found["boxes"].astype(int).tolist())) == sorted(boxes)
+
+
+@pytest.mark.parametrize("side", range(15, 26))
+def test_objects_about_as_wide_as_the_overlap_are_found_wherever_they_lie(side):
+    """Two tiles see them whole, and near a border of each; the whole image is too small to show them."""
+    tiles = TiledDetection(Bright(), side=100, overlap=0.25)
+    for left in range(60, 110):
+        boxes = [(left, 30, left + side, 30 + side)]
+        found = tiles.detect(picture(boxes, 100, 175))
+        assert [*map(tuple, found["boxes"].astype(int).tolist())] == boxes
 
 
 def test_large_objects_are_found_in_the_whole_image_and_take_their_parts():

@@ -80,6 +80,12 @@ def test_the_recall_counts_reached_objects(subject):
     assert text.startswith(f"{objects} of {objects} objects reached")
 
 
+def test_objects_that_are_ignored_are_not_missed(subject):
+    every = dataclasses.replace(subject.truth, ignore=np.ones(len(subject.truth.labels), bool))
+    figure = FIGURES["proposals"](Subject(subject.model, subject.image, every))
+    assert "0 of 0 objects reached" in figure.legends[0].get_texts()[0].get_text()
+
+
 def test_an_rpn_has_no_second_stage(subject, small_network, recipe):
     sizes = {name: recipe[name] for name in ("anchor_sizes", "rpn_channels")}
     truth = dataclasses.replace(subject.truth, labels=np.zeros_like(subject.truth.labels))

@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 
 from keras_frcnn import evaluation
+from keras_frcnn.evaluation import bootstrap, matches, per_image
+from keras_frcnn.evaluation.analysis import analyze
+from keras_frcnn.report import plots
 from keras_frcnn.report.gallery import PER_KIND, choose
+from keras_frcnn.report.numbers import Numbers
 
 NAMES = ("cat", "$dog_1$", "<script>alert('x')</script>")
 VOID = {"meta", "link", "img", "br", "input"}
@@ -191,6 +195,70 @@ def test_a_set_without_objects(made_up, reported, tmp_path):
     assert report["coco_ap"] is None and report["errors"]["gains"]["missed"] is None
 
 
+def only(box, label=0, score=0.5, **more):
+    """Detections of one box."""
+    found = np.array([box], np.float32), np.array([score], np.float32), np.array([label])
+    return dict(zip(("boxes", "scores", "labels"), found), **more)
+
+
+def test_a_detector_that_finds_nothing_right_is_sent_to_the_doctor(made_up, reported, tmp_path):
+    records, _ = made_up(("cat",), images=6, seed=2)
+    wrong = [only([0, 0, 3, 3])] * len(records)
+    report = reported(tmp_path, records, wrong, ("cat",))
+    # Mending one kind of error alone gains nothing here.
+    assert not any(report["errors"]["gains"].values())
+    assert "<code>python -m keras_frcnn doctor</code>" in (tmp_path / "report.html").read_text()
+
+
+def test_names_that_are_no_letters_and_an_earlier_report(made_up, reported, tmp_path):
+    records, detections = made_up(("_cat",), seed=1)
+    first = json.loads(json.dumps(reported(tmp_path, records, detections, ("_cat",))))
+    reported(tmp_path, records, detections, ("_cat",), other=first)
+    assert (tmp_path / "comparison.png").exists()
+    records = [dataclasses.replace(one, file="caf\udce9.jpg") for one in records]
+    reported(tmp_path, records, detections, ("_cat",))
+    assert r"caf\udce9.jpg" in (tmp_path / "report.html").read_text("utf-8")
+    assert not (tmp_path / "comparison.png").exists()
+
+
+def test_a_class_that_begins_with_an_underscore_is_in_the_legend(made_up):
+    from matplotlib.figure import Figure
+
+    records, detections = made_up(("_cat", "dog"), seed=1)
+    matched = matches.match(detections, records, ("_cat", "dog"))
+    figure = Figure()
+    plots.f1_per_class(figure, analyze(matched))
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["\u200b_cat", "dog"]
+
+
+def test_classes_of_one_name_are_told_apart(made_up, reported, tmp_path):
+    names = ("N/A", "cat", "N/A", "dog")
+    records, detections = made_up(names, seed=1)
+    report = json.loads(json.dumps(reported(tmp_path, records, detections, names)))
+    for given, read in zip(detections, per_image.from_json(report, records, names), strict=True):
+        np.testing.assert_array_equal(read["labels"], given["labels"])
+
+
+@pytest.mark.parametrize("value, text", [(0.99660, "0.9966"), (0.84719, "0.8471"), (0.5, "0.5"), (1.0, "1")])
+def test_a_threshold_is_not_rounded_up(value, text):
+    assert f">{text}<" in Numbers({"threshold": value}).threshold("threshold")
+
+
+def test_differences_of_nothing_have_no_sign_of_minus():
+    assert ">+0.0<" in Numbers({"a": -0.0002}).points("a") and ">-0.1<" in Numbers({"a": -0.0008}).points("a")
+
+
+def test_f1_of_samples_without_objects_is_not_defined(made_up):
+    (record,), _ = made_up(("cat",), images=1, seed=2)
+    assert len(record.boxes)
+    empty = {"boxes": np.zeros([0, 4], np.float32), "labels": np.zeros(0, np.int32)}
+    empty |= {"ignore": np.zeros(0, bool), "area": np.zeros(0, np.float32)}
+    bare = dataclasses.replace(record, image_id=2, **empty)
+    matched = matches.match([only(record.boxes[0]), only([0, 0, 9, 9])], [record, bare], ["cat"])
+    numbers = bootstrap.resampled_numbers(matched, 0.3, np.array([[2, 0], [1, 1], [0, 2]]))
+    assert np.isnan(numbers["f1"]).tolist() == np.isnan(numbers["recall"]).tolist() == [False, False, True]
+
+
 def test_the_gallery_is_bounded_and_gives_classes_their_turns():
     errors = [{"kind": "missed", "class": "cat"}] * 100 + [{"kind": "missed", "class": "dog"}] * 3
     chosen = choose(errors)
@@ -218,7 +286,7 @@ const cards = () => [...document.querySelectorAll("#errors figure:not([hidden])"
 const shown = () => cards().map((card) => card.dataset.place);
 const steps = [shown()];
 for (const [name, value] of [["kind", "background"], ["low", "0.5"], ["kind", ""], ["low", "0"],
-    ["class", "cat"], ["class", ""], ["order", "low"], ["order", "iou"]]) {
+    ["class", "cat"], ["class", ""], ["order", "low"], ["order", "iou"], ["high", ""]]) {
   set(name, value);
   steps.push(shown());
 }
@@ -285,4 +353,5 @@ def test_filters_and_pictures_work_in_a_browser(written, tmp_path):
     assert steps[4] == steps[6] == steps[0]
     assert steps[5] == places(lambda one: "cat" in (one["class"], one["true_class"]))
     assert [score(cards[place]) for place in steps[7]] == sorted(map(score, cards))
+    assert sorted(steps[9]) == steps[0]
     assert [cards[place]["iou"] for place in steps[8]] == sorted((one["iou"] for one in cards), reverse=True)

@@ -14,7 +14,7 @@
   };
   const update = () => {
     const kind = field("kind").value, name = field("class").value;
-    const low = Number(field("low").value), high = Number(field("high").value);
+    const low = Number(field("low").value), high = field("high").value === "" ? 1 : Number(field("high").value);
     const shown = all.filter((card) => {
       const hit = (!kind || card.dataset.kind === kind)
         && (!name || card.dataset.class === name || card.dataset.trueClass === name)
