@@ -128,7 +128,7 @@ class TiledDetection:
         cut = (np.abs(boxes - np.concatenate([corner, end])) <= BORDER) & inner
         along = cut[:, :2] | cut[:, 2:]
         # Another tile sees a smaller object whole, and neither of its borders near.
-        small = boxes[:, 2:] - boxes[:, :2] <= self.side * self.overlap - 2 * BORDER
+        small = boxes[:, 2:] - boxes[:, :2] < self.side * self.overlap - 2 * BORDER
         kept = ~(along & small).any(1)
         answer = {"boxes": boxes[kept], "scores": answer["scores"][kept], "labels": answer["labels"][kept]}
         return answer, along.any(1)[kept]

@@ -359,6 +359,18 @@ def test_a_rate_that_was_changed_is_kept(begin, tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_a_state_with_other_logs_goes_on(begin, whole, tmp_path, monkeypatch):
+    """As those of an earlier version, whose RPN did not log the average recall."""
+    every = TrainingState._mean_variables
+    with monkeypatch.context() as earlier, pytest.raises(Blow):
+        earlier.setattr(TrainingState, "_mean_variables", lambda self: every(self)[:-1])
+        fit(begin(1), tmp_path, Stop("step", 6), every_steps=1)
+    result = fit(begin(2), tmp_path, every_steps=1)
+    for mine, theirs in zip(result["weights"], whole["weights"], strict=True):
+        if mine.size:
+            np.testing.assert_array_equal(mine, theirs)
+
+
 def test_other_data_are_told(begin, tmp_path):
     fit(begin(1), tmp_path, epochs=1)
     other = shapes.load("train", 14).batches(7, image_size=(64, 80), training=True, seed=1)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import keras_frcnn as kf
 from keras_frcnn.evaluation import TiledDetection
+from keras_frcnn.evaluation.tiled_detection import BORDER
 
 
 class Bright:
@@ -58,11 +59,12 @@ def test_small_objects_are_found_once_wherever_borders_lie(corners, side, shift)
 @pytest.mark.parametrize("side", range(15, 26))
 def test_objects_about_as_wide_as_the_overlap_are_found_wherever_they_lie(side):
     """Two tiles see them whole, and near a border of each; the whole image is too small to show them."""
-    tiles = TiledDetection(Bright(), side=100, overlap=0.25)
+    tiles = TiledDetection(Bright(smallest=6), side=100, overlap=0.25)
     for left in range(60, 110):
-        boxes = [(left, 30, left + side, 30 + side)]
-        found = tiles.detect(picture(boxes, 100, 175))
-        assert [*map(tuple, found["boxes"].astype(int).tolist())] == boxes
+        box = left, 30, left + side, 30 + side
+        (found,) = tiles.detect(picture([box], 100, 250))["boxes"].tolist()
+        # Of those that no tile sees far from its borders, a few pixels may be missing.
+        assert found == pytest.approx(box, abs=0 if side < 25 - 2 * BORDER else BORDER)
 
 
 def test_large_objects_are_found_in_the_whole_image_and_take_their_parts():
