@@ -21,6 +21,8 @@ PALETTE = np.array(
 )
 # Text is drawn larger and shrunk, which smooths it better than OpenCV's own anti-aliasing at small sizes.
 OVERSAMPLING = 4
+# Width of lines and height of capitals, shares of the width and height of the image together; and pixels.
+LINE, CAPITALS, LEAST_CAPITALS = 0.0025, 0.011, 8
 CELL_WIDTH = 400
 # Proposals that a picture of a grid has.
 PROPOSALS = 10
@@ -45,12 +47,12 @@ def draw(image, detection, class_names, score_threshold=0.5):
     """
     canvas = np.array(image, np.uint8, order="C")
     height, width = canvas.shape[:2]
-    line, size = max(1, round(0.0025 * (height + width))), max(8, round(0.011 * (height + width)))
     sure = np.ones(len(detection["labels"]))
     scores = np.asarray(detection.get("scores", sure))
     # Draw the best box last, so that it lies on top; place its label first and paint it last.
     chosen = [index for index in np.argsort(scores, kind="stable") if scores[index] >= score_threshold]
     corners = {index: whole_pixels(detection["boxes"][index], height, width) for index in chosen}
+    line, size = _sizes([*corners.values()], height + width)
     colors = {index: PALETTE[int(detection["labels"][index]) % len(PALETTE)] for index in chosen}
     for index in chosen:
         _frame(canvas, corners[index], colors[index], line)
@@ -161,6 +163,16 @@ def whole_pixels(box, height, width):
     x1, y1, x2, y2 = np.rint(np.asarray(box, np.float64)).astype(int)
     x1, y1 = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
     return x1, y1, min(max(x2, x1 + 1), width), min(max(y2, y1 + 1), height)
+
+
+def _sizes(boxes, extent):
+    """Width of lines and height of capitals for an image of some width and height together, pixels.
+
+    They grow with the image, because it is shown as a whole, but not beyond what the boxes have room for.
+    """
+    side = np.median([min(x2 - x1, y2 - y1) for x1, y1, x2, y2 in boxes]) if boxes else np.inf
+    line, size = min(LINE * extent, side / 16), min(CAPITALS * extent, side / 6)
+    return max(1, round(line)), max(LEAST_CAPITALS, round(size))
 
 
 def _frame(canvas, corners, color, line):

@@ -64,6 +64,19 @@ def test_draws_nothing_when_there_is_nothing():
     assert (drawing.draw(blank(20, 20), found(), ["a"]) == GRAY).all()
 
 
+def test_labels_in_a_large_image_leave_small_objects_visible():
+    corners = [(x, y) for x in range(300, 5000, 400) for y in range(300, 3000, 400)]
+    boxes = np.array([(x, y, x + 120, y + 120) for x, y in corners], np.float32)
+    found = {"boxes": boxes, "scores": np.full(len(boxes), 0.9), "labels": np.zeros(len(boxes), int)}
+    image = np.full([3200, 5400, 3], 128, np.uint8)
+    drawn = drawing.draw(image, found, ("cell",))
+    for x, y in corners:
+        assert (drawn[y : y + 120, x : x + 120] == 128).all(-1).mean() > 0.6
+    # Objects as large as the image have labels of its scale.
+    found = {"boxes": boxes[:1] * 0 + [0, 1000, 5400, 3200], "scores": np.ones(1), "labels": np.zeros(1, int)}
+    assert (drawing.draw(image, found, ("cell",))[:1000] != 128).any(-1).any(1).sum() > 80
+
+
 def test_labels_make_room_for_each_other():
     boxes = [[100, 100, 200, 200], [102, 100, 202, 200]]
     picture = drawing.draw(blank(300, 300), found(*boxes, scores=[0.9, 0.8], labels=[0, 1]), ["a", "b"])

@@ -60,11 +60,14 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
         (losses, [name for name in names if name.endswith("loss")]),
         (scores, [name for name in SCORES if name in names]),
     ):
+        # Training and validation share a color.
+        colors = {name: f"C{place}" for place, name in enumerate(dict.fromkeys(map(_plain, wanted)))}
         for name in wanted:
-            style = "--" if name.startswith("val_") and axes is losses else "-"
+            style, plain = "--" if name.startswith("val_") else "-", _plain(name)
             values = [row.get(name, float("nan")) for row in rows]
-            axes.plot(epochs, values, style, label=name, marker=".", linewidth=2 if name == "loss" else 1)
-        axes.set_xlabel("epoch")
+            width = 2 if plain == "loss" else 1
+            axes.plot(epochs, values, style, color=colors[plain], label=name, marker=".", linewidth=width)
+        axes.set(xlabel="epoch", xlim=(min(epochs) - 0.5, max(epochs) + 0.5))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         if wanted:
@@ -73,3 +76,7 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     scores.set(title="scores", ylim=(0, 1.02))
     with replacing(path) as partial:
         figure.savefig(partial, dpi=110)
+
+
+def _plain(name):
+    return name.removeprefix("val_")

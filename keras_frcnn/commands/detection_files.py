@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_frcnn import drawing
-from keras_frcnn.data.writers import voc_text, yolo_line
+from keras_frcnn.data.writers import copy_picture, upright, voc_text, yolo_line
 from keras_frcnn.files import GrowingText, write_text
 
 
@@ -69,10 +69,11 @@ class DetectionFiles:
         if "voc" in self.formats:
             boxes = [drawing.whole_pixels(found["box"], height, width) for found in sure]
             objects = [(found["class"], box, False) for found, box in zip(sure, boxes)]
-            filename = Path(file).name if frame is None else f"{name}.png"
+            filename = self._copy("voc", name, file, image, frame)
             self._write(f"voc/{name}.xml", voc_text(filename, width, height, objects))
         if "yolo" in self.formats:
             lines = [yolo_line(found["label"], found["box"], width, height) for found in sure]
+            self._copy("yolo", name, file, image, frame)
             self._write(f"yolo/{name}.txt", "".join(lines))
         if "crops" in self.formats:
             for number, found in enumerate(sure, start=1):
@@ -99,10 +100,22 @@ class DetectionFiles:
         if "coco" in self.formats:
             self._coco.add("\n]\n")
             self._coco.close()
-        if "yolo" in self.formats:
-            self._write("yolo/classes.txt", "".join(f"{name}\n" for name in class_names))
+        listed = "".join(f"{name}\n" for name in class_names)
+        for name, file in (("voc", "labels.txt"), ("yolo", "classes.txt")):
+            if name in self.formats:
+                self._write(f"{name}/{file}", listed)
+                folder = self.folder / name
+                print(
+                    f"Correct the annotations in {folder}, beside the pictures; then train on folder:{folder}"
+                )
         if "csv" in self.formats:
             self._table.close()
+
+    def _copy(self, folder, name, file, image, frame):
+        """Put the picture beside its annotation, so that both together are a data set; return its name."""
+        source, ending = upright(Path(file)) if frame is None else (None, ".jpg")
+        copy_picture(source, self._made(f"{folder}/{name}{ending}"), lambda: image)
+        return f"{name}{ending}"
 
     def _write_crop(self, image, found, name):
         x1, y1, x2, y2 = drawing.whole_pixels(found["box"], *image.shape[:2])

@@ -152,7 +152,8 @@ class DrawnDetections:
         return results
 
     def _share(self, count):
-        total = len(self._targets)
+        # Folders and patterns without pictures are skipped too.
+        total = len({*map(str, self._targets), *(one["image"] for one in self._skipped)})
         kinds = [("image", self.files), ("video", self.videos)]
         noun = " and ".join(f"{name}{_s(total)}" for name, inputs in kinds if inputs)
         return f"{count} of {total} {noun or 'images'} {'was' if count == 1 else 'were'}"

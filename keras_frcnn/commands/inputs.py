@@ -13,7 +13,9 @@ VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wm
 NAMED = 5
 
 
-def pictures_and_videos(words: Sequence[str | Path], endings: Sequence[str]) -> tuple[list[Path], list[str]]:
+def pictures_and_videos(
+    words: Sequence[str | Path], endings: Sequence[str]
+) -> tuple[list[Path], list[str], dict[str, str]]:
     """Sort what is named into pictures and videos.
 
     Args:
@@ -22,26 +24,29 @@ def pictures_and_videos(words: Sequence[str | Path], endings: Sequence[str]) -> 
         endings: endings of the pictures of a folder.
 
     Returns:
-        The pictures, and the videos: files or URLs. Each is named once.
+        The pictures; the videos, files or URLs; and the folders and patterns without any, each with the
+        sentence that says so. Each is named once.
 
     Raises:
-        ValueError: nothing is named, a folder has no picture, or a pattern matches nothing.
+        ValueError: there is no picture and no video.
     """
-    pictures, videos = [], []
-    for word in _all_words(words, endings):
+    pictures, videos, empty = [], [], {}
+    for word in _all_words(words, endings, empty):
         if is_stream(word):
             videos.append(word)
         elif "\0" in word:
             raise ValueError(f"{word!r} can be no file; check what lists it.")
         elif Path(word).is_dir():
-            pictures += _of_folder(Path(word), endings)
+            pictures += _of_folder(Path(word), endings, empty)
         elif Path(word).suffix.lower() in VIDEOS:
             videos.append(word)
         else:
             pictures.append(Path(word))
     if not pictures and not videos:
-        raise ValueError("No image is named; give image files or folders of them.")
-    return [*dict.fromkeys(pictures)], [*dict.fromkeys(videos)]
+        raise ValueError(
+            next(iter(empty.values()), "No image is named; give image files or folders of them.")
+        )
+    return [*dict.fromkeys(pictures)], [*dict.fromkeys(videos)], empty
 
 
 def is_stream(word: str) -> bool:
@@ -49,18 +54,18 @@ def is_stream(word: str) -> bool:
     return bool(re.match(r"[a-z][a-z0-9+.-]*://", word, re.IGNORECASE))
 
 
-def _all_words(words, endings):
-    """The words with "-" and patterns replaced by what they stand for."""
+def _all_words(words, endings, empty):
+    """The words with "-" and patterns replaced by what they stand for; `empty` gets a sentence for none."""
     for word in map(str, words):
         if word == "-":
             lines = map(_unquoted, sys.stdin)
-            yield from _all_words((line for line in lines if line not in ("", "-")), endings)
+            yield from _all_words((line for line in lines if line not in ("", "-")), endings, empty)
         elif glob.has_magic(word) and not is_stream(word) and not Path(word).exists():
             found = sorted(glob.glob(word, recursive=True))
             without = [name for name in found if Path(name).is_dir() and not _pictures(Path(name), endings)]
             if len(found) == len(without):
-                raise ValueError(f"No image matches {word}; name image files or folders of them.")
-            if without:
+                empty[word] = f"No image matches {word}; name image files or folders of them."
+            elif without:
                 print(f"Left out of {word}, folders without pictures: {_named(without)}.")
             left = {*without}
             yield from (name for name in found if name not in left)
@@ -75,11 +80,11 @@ def _unquoted(line):
     return line[1:-1] if quoted and not Path(line).exists() else line
 
 
-def _of_folder(folder, endings):
-    """The pictures of a folder."""
+def _of_folder(folder, endings, empty):
+    """The pictures of a folder; `empty` gets a sentence if there are none."""
     found = _pictures(folder, endings)
     if not found:
-        raise ValueError(f"Folder {folder} holds no image ({', '.join(endings)}); name the one that does.")
+        empty[str(folder)] = f"Folder {folder} holds no image ({', '.join(endings)}); name the one that does."
     kept = {*found}
     files = [file for file in sorted(folder.iterdir()) if file.is_file() and file not in kept]
     rest = [file.name for file in files if not file.name.startswith(".")]

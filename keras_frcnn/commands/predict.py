@@ -15,6 +15,7 @@ from keras_frcnn.commands.drawn_detections import DrawnDetections
 from keras_frcnn.commands.failures import in_one_sentence
 from keras_frcnn.commands.inputs import pictures_and_videos
 from keras_frcnn.data.readers.pictures import SUFFIXES
+from keras_frcnn.evaluation.tiled_detection import SMALLEST
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,11 @@ def main(arguments=None):
         The dict that `--json` writes, see `DrawnDetections.finish`.
     """
     run = tyro.cli(Prediction, args=sys.argv[1:] if arguments is None else list(arguments))
-    files, videos = pictures_and_videos(run.images, SUFFIXES)
+    if not run.write:
+        raise ValueError(f"--write names nothing; name some of {', '.join(DrawnDetections.FORMATS)}.")
+    if run.tiles < 0 or 0 < run.tiles < SMALLEST:
+        raise ValueError(f"--tiles is {run.tiles}; give tiles of at least {SMALLEST} pixels, or 0 for none.")
+    files, videos, empty = pictures_and_videos(run.images, SUFFIXES)
     pictures = DrawnDetections(files, run.output, run.score_threshold, run.json, run.write, videos)
     detector = load_detector(run.model)
     evaluation.check_batch_size(detector, run.batch_size)
@@ -65,6 +70,8 @@ def main(arguments=None):
     pictures.begin(detector.class_names)
     progress = ImageLines("predict")
     with pictures.kept():
+        for word, sentence in empty.items():
+            pictures.skip(word, sentence)
         images = _readable(files, pictures)
         for file, image, found in evaluation.detect_in_passes(detector, images, batch_size):
             pictures.add(file, image, found)

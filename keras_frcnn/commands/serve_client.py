@@ -58,7 +58,7 @@ def main(arguments=None):
     for name in ("batch_size", "timeout"):
         if getattr(run, name) <= 0:
             raise ValueError(f"--{name.replace('_', '-')} is {getattr(run, name)}; it must be above 0.")
-    files, videos = pictures_and_videos(run.images, SERVED)
+    files, videos, empty = pictures_and_videos(run.images, SERVED)
     if videos:
         raise ValueError(f"{videos[0]} is a video, which no server takes; give its frames as images.")
     pictures = DrawnDetections(files, run.output, run.score_threshold, run.json)
@@ -66,6 +66,8 @@ def main(arguments=None):
     with ServingClient(run.url, run.timeout) as client:
         pictures.begin(names)
         with pictures.kept():
+            for word, sentence in empty.items():
+                pictures.skip(word, sentence)
             for start in range(0, len(files), run.batch_size):
                 contents = _read(pictures, files[start : start + run.batch_size])
                 answers = client.detect(list(contents.values()))

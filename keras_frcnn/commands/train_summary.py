@@ -1,5 +1,8 @@
 """The last lines of `train.py`."""
 
+import json
+
+from keras_frcnn.doctor.average_precision import POOR
 from keras_frcnn.training.fit import BOARD
 
 
@@ -24,11 +27,16 @@ def summary(run, folder, minutes, exported):
     if run.tensorboard:
         place = folder if run.schedule == "alternating" else folder / BOARD
         print(f"  tensorboard --logdir {place}: losses, scores and pictures of all epochs")
+    poor = False
     if (folder / "metrics.json").exists():
         print("  metrics.json: the scores of last.keras")
+        score = json.loads((folder / "metrics.json").read_text("utf-8")).get("voc_ap50")
+        poor = score is not None and score < POOR
     if exported:
         print(f"SavedModel for TF-Serving: {exported}")
     if run.model == "rpn":
         print(f"Next: python -m keras_frcnn proposals --model {model} --data SPEC --output FOLDER")
+    elif poor:
+        print(f"It finds little. Next: python -m keras_frcnn doctor --run {folder}")
     else:
         print(f"Next: python -m keras_frcnn predict --model {model} IMAGE_OR_FOLDER")

@@ -161,9 +161,7 @@ def _copy_pictures(dataset, folder):
     numbers = collections.Counter()
     for index, record in enumerate(dataset.records):
         source = Path(dataset.source.paths[index]) if isinstance(dataset.source, Files) else None
-        if source is not None and read_header(source)[2] != 1:
-            source = None
-        suffix = _ending(source) if source is not None else ".png"
+        source, suffix = upright(source)
         plain = pictures.stem(str(record.image_id))
         stem = re.sub(r"[^\w.-]+", "_", plain).strip(".") or "picture"
         name = f"{stem}{suffix}"
@@ -171,14 +169,32 @@ def _copy_pictures(dataset, folder):
             numbers[stem.casefold()] += 1
             name = f"{stem}-{numbers[stem.casefold()] + 1}{suffix}"
         taken.add(Path(name).stem.casefold())
-        with replacing(folder / name) as partial:
-            if source is not None:
-                shutil.copyfile(source, partial)
-            else:
-                _, encoded = cv2.imencode(".png", np.ascontiguousarray(dataset.image(index)[..., ::-1]))
-                partial.write_bytes(encoded.tobytes())
+        copy_picture(source, folder / name, lambda index=index: dataset.image(index))
         names.append(name)
     return names
+
+
+def upright(source: Path | None) -> tuple[Path | None, str]:
+    """The file to copy for a picture, and the ending of the copy: None and .png if its pixels are turned."""
+    if source is None or read_header(source)[2] != 1:
+        return None, ".png"
+    return source, _ending(source)
+
+
+def copy_picture(source: Path | None, target: Path, image: Callable[[], np.ndarray]) -> None:
+    """Copy a picture; without a file that can be copied, write its pixels.
+
+    Args:
+        source: from `upright`.
+        target: file to write.
+        image: function that returns the picture, uint8 `[H, W, 3]` RGB.
+    """
+    with replacing(target) as partial:
+        if source is not None:
+            shutil.copyfile(source, partial)
+        else:
+            _, encoded = cv2.imencode(target.suffix, np.ascontiguousarray(image()[..., ::-1]))
+            partial.write_bytes(encoded.tobytes())
 
 
 def _ending(file):

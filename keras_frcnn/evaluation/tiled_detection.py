@@ -15,6 +15,7 @@ from keras_frcnn.evaluation.voc import pairwise_iou
 
 # A box so near to an inner border of its tile, in pixels, is taken for a part of an object.
 BORDER = 3.0
+SMALLEST = 16
 # Share of a part that lies in another detection of its class, from which on it is a part of that.
 PART = 0.7
 
@@ -24,14 +25,15 @@ class TiledDetection:
 
     An object that a border cuts is seen whole in the next tile if it is smaller than the overlap; its parts
     are left out. Larger objects are found in the whole image, which takes their parts. What overlaps a better
-    detection of its class is dropped, also across borders.
+    detection of its class is dropped, also across borders; and what was found in the whole image, if it
+    overlaps what a tile, which has more pixels, shows whole.
 
     Args:
         detector: a model, an export or any other `detects.Detects` that makes its own proposals.
         side: side of the square tiles, pixels.
         overlap: share of a tile's side that it has in common with the next one at least, 0 to below 1.
         nms_iou: a detection whose IoU with a better one of its class exceeds this is dropped, 0 to 1.
-        max_detections: int, largest number of detections per image, best first.
+        max_detections: int, largest number of detections per image, best first; None for all.
         batch_size: largest number of tiles in one pass.
 
     Attributes:
@@ -55,23 +57,23 @@ class TiledDetection:
         side: int,
         overlap: float = 0.25,
         nms_iou: float = 0.5,
-        max_detections: int = 1000,
+        max_detections: int | None = None,
         batch_size: int = 1,
     ):
         if detector.needs_proposals or detector.only_proposals:
             raise ValueError("Tiles are for detectors that make their own proposals and name classes.")
-        if side < 16:
-            raise ValueError(f"side is {side}; give tiles of at least 16 pixels.")
+        if side < SMALLEST:
+            raise ValueError(f"side is {side}; give tiles of at least {SMALLEST} pixels.")
         if not 0 <= overlap < 1:
             raise ValueError(f"overlap is {overlap}; give a share from 0 to below 1.")
         if not 0 <= nms_iou <= 1:
             raise ValueError(f"nms_iou is {nms_iou}; give an IoU from 0 to 1.")
-        if max_detections < 1:
+        if max_detections is not None and max_detections < 1:
             raise ValueError(f"max_detections is {max_detections}; give at least 1.")
         check_batch_size(detector, batch_size)
         self.detector, self.batch_size = detector, batch_size
         self.side, self.overlap, self.nms_iou = int(side), float(overlap), float(nms_iou)
-        self.max_detections = int(max_detections)
+        self.max_detections = max_detections
         self.class_names = tuple(detector.class_names)
 
     def detect(self, image, proposals=None, *, image_size: tuple[int, int] | None = None) -> Any:
@@ -99,10 +101,14 @@ class TiledDetection:
         image = image_ops.as_image(image)
         height, width = image.shape[:2]
         whole = self.detector.detect(image)
-        found = [(whole, np.zeros(len(whole["scores"]), bool))]
+        found = []
         if max(height, width) > self.side:
             tiles = detect_in_passes(self.detector, self._tiles(image), self.batch_size)
-            found += [self._seen(image, *corner, answer) for corner, _, answer in tiles]
+            found = [self._seen(image, *corner, answer) for corner, _, answer in tiles]
+            in_tiles = np.concatenate([answer["boxes"][~part] for answer, part in found])
+            again = pairwise_iou(whole["boxes"], in_tiles).max(axis=1, initial=0) > self.nms_iou
+            whole = {name: values[~again] for name, values in whole.items()}
+        found.append((whole, np.zeros(len(whole["scores"]), bool)))
         return self._merged([answer for answer, _ in found], np.concatenate([part for _, part in found]))
 
     def _starts(self, length):

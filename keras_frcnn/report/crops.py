@@ -40,31 +40,35 @@ def crop(image: np.ndarray, box: Sequence[float] | None, object_box: Sequence[fl
     objects, detections = (
         [np.asarray(one, np.float64) - shift] if one is not None else [] for one in (object_box, box)
     )
-    return _picture(image[y1:y2, x1:x2], objects, detections, CROP_SIDE)
+    # Objects are drawn thicker and first, so that a detection on top of one leaves it visible.
+    return _picture(image[y1:y2, x1:x2], [(objects, OBJECT, 6), (detections, DETECTION, 3)], CROP_SIDE)
 
 
-def overview(image: np.ndarray, objects: np.ndarray, detections: np.ndarray) -> bytes:
-    """A whole image with the boxes of its objects and detections.
+def overview(
+    image: np.ndarray, found: np.ndarray, missed: np.ndarray, right: np.ndarray, wrong: np.ndarray
+) -> bytes:
+    """A whole image with the boxes of its objects and detections; the errors have thick lines.
 
     Args:
         image: uint8 `[H, W, 3]` RGB.
-        objects, detections: `[N, 4]` xyxy, pixels.
+        found, missed: `[N, 4]` xyxy, pixels, the objects.
+        right, wrong: `[N, 4]`, the detections.
 
     Returns:
         A JPEG file.
     """
-    return _picture(image, list(objects), list(detections), IMAGE_SIDE)
+    layers = [(found, OBJECT, 1), (right, DETECTION, 1), (missed, OBJECT, 4), (wrong, DETECTION, 4)]
+    return _picture(image, layers, IMAGE_SIDE)
 
 
-def _picture(image, objects, detections, longest):
+def _picture(image, layers, longest):
     height, width = image.shape[:2]
     scale = longest / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     canvas = np.ascontiguousarray(cv2.resize(np.asarray(image, np.uint8), size, interpolation=method))
     factors = np.array([size[0] / width, size[1] / height] * 2)
-    # Objects are drawn thicker and first, so that a detection on top of one leaves it visible.
-    for boxes, color, line in ((objects, OBJECT, 6), (detections, DETECTION, 3)):
+    for boxes, color, line in layers:
         for one in boxes:
             outline(canvas, one * factors, color, line)
     _, encoded = cv2.imencode(".jpg", canvas[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])

@@ -148,9 +148,15 @@ def _pictures(report, matches, others, dataset, progress):
 
 def _overview(image, matches, number, threshold):
     sure = matches.above(threshold)
-    truth = matches.truth
-    objects = truth["boxes"][(truth["images"] == number) & matches.counting]
-    return crops.overview(image, objects, sure.boxes[sure.images == number])
+    objects, missed = (sure.truth["images"] == number) & sure.counting, sure.finders < 0
+    found, boxes = sure.images == number, sure.truth["boxes"]
+    return crops.overview(
+        image,
+        boxes[objects & ~missed],
+        boxes[objects & missed],
+        sure.boxes[found & sure.hits],
+        sure.boxes[found & sure.wrong],
+    )
 
 
 def _class_rows(report):

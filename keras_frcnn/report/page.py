@@ -19,7 +19,7 @@ ADVICE = {
     "localization": "Right class, loose box. Train longer or at a larger --image-size, and check how tightly "
     "the annotations fit.",
     "both": "Wrong class and loose box. Usually hard or rare objects: look at the pictures below.",
-    "duplicate": "Several detections of one object. Lower the IoU of the suppression: head_nms_iou of the "
+    "duplicate": "Several detections of one object. Lower the IoU of the suppression: nms_iou of the "
     "model, or --nms-iou of export.",
     "background": "Detections where nothing is annotated. Look at the pictures first: missing annotations "
     "are common. Otherwise add images without objects.",

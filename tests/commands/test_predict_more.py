@@ -112,20 +112,52 @@ def test_what_other_tools_read(run, scenes):
     with open(run.out / "detections.csv") as file:
         rows = [*csv.DictReader(file)]
     assert len(rows) == sum(map(len, sure)) == len([*(run.out / "crops").rglob("*.png")])
-    # The package's own readers take both as annotations to correct.
-    for path in scenes.iterdir():
-        for folder, ending in (("voc", ".xml"), ("yolo", ".txt")):
-            (scenes / f"as_{folder}").mkdir(exist_ok=True)
-            (scenes / f"as_{folder}" / path.name).write_bytes(path.read_bytes())
-            text = (run.out / folder / path.with_suffix(ending).name).read_text()
-            (scenes / f"as_{folder}" / path.with_suffix(ending).name).write_text(text)
-    (scenes / "as_yolo" / "classes.txt").write_text((run.out / "yolo/classes.txt").read_text())
-    for folder, tolerance in (("as_voc", 1.0), ("as_yolo", 0.01)):
-        dataset = kf.data.load(f"folder:{scenes}/{folder}").with_class_names(names)
+    # The package's own readers take both, with the pictures, as data sets to correct.
+    for folder, tolerance in (("voc", 1.0), ("yolo", 0.01)):
+        dataset = kf.data.load(f"folder:{run.out}/{folder}")
+        assert dataset.class_names == tuple(names)
         for record, expected in zip(dataset.records, sure, strict=True):
             boxes = np.array([found["box"] for found in expected]).reshape(-1, 4)
             np.testing.assert_allclose(record.boxes, boxes, atol=tolerance)
             assert record.labels.tolist() == [found["label"] for found in expected]
+
+
+def test_turned_pictures_those_of_one_name_and_frames_have_annotations_of_their_own(run, scenes, tmp_path):
+    image = Image.open(scenes / "000.jpg")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned right
+    image.save(scenes / "turned.jpg", exif=exif)
+    image.save(scenes / "000.bmp")
+    clip = video(tmp_path / "clip.mp4", 2)
+    run(scenes, clip, "--score-threshold", 0.05, "--write", "pictures", "voc", "yolo")
+    for folder in ("voc", "yolo"):
+        dataset = kf.data.load(f"folder:{run.out}/{folder}")
+        names = [os.path.basename(record.file) for record in dataset.records]
+        assert names == [
+            *("000-2.jpg", "000.bmp", "001.jpg", "002.jpg"),
+            *("clip-000000.jpg", "clip-000001.jpg", "turned.png"),
+        ]
+        turned = dataset.records[-1]
+        assert (turned.height, turned.width) == image.size
+
+
+def test_a_folder_or_pattern_without_pictures_is_left_out(run, scenes, capsys):
+    (scenes / "empty").mkdir()
+    with pytest.raises(SystemExit) as stop:
+        run(scenes / "000.jpg", scenes / "empty", f"{scenes}/*.nothing")
+    printed = capsys.readouterr()
+    assert stop.value.code == 1 and "1 of 3 images was drawn" in printed.out
+    assert "holds no image" in printed.err and "No image matches" in printed.err
+
+
+def test_options_that_name_nothing(run, scenes, capsys):
+    for words, part in (
+        (("--write",), "--write names nothing"),
+        (("--tiles", 9), "--tiles is 9; give tiles"),
+    ):
+        with pytest.raises(SystemExit):
+            run(scenes, *words)
+        assert part in capsys.readouterr().err
 
 
 def test_a_video(run, tmp_path, capsys):
@@ -261,14 +293,15 @@ def test_pictures_of_one_stem_and_thin_boxes_keep_apart(tmp_path):
     image = np.zeros([40, 60, 3], np.uint8)
     thin = {"box": [10.2, 5.0, 10.45, 20.0], "score": 0.9, "label": 0, "class": "a/b"}
     for name in ("7", "007", "b"):
-        files.add(name, f"{name}.png", image, [thin])
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+        files.add(name, str(tmp_path / f"{name}.png"), image, [thin])
     files.add("clip-000003", "clip.mp4", image, [thin], 3)
     files.finish(["a/b"])
     ids = [found["image_id"] for found in json.loads((tmp_path / "coco_results.json").read_text())]
     assert ids == [7, "007", "b", "clip-000003"]
     rows = [*csv.DictReader(io.StringIO((tmp_path / "detections.csv").read_text()))]
     assert [row["frame"] for row in rows] == ["", "", "", "3"]
-    for file in (tmp_path / "voc").iterdir():
+    for file in (tmp_path / "voc").glob("*.xml"):
         xml = voc_xml.read(file, BoxCheck("test"))
         assert xml.boxes[0][2] > xml.boxes[0][0]
     assert len([*(tmp_path / "crops" / "a_b").iterdir()]) == 4

@@ -73,6 +73,28 @@ def test_large_objects_are_found_in_the_whole_image_and_take_their_parts():
     assert sorted(map(tuple, found["boxes"].astype(int).tolist())) == sorted(boxes)
 
 
+def test_a_tile_is_believed_where_the_whole_image_shows_something_else():
+    class Confused(Bright):
+        class_names = ("blob", "speck")
+
+        def detect(self, image, proposals=None, *, image_size=None):
+            found = super().detect(image)
+            small = max(image.shape[:2]) > 200  # the whole image, a fifth as large
+            return {**found, "labels": found["labels"] + small, "scores": found["scores"] + 0.05 * small}
+
+    boxes = [(60, 60, 110, 110), (300, 300, 350, 350)]
+    found = TiledDetection(Confused(largest=200), side=160).detect(picture(boxes))
+    assert sorted(map(tuple, found["boxes"].astype(int).tolist())) == boxes
+    assert found["labels"].tolist() == [0, 0]
+
+
+def test_all_detections_of_many_tiles_are_kept():
+    corners = [(x, y) for x in range(10, 1990, 20) for y in range(10, 490, 20)]
+    boxes = [(x, y, x + 9, y + 9) for x, y in corners]
+    found = TiledDetection(Bright(), side=160).detect(picture(boxes, 500, 2000))
+    assert len(found["scores"]) == len(boxes) > 2000
+
+
 def test_tiles_cover_the_image_with_the_overlap():
     tiles = TiledDetection(Bright(), side=160, overlap=0.25)
     for length in (160, 161, 280, 281, 4000):

@@ -38,7 +38,10 @@
     large.src = picture.src;
     large.alt = picture.alt;
     const caption = picture.closest("figure")?.querySelector("figcaption");
-    dialog.querySelector("p").replaceChildren(...(caption ? caption.cloneNode(true).childNodes : [picture.alt]));
+    const words = caption ? [...caption.cloneNode(true).childNodes] : [];
+    // Of two pictures side by side, the text says which one it is.
+    const alone = caption && !picture.closest(".pair");
+    dialog.querySelector("p").replaceChildren(...(alone ? words : [picture.alt, ...(caption ? [": ", ...words] : [])]));
     if (!dialog.open) dialog.showModal();
   };
   for (const picture of document.querySelectorAll("main img")) {
