@@ -62,7 +62,7 @@ def draw(image, detection, class_names, score_threshold=0.5):
         if "scores" in detection:
             text = f"{text} {scores[index]:.2f}"
         tag = _tag(text, colors[index], size)[:height, :width]
-        x, y = _place(tag, corners[index], (height, width), taken)
+        x, y = place(tag.shape[:2], corners[index], (height, width), taken)
         tags.append((tag, x, y))
         taken.append((x, y, x + tag.shape[1], y + tag.shape[0]))
     for tag, x, y in reversed(tags):
@@ -200,9 +200,19 @@ def _tag(text, color, size):
     return np.rint(color * (1 - mask) + ink * mask).astype(np.uint8)
 
 
-def _place(tag, corners, shape, taken):
-    """Place a label above, below or inside its box, at the first place free of other labels."""
-    height, width = tag.shape[:2]
+def place(size, corners, shape, taken):
+    """Place a label above, below or inside its box, at the first place free of other labels.
+
+    Args:
+        size: height and width of the label, pixels.
+        corners: xyxy of the box.
+        shape: height and width of the image.
+        taken: list of xyxy, the other labels.
+
+    Returns:
+        x and y of the upper left corner of the label, which lies inside the image if it fits.
+    """
+    height, width = size
     x1, y1, x2, y2 = corners
     places = [
         (x1, y1 - height),
@@ -213,11 +223,12 @@ def _place(tag, corners, shape, taken):
         (x1, y2 - height),
     ]
     inside = [(x, y) for x, y in places if 0 <= y <= shape[0] - height and 0 <= x <= shape[1] - width]
-    free = [place for place in inside if not any(_overlap(place, tag, other) for other in taken)]
+    free = [
+        (x, y) for x, y in inside if not any(_overlap((x, y, x + width, y + height), one) for one in taken)
+    ]
     x, y = (free or inside or [(x1, y1 - height)])[0]
     return min(max(x, 0), shape[1] - width), min(max(y, 0), shape[0] - height)
 
 
-def _overlap(place, tag, other):
-    x, y = place
-    return x < other[2] and other[0] < x + tag.shape[1] and y < other[3] and other[1] < y + tag.shape[0]
+def _overlap(one, other):
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

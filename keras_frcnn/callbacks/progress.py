@@ -24,7 +24,7 @@ class EpochLines(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
         self._console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-        self._live = None
+        self._live, self._test_steps = None, None
 
     def close(self):
         """Remove the live line."""
@@ -38,7 +38,7 @@ class EpochLines(keras.callbacks.Callback):
         if self._console.is_terminal:
             columns = BarColumn(20), TextColumn("{task.description}", markup=False)
             self._live = Progress(*columns, console=self._console, transient=True, refresh_per_second=2)
-            self._bar = self._live.add_task("the first step is traced", total=1.0)
+            self._bar = self._live.add_task("preparing the first step", total=1.0)
             self._live.start()
 
     def on_train_end(self, logs=None):
@@ -60,18 +60,33 @@ class EpochLines(keras.callbacks.Callback):
         self._print_seldom(text, self._share(step))
 
     def on_test_batch_end(self, batch, logs=None):
-        done = (self._epoch + 1) / self.params["epochs"]
-        self._print_seldom(f"validation step {batch + 1}  loss {logs['loss']:.3f}", done)
+        self._test_step = batch + 1
+        # Keras knows the number only after the first epoch.
+        of = f"/{self._test_steps}" if self._test_steps else ""
+        self._print_seldom(f"validation step {batch + 1}{of}  loss {logs['loss']:.3f}", self._share_at_end())
+
+    def on_test_end(self, logs=None):
+        self._test_steps = self._test_step
+        if self._live:
+            self._print_seldom("scoring", self._share_at_end())
+
+    def scored(self, done, total):
+        """Tell how many images have been scored; the `progress` of `DetectionMetrics`."""
+        self._print_seldom(f"scoring image {done}/{total}", self._share_at_end())
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}
         figures = "  ".join(f"{name} {logs[name]:.3f}" for name in SHOWN if name in logs)
-        self._console.print(self._line(figures, (epoch + 1) / self.params["epochs"]))
+        self._console.print(self._line(figures, self._share_at_end()))
 
     def _share(self, step):
         """The share of the training that is done after a step of the epoch."""
         steps = self.params["steps"] or 0
         return (self._epoch + step / max(steps, step, 1)) / self.params["epochs"]
+
+    def _share_at_end(self):
+        """The share of the training that is done at the end of the epoch."""
+        return (self._epoch + 1) / self.params["epochs"]
 
     def _print_seldom(self, text, done):
         if self._live:

@@ -15,6 +15,7 @@ from keras_frcnn.export.folding import fold_batch_norm
 from keras_frcnn.export.model_card import model_card
 from keras_frcnn.export.portable_detector import PortableDetector
 from keras_frcnn.export.settings import with_settings
+from keras_frcnn.export.target import new_folder
 from keras_frcnn.files import write_json
 from keras_frcnn.models import Detector
 
@@ -61,9 +62,7 @@ def write_portable(
         ValueError: a setting is not possible, the model cannot be written in this format, a package is
             missing, or the file does not give the detections of the model.
     """
-    path = Path(path).absolute()
-    if path.exists():
-        raise FileExistsError(f"{path} exists already; export to a new folder.")
+    path = new_folder(path)
     if precision not in (None, "float32", "float16"):
         raise ValueError(f"{kind} stores float32 or float16, not {precision}; give one of them as precision.")
     computes = model.dtype_policy.compute_dtype

@@ -20,6 +20,7 @@ from keras_frcnn.export.model_card import model_card
 from keras_frcnn.export.served_detector import ServedDetector
 from keras_frcnn.export.settings import with_settings
 from keras_frcnn.export.signatures import signatures
+from keras_frcnn.export.target import new_folder
 from keras_frcnn.export.variables import variables
 from keras_frcnn.export.warm_up import write_warm_up
 from keras_frcnn.models import Detector
@@ -86,11 +87,7 @@ def saved_model(
         >>> serve = tf.saved_model.load("saved_models/cells/1").signatures["serving_bytes"]
         >>> serve(image_bytes=tf.constant([open("cells.jpg", "rb").read()]))["num_detections"]
     """
-    path = Path(path).absolute()
-    if path.exists():
-        raise FileExistsError(
-            f"{path} exists already; export to a new folder, such as the next version number."
-        )
+    path = new_folder(path)
     if min(max_bytes, max_pixels) < 1:
         raise ValueError(f"max_bytes is {max_bytes} and max_pixels {max_pixels}; both are at least 1.")
     settings = {

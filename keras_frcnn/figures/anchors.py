@@ -5,9 +5,11 @@ Letters: L levels, A anchors of all levels.
 
 import numpy as np
 
-from keras_frcnn.figures.canvas import TRUTH, class_color, draw_boxes, panels, show
+from keras_frcnn.figures.canvas import TRUTH, class_color, draw_boxes, legend, panels, show
 from keras_frcnn.figures.subject import Subject
 from keras_frcnn.sampling import POSITIVE
+
+POSITIVE_COLOR = 2  # of the palette of classes
 
 
 def draw(subject: Subject, top: int | None = None):
@@ -34,7 +36,7 @@ def draw(subject: Subject, top: int | None = None):
     for level, (anchors, features) in enumerate(zip(levels, subject.features)):
         rows, columns = features.shape[1:3]
         cell = anchors.reshape(rows, columns, k, 4)[rows // 2, columns // 2]
-        title = f"stride {generator.strides[level]}: {k} of a cell, {len(anchors)} in all"
+        title = f"stride {generator.strides[level]}: the {k} of the middle cell, of {len(anchors)}"
         show(axes[0, level], subject.picture, title)
         draw_boxes(axes[0, level], cell, [class_color(index) for index in range(k)])
         axes[0, level].plot(*(cell[0, :2] + cell[0, 2:]) / 2, "+", color="white", markersize=12)
@@ -45,7 +47,9 @@ def draw(subject: Subject, top: int | None = None):
             chosen = anchors[positive[level]]
             show(axes[1, level], subject.picture, f"{len(chosen)} positive")
             draw_boxes(axes[1, level], subject.y["boxes"][0], TRUTH, 2.5, dashed=True)
-            draw_boxes(axes[1, level], chosen, class_color(2))
+            draw_boxes(axes[1, level], chosen, class_color(POSITIVE_COLOR))
+    if positive:
+        legend(figure, {"positive anchor": class_color(POSITIVE_COLOR), "ground truth": TRUTH})
     return figure
 
 

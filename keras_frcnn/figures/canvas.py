@@ -3,13 +3,13 @@
 Letter: N boxes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
-from keras_frcnn.drawing import PALETTE
+from keras_frcnn.drawing import PALETTE, place
 from keras_frcnn.files import replacing
 
 SUFFIXES = (".png", ".jpg", ".pdf", ".svg")
@@ -17,6 +17,7 @@ SUFFIXES = (".png", ".jpg", ".pdf", ".svg")
 TRUTH = "#00e5ff"
 WIDTH = 5.0  # of a panel, inches
 DPI = 110
+NAME = 7  # of the letters of names, points
 
 
 def panels(rows: int, columns: int, picture: np.ndarray, title: str):
@@ -31,9 +32,11 @@ def panels(rows: int, columns: int, picture: np.ndarray, title: str):
         `matplotlib.figure.Figure`, and an array `[rows, columns]` of its axes, without frames.
     """
     from matplotlib.figure import Figure  # slow import (one second) that few callers need
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     height = WIDTH * min(max(picture.shape[0] / picture.shape[1], 0.6), 1.4) + 0.5
-    figure = Figure(figsize=(WIDTH * columns, height * rows + 0.5), layout="constrained")
+    layout = ConstrainedLayoutEngine(h_pad=0.08)  # inches, between the titles too
+    figure = Figure(figsize=(WIDTH * columns, height * rows + 0.5), layout=layout)
     axes = figure.subplots(rows, columns, squeeze=False)
     for each in axes.ravel():
         each.set_axis_off()
@@ -69,19 +72,35 @@ def draw_boxes(axes, boxes: Iterable, colors, width: float = 1.5, dashed: bool =
         axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, color=color, lw=width, ls=style))
 
 
-def name_box(axes, box: np.ndarray, text: str, color) -> None:
-    """Write a name at the upper left corner of a box, inside the panel."""
-    x, y = max(box[0], 0), max(box[1], 0)
-    ink = "black" if np.dot(_rgb(color), [0.299, 0.587, 0.114]) > 0.55 else "white"
-    box_style = {"facecolor": color, "edgecolor": "none", "pad": 1.0}
-    axes.text(x, y, plain(text), fontsize=7, color=ink, va="top", clip_on=True, bbox=box_style)
+def name_boxes(axes, shape: tuple[int, int], boxes: Iterable, names: Sequence[str], colors: Sequence) -> None:
+    """Write names at boxes where they hide no other name, as far as there is room.
+
+    Args:
+        axes: panel of matplotlib, in a figure of its own.
+        shape: height and width of the image, pixels.
+        boxes: `[N, 4]` xyxy, pixels; the first ones get the best places.
+        names: N of them.
+        colors: N colors of matplotlib.
+    """
+    pixels = shape[1] / (axes.figure.get_figwidth() * 72)  # of a point
+    taken = []
+    for box, name, color in zip(boxes, names, colors):
+        # Letters are 0.6 times as wide as high, on average.
+        size = pixels * NAME * 1.6, pixels * (NAME * 0.6 * len(name) + 3)
+        x, y = place(size, box, shape, taken)
+        taken.append((x, y, x + size[1], y + size[0]))
+        ink = "black" if np.dot(_rgb(color), [0.299, 0.587, 0.114]) > 0.55 else "white"
+        style = {"facecolor": color, "edgecolor": "none", "pad": 1.0}
+        axes.text(x, y, plain(name), fontsize=NAME, color=ink, va="top", clip_on=True, bbox=style)
 
 
 def legend(figure, colors: dict) -> None:
     """Explain colors below a figure: dict from the name of a kind to its color."""
     from matplotlib.patches import Patch
 
-    handles = [Patch(color=color, label=plain(name)) for name, color in colors.items()]
+    handles = [
+        Patch(facecolor=color, edgecolor="#9e9e9e", label=plain(name)) for name, color in colors.items()
+    ]
     columns = max(2, round(figure.get_figwidth() / 1.4))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 

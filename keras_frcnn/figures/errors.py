@@ -8,9 +8,10 @@ import numpy as np
 from keras_frcnn.data.records import counted
 from keras_frcnn.evaluation.matches import Matches, match
 from keras_frcnn.evaluation.tide import KINDS, NONE, Errors, classify
-from keras_frcnn.figures.canvas import draw_boxes, legend, name_box, panels, show
+from keras_frcnn.figures.canvas import draw_boxes, legend, name_boxes, panels, show
 from keras_frcnn.figures.subject import Subject
 
+WIDER = 1.6
 SURE = 0.5  # only detections with at least this score are judged
 COLORS = {
     "right": "#2e7d32",
@@ -47,18 +48,24 @@ def draw(subject: Subject, top: int | None = None):
     kinds = kinds_of(matches, errors)
     missed = np.flatnonzero(errors.missed)
     figure, axes = panels(1, 1, subject.image, _summary(kinds, missed))
+    figure.set_size_inches(*(WIDER * figure.get_size_inches()))  # a panel that stands alone
     panel = axes[0, 0]
     show(panel, subject.image, f"{kinds.count('right')} of {matches.counting.sum()} objects found")
     objects = matches.truth
     draw_boxes(panel, objects["boxes"][missed], COLORS["missed"], 2.0, dashed=True)
-    for index in missed:
-        name = f"missed: {names[objects['labels'][index]]}"
-        name_box(panel, objects["boxes"][index], name, COLORS["missed"])
+    tags = [
+        (objects["boxes"][index], f"missed: {names[objects['labels'][index]]}", COLORS["missed"])
+        for index in missed
+    ]
     for index in np.argsort(matches.scores, kind="stable"):
         color, box = COLORS.get(kinds[index], "#9e9e9e"), matches.boxes[index]
         draw_boxes(panel, [box], color, 2.0)
         text = f"{names[matches.labels[index]]} {matches.scores[index]:.2f}"
-        name_box(panel, box, text if kinds[index] == "right" else f"{kinds[index]}: {text}", color)
+        tags.append((box, text if kinds[index] == "right" else f"{kinds[index]}: {text}", color))
+    # Errors come first, and then the surest detections.
+    tags.sort(key=lambda tag: tag[2] == COLORS["right"])
+    if tags:
+        name_boxes(panel, subject.image.shape[:2], *zip(*tags))
     legend(figure, COLORS)
     return figure
 

@@ -41,10 +41,11 @@ def draw(subject: Subject, top: int | None = None):
         lengths = np.linalg.norm(features[0].numpy().astype(np.float32), axis=-1)
         height, width, channels = features.shape[1:]
         title = f"stride {strides[level]}: {height} × {width} × {channels}"
-        _heat(figure, axes[0, 1 + level], subject, lengths, strides[level], title)
+        _heat(figure, axes[0, 1 + level], subject, lengths, strides[level], "length of the feature", title)
         if objectness:
             title = "objectness, the best anchor"
-            _heat(figure, axes[1, 1 + level], subject, objectness[level], strides[level], title, (0, highest))
+            values = objectness[level], strides[level], "probability", title
+            _heat(figure, axes[1, 1 + level], subject, *values, (0, highest))
     return figure
 
 
@@ -59,7 +60,7 @@ def _objectness(subject):
     ]
 
 
-def _heat(figure, axes, subject, values, stride, title, limits=(None, None)):
+def _heat(figure, axes, subject, values, stride, unit, title, limits=(None, None)):
     """Show values `[H, W]` over the part of the image that their cells cover."""
     height, width = values.shape
     low, high = limits
@@ -69,4 +70,4 @@ def _heat(figure, axes, subject, values, stride, title, limits=(None, None)):
     axes.set_xlim(0, subject.picture.shape[1])
     axes.set_ylim(subject.picture.shape[0], 0)
     axes.set_title(plain(title), fontsize=10)
-    figure.colorbar(image, ax=axes, shrink=0.7)
+    figure.colorbar(image, ax=axes, shrink=0.7, label=unit)

@@ -65,6 +65,7 @@ def _plot_recall(axes, subject, boxes):
     for iou, recall in curve["recall"].items():
         if None not in recall:
             axes.plot(counts, recall, marker="o", label=plain(f"IoU {iou}"))
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower right")

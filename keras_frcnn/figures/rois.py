@@ -63,7 +63,7 @@ def draw(subject: Subject, top: int | None = None):
         _draw_region(region, subject, judged, row)
         _draw_pooled(pooled, subject, judged.rois[row])
         _draw_scores(bars, judged.scores[row], subject.model.class_names)
-    legend(figure, {"RoI and its bins": "#bdbdbd", "box by the head": MOVED})
+    legend(figure, {"RoI and its bins": ROI, "box by the head": MOVED})
     return figure
 
 

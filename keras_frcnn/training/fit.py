@@ -45,7 +45,7 @@ def fit(recipe, model, train, val, folder):
     folder.mkdir(parents=True, exist_ok=True)
     model.prepare_training(train, recipe.flip)
     if not model.trains_in_stages:
-        metrics = callbacks.DetectionMetrics(val, progress=ImageLines("evaluation")) if val else None
+        metrics = callbacks.DetectionMetrics(val) if val else None
         results = _fit(recipe, model, train, val, folder, metrics)
     else:
         if (folder / FITTED).exists():
@@ -78,6 +78,8 @@ def _fit(recipe, model, train, val, folder, metrics):
     checkpoint = callbacks.Checkpoint(folder / CHECKPOINTS, every_minutes=recipe.checkpoint_minutes)
     lines, log = EpochLines(), EpochLog(folder / "log.csv")
     run_folder = RunFolder(folder, monitor=model.score_name)
+    if metrics:
+        metrics.progress = lines.scored
     curves = Curves(log, folder / "curves.png")
     files, bad_images = [], None
     if _writes(model):

@@ -51,6 +51,17 @@ def test_an_epoch_speaks_every_ten_seconds_where_output_is_a_file(capsys, pass_t
     assert texts[0] == "epoch 1/2  step 4/50  loss 0.500  [0:12 gone, 4:48 left]"
     assert len(texts) == 12 + 1 + 2
     assert texts[-1] == "epoch 1/2  validation step 4  loss 0.250  [2:54 gone, 2:54 left]"
+    lines.on_test_end()
+    pass_time(10)
+    lines.scored(7, 30)
+    lines.on_epoch_begin(1)
+    pass_time(10)
+    lines.on_test_batch_end(0, {"loss": 0.25})
+    texts = capsys.readouterr().out.splitlines()
+    assert [text.partition("  [")[0] for text in texts] == [
+        "epoch 1/2  scoring image 7/30",
+        "epoch 2/2  validation step 1/5  loss 0.250",
+    ]
 
 
 def test_an_epoch_that_is_gone_on_with(capsys, pass_time):

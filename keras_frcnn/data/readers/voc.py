@@ -24,6 +24,9 @@ def parse(text, spec, reading):
     """Read the set that TEXT of "voc:TEXT" names, or return None if it has another form."""
     # Split at the last @: a folder name may contain one, a split cannot.
     root, _, split = text.rpartition("@")
+    whole = root and split and is_dir(expanded(root))
+    if not whole and (splits := _splits(expanded(text))):
+        raise ValueError(f"{spec} names no split; it has {', '.join(splits)}: write {spec}@{splits[0]}.")
     return load(root, split, spec, reading) if root and split else None
 
 
@@ -181,12 +184,16 @@ def _picture(line, pictures, annotations, reading, check, root, split):
     return annotated(path, stem(normal(line)), file, annotations, reading, check)
 
 
+def _splits(root):
+    """The names of all splits of a folder."""
+    return sorted(path.stem for path in (root / "ImageSets" / "Main").glob("*.txt"))
+
+
 def _lines(root, split, pictures, check):
     """The names of pictures in a split."""
-    folder = root / "ImageSets" / "Main"
-    file = folder / f"{split}.txt"
+    file = root / "ImageSets" / "Main" / f"{split}.txt"
     if not is_file(file):
-        splits = sorted(path.stem for path in folder.glob("*.txt"))
+        splits = _splits(root)
         listed = remedy(split, splits, f"it has {', '.join(splits) or 'none'}.")
         raise FileNotFoundError(f"{root} has no split {split}; {listed}")
     lines = [line.strip() for line in read_text(file).splitlines() if line.strip()]

@@ -20,6 +20,9 @@ LARGEST = 2.0
 def parse(text, spec, reading):
     """Read the set that TEXT of "yolo:TEXT" names, or return None if it has another form."""
     file, _, split = text.rpartition("@")
+    whole = file and split and is_file(expanded(file))
+    if not whole and is_file(expanded(text)) and (splits := _splits(read_yaml(expanded(text)))):
+        raise ValueError(f"{spec} names no split; it has {', '.join(splits)}: write {spec}@{splits[0]}.")
     return load(file, split, spec, reading) if file and split else None
 
 
@@ -47,7 +50,7 @@ def load(file, split, name=None, reading=STRICT):
     content = read_yaml(file)
     class_names = class_names_of(content, file)
     places = content.get(split)
-    splits = [key for key in ("train", "val", "test", "minival") if content.get(key)]
+    splits = _splits(content)
     if not splits:  # supervision leaves them out
         usual = (f"{split}/images", f"images/{split}")
         places = [place for place in usual if is_dir(file.parent / place)][:1]
@@ -184,6 +187,11 @@ def _object(words, class_names, place):
         return int(label), [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
     x, y = numbers[::2], numbers[1::2]
     return int(label), scalars.hull(x, y)
+
+
+def _splits(content):
+    """The splits that a YAML file names."""
+    return [key for key in ("train", "val", "test", "minival") if content.get(key)]
 
 
 def read_yaml(file):

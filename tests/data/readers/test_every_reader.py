@@ -318,3 +318,13 @@ def test_nothing_counts(reader, tmp_path):
     dataset = data.load(reader(Set(tmp_path, box=(96, 10, 120, 50))))
     with pytest.raises(ValueError, match="has no object that counts"):
         dataset.batches(1, training=True)
+
+
+def test_a_spec_without_its_split(tmp_path):
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    for split in ("val", "train"):
+        (tmp_path / "ImageSets" / "Main" / f"{split}.txt").touch()
+    (tmp_path / "data.yaml").write_text("train: a\nval: b\nnames: [cat]\n")
+    for spec, splits in ((f"voc:{tmp_path}", "train, val"), (f"yolo:{tmp_path}/data.yaml", "train, val")):
+        with pytest.raises(ValueError, match=f"names no split; it has {splits}: write {spec}@train"):
+            data.load(spec)
