@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import keras
@@ -15,7 +16,7 @@ import keras_frcnn
 from keras_frcnn import images as image_ops
 from keras_frcnn.callbacks import Diverged, OnNonFinite
 from keras_frcnn.callbacks.run_folder import RunFolder
-from keras_frcnn.commands import resume, train
+from keras_frcnn.commands import resume, train, train_summary
 from keras_frcnn.training import recipe as recipes
 from keras_frcnn.training import recipe_files
 
@@ -51,6 +52,16 @@ def test_leaves_a_whole_run_folder(trained):
     assert float(row["val_voc_ap50"]) == pytest.approx(metrics["voc_ap50"])
     assert metrics["images"] == 4
     assert image_ops.read(trained.folder / "detections.png").ndim == 3
+
+
+@pytest.mark.parametrize(
+    "score, part", [(0.1, "keras_frcnn doctor --run"), (0.5, "keras_frcnn predict --model")]
+)
+def test_the_next_command(tmp_path, capsys, score, part):
+    (tmp_path / "metrics.json").write_text(json.dumps({"voc_ap50": score}))
+    run = types.SimpleNamespace(schedule="joint", tensorboard=False, model="faster_rcnn")
+    train_summary.summary(run, tmp_path, "0:07", None)
+    assert part in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_keeps_models_that_load(trained):
