@@ -38,7 +38,7 @@ class SpatialPyramidPooling(RoILayer):
         order, the channels of a bin together.
 
     Raises:
-        ValueError: if `corners` is unknown.
+        ValueError: `corners` is unknown, or there is no level.
 
     Example:
         >>> pool = SpatialPyramidPooling()

@@ -118,7 +118,7 @@ def _watched(model, x, y, check):
     if isinstance(x, keras.utils.PyDataset):
         check(x[0])
     elif y is not None:
-        check(tf.nest.map_structure(lambda value: value[:FEW], (x, y)))
+        check(tf.nest.map_structure(lambda value: value[:FEW] if hasattr(value, "shape") else value, (x, y)))
     elif isinstance(x, types.GeneratorType):
         first = next(x)
         check(first)
@@ -165,8 +165,11 @@ def _fault(x, y, class_count):
     if not isinstance(y, dict) or {"boxes", "labels"} - y.keys():
         return ""  # refused at the trace
     given = {name: (x | y)[name] for name in FORMS if name in x | y}
+    for name, value in given.items():
+        if isinstance(value, (list, tuple)):
+            return f"'{name}' is a {type(value).__name__}; give an array or a tensor"
     if any(isinstance(value, tf.RaggedTensor) for value in given.values()):
-        return ""
+        return ""  # refused at the trace
     arrays = {name: np.asarray(value) for name, value in given.items()}
     fault = _of_shapes(arrays) or _of_types(arrays)
     if fault:
@@ -194,23 +197,25 @@ def _of_shapes(arrays):
             other = first.setdefault(letter, name)
             there = arrays[other].shape[FORMS[other].index(letter)]
             if size != there:
-                return (
-                    f"'{other}' is {list(arrays[other].shape)} and '{name}' {shape}; give "
-                    f"{_written(FORMS[other])} and {_written(form)} with the same {letter}"
-                )
+                sizes = f"'{other}' is {list(arrays[other].shape)} and '{name}' {shape}"
+                return f"{sizes}; give {_written(FORMS[other], form)}"
     return ""
 
 
-def _written(form):
-    return f"[{', '.join(map(str, form))}]"
+def _written(*forms):
+    """The shapes to give, in words."""
+    shapes = " and ".join(f"[{', '.join(map(str, form))}]" for form in forms)
+    each = " with M objects each" if any("M" in form for form in forms) else ""
+    return f"{shapes} for B images{each}"
 
 
 def _of_types(arrays):
     for name, array in arrays.items():
         if array.dtype.kind in "OUS" and name != "labels":
             return f"'{name}' has no numbers; give an array of numbers"
-    if arrays["labels"].dtype.kind not in "iu":
-        kind = "no numbers" if arrays["labels"].dtype.kind in "OUS" else f"the type {arrays['labels'].dtype}"
+    dtype = arrays["labels"].dtype
+    if dtype.kind not in "iu":
+        kind = "no numbers" if dtype.kind in "OUS" else f"the type {dtype}"
         return f"'labels' has {kind}; give whole numbers from 0 in the order of the classes, padded with -1"
     return ""
 

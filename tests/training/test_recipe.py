@@ -262,8 +262,11 @@ def test_a_length_of_ones_own_holds_in_every_step():
 
 
 def test_refuses_a_value_of_the_wrong_kind():
-    with pytest.raises(ValueError, match="`detector` has a value of the wrong kind"):
+    with pytest.raises(ValueError, match="^head_units is 8; give a tuple of whole numbers, at least 1.$"):
         Recipe(backbone_weights="none", detector={"head_units": 8}).build(["a"])
+    unknown = {"class_name": "Unheard", "config": {}}
+    with pytest.raises(ValueError, match="`detector` has a value of the wrong kind"):
+        Recipe(backbone_weights="none", detector={"class_loss": unknown}).build(["a"])
 
 
 def test_an_rpn_needs_no_class_names():
