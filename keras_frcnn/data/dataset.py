@@ -84,6 +84,10 @@ class DetectionDataset:
                 f"dataset.image takes the place of an image, from 0, not {index!r}; names are for `python -m "
                 "keras_frcnn show --image`."
             )
+        if not -len(self) <= index < len(self):
+            raise IndexError(
+                f"{self.name} has {counted(len(self), 'image')}, and none at {index}; count from 0."
+            )
         return self.source.image(range(len(self))[index])
 
     def images(self) -> tf.data.Dataset:

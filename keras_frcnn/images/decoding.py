@@ -210,9 +210,10 @@ def as_image(image):
         return read(image)
     given, image = image, np.asarray(image)
     if image.dtype.kind in "OUSmM":  # objects, texts, times
+        kind = "None" if given is None else f"a {type(given).__name__}"
         raise ValueError(
-            f"detect takes the path of an image or RGB pixels [H, W, 3], not a {type(given).__name__}; give "
-            "one of these, or a list."
+            f"detect takes the path of an image or RGB pixels [H, W, 3], not {kind}; give one of these, or a "
+            "list of them."
         )
     if image.ndim != 3 or image.shape[-1] != 3 or image.size == 0:
         raise ValueError(

@@ -10,6 +10,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping, Set
 
+import keras
 import numpy as np
 
 from keras_frcnn.names import remedy
@@ -38,24 +39,34 @@ _COUNTS = {2: "two", 3: "three", 4: "four"}
 LONGEST = 80
 
 
-def check_arguments(method: str, arguments: Mapping, known: Mapping):
-    """Raise a readable error for an argument of an unknown name, or with a value that its table excludes.
+def checked_arguments(method: str, arguments: Mapping, known: Mapping) -> dict:
+    """Return the arguments of a constructor; what a config has as a dict, such as a loss, is an object again.
 
     Args:
         method: name of the class.
         arguments: dict of the arguments that were given; None stands for the default.
         known: dict from the names of the method's arguments to their `Entry`.
 
+    Returns:
+        dict.
+
     Raises:
         ValueError: neither the method nor Keras has an argument of this name, or its value is of another type
             or out of range.
     """
+    arguments = {
+        name: keras.saving.deserialize_keras_object(value)
+        if name in known and isinstance(value, dict)
+        else value
+        for name, value in arguments.items()
+    }
     for name, value in arguments.items():
         if name in known:
             check_value(name, value, known[name])
         elif name not in OF_KERAS:
             listed = remedy(name, known, f"see help(keras_frcnn.{method}).")
             raise ValueError(f"{method} has no argument {name!r}; {listed}")
+    return arguments
 
 
 def check_value(name, value, entry):

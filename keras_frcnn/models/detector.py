@@ -14,7 +14,7 @@ from keras_frcnn.class_names import checked_class_names
 from keras_frcnn.layers import DetectionHead, PixelNormalization
 from keras_frcnn.layers.roi_layer import RoILayer
 from keras_frcnn.models import batches, first_batch, shared_batches
-from keras_frcnn.models.checked_arguments import check_arguments
+from keras_frcnn.models.checked_arguments import checked_arguments
 from keras_frcnn.models.consumed import Consumed
 from keras_frcnn.models.defaults import entries, resolve
 from keras_frcnn.models.figure import Figure, logged
@@ -54,7 +54,7 @@ class Detector(SavedDetector):
 
     def __init__(self, class_names, backbone, backbone_weights, arguments, log_names):
         known = entries(self.argument_group)
-        check_arguments(type(self).__name__, arguments, known)
+        arguments = checked_arguments(type(self).__name__, arguments, known)
         super().__init__(
             autocast=False, **{name: value for name, value in arguments.items() if name not in known}
         )

@@ -50,6 +50,8 @@ def test_an_image_is_asked_for_by_its_place():
             ValueError, match=r"^dataset.image takes the place of an image, from 0, not .*; names"
         ):
             dataset.image(wrong)
+    with pytest.raises(IndexError, match=r"^set has 3 images, and none at 3; count from 0\.$"):
+        dataset.image(3)
 
 
 def test_the_best_ones_within_the_image(proposals):

@@ -182,9 +182,9 @@ def test_as_image(tmp_path):
         FileNotFoundError, match=r" is a folder; give an image file, or a list of such files\.$"
     ):
         image_ops.as_image(tmp_path)
-    for wrong, kind in ((None, "NoneType"), ({}, "dict"), (("a.png", "b.png"), "tuple")):
+    for wrong, kind in ((None, "None"), ({}, "a dict"), (("a.png", "b.png"), "a tuple")):
         with pytest.raises(
-            ValueError, match=rf"^detect takes the path of .*, not a {kind}; give .*, or a list\.$"
+            ValueError, match=rf"^detect takes the path of .*, not {kind}; give .*, or a list of them\.$"
         ):
             image_ops.as_image(wrong)
 

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import keras_frcnn as kf
-from keras_frcnn.models.checked_arguments import RANGES, check_arguments, check_value, stated_range
+from keras_frcnn.models.checked_arguments import RANGES, check_value, checked_arguments, stated_range
 from keras_frcnn.models.defaults import UNKNOWN, BackboneOr, entries
 
 MODELS = (kf.FasterRCNN, kf.CascadeRCNN, kf.FastRCNN, kf.SPPNet, kf.RCNN, kf.RPN)
@@ -135,7 +135,7 @@ def test_defaults_are_what_the_table_says(key):
 )
 def test_the_sentence(given, sentence):
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
-        check_arguments("FasterRCNN", given, entries(kf.FasterRCNN.argument_group))
+        checked_arguments("FasterRCNN", given, entries(kf.FasterRCNN.argument_group))
 
 
 def test_the_sentence_about_many_stages_is_short():
