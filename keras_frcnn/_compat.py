@@ -125,22 +125,17 @@ def global_seeds():
     return global_seed_generator()
 
 
-# Data sets with exactly the elements of their input, one for each.
-SAME_ELEMENTS = (
-    "_RepeatDataset",
-    "_PrefetchDataset",
-    "_MapDataset",
-    "_ParallelMapDataset",
-    "_OptionsDataset",
-)
+# Data sets with exactly the elements of their input, and those that make one of each.
+SAME_ELEMENTS = ("_RepeatDataset", "_PrefetchDataset", "_OptionsDataset")
+ONE_FOR_ONE = (*SAME_ELEMENTS, "_MapDataset", "_ParallelMapDataset")
 
 
-def attribute_upstream(data, name):
+def attribute_upstream(data, name, kinds=ONE_FOR_ONE):
     """Find an attribute of a data set, or of one that it passes on element by element; None without it.
 
     A transformation returns a new object that has no attributes of the old one.
     """
     while data is not None and not hasattr(data, name):
-        inputs = data._inputs() if type(data).__name__ in SAME_ELEMENTS else []
+        inputs = data._inputs() if type(data).__name__ in kinds else []
         data = inputs[0] if len(inputs) == 1 else None
     return data and getattr(data, name)

@@ -6,7 +6,7 @@ of visible characters.
 
 import functools
 import unicodedata
-from collections.abc import Iterable, KeysView, Mapping, Set
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Set
 
 # Longer ones are no names, but files that are read in a wrong way.
 LONGEST = 200
@@ -86,9 +86,13 @@ def checked_class_names(names):
         names: list of names, in the order of the labels 0…K−1.
 
     Raises:
-        ValueError: there are none, one occurs twice ("N/A" may), or one is no name; see `fault`.
+        ValueError: there are none, one occurs twice ("N/A" may), or one is no string or no name; see `fault`.
     """
-    names = in_order(names)
+    names = tuple(names) if isinstance(names, Iterator) else names
+    given, names = names, in_order(names)
+    for name in given:
+        if not isinstance(name, str):
+            raise ValueError(f"class_names has {name!r}, which is no string; give names such as 'cell'.")
     for name in names:
         if fault(name):
             raise ValueError(f"class_names has {name[:40]!r}, which {fault(name)}; rename the class.")
@@ -96,5 +100,7 @@ def checked_class_names(names):
     if not names:
         raise ValueError("class_names has no name; give one or more.")
     if twice:
-        raise ValueError(f"class_names has {', '.join(twice)} more than once; give each name once.")
+        raise ValueError(
+            f"class_names has {', '.join(map(repr, twice))} more than once; give each name once."
+        )
     return names

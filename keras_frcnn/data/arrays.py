@@ -16,7 +16,7 @@ from keras_frcnn.data.dataset import DetectionDataset
 from keras_frcnn.data.readers import box_formats, scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
 from keras_frcnn.data.readers.pictures import expanded, is_file
-from keras_frcnn.data.records import BoxCheck
+from keras_frcnn.data.records import BoxCheck, counted
 from keras_frcnn.data.sources import Drawn
 
 # For each format of boxes: where its four numbers are, as a function to xyxy, and whether they are fractions.
@@ -106,9 +106,11 @@ def from_arrays(
         objects = [_name(label, names, place) for label in _flat(labels[index], "labels", place)]
         ignored = [False] * len(corners) if ignore is None else _flags(ignore[index], place)
         if not len(corners) == len(objects) == len(ignored):
+            counts = [counted(len(corners), "box"), counted(len(objects), "label")]
+            if ignore is not None:
+                counts.append(f"{len(ignored)} of ignore")
             raise ValueError(
-                f"{place} has {len(corners)} boxes, {len(objects)} labels and {len(ignored)} entries of "
-                "ignore; give one of each for each object."
+                f"{place} has {', '.join(counts[:-1])} and {counts[-1]}; give one of each for each object."
             )
         identity = (stems[index] if alone else str(images[index])) if files else index
         picture = Annotated(path, identity, place, objects, corners.tolist(), ignored)

@@ -72,13 +72,22 @@ class DetectionDataset:
         Raises:
             FileNotFoundError: the file of the image is missing.
             IndexError: there is no such record.
-            ValueError: the file is not an image.
+            ValueError: `index` is no whole number, or the file is not an image.
 
         Example:
             >>> dataset = keras_frcnn.data.load("shapes@val")
             >>> dataset.image(0).shape
             (256, 320, 3)
         """
+        if not hasattr(index, "__index__"):
+            raise ValueError(
+                f"dataset.image takes the place of an image, from 0, not {index!r}; names are for `python -m "
+                "keras_frcnn show --image`."
+            )
+        if not -len(self) <= index < len(self):
+            raise IndexError(
+                f"{self.name} has {counted(len(self), 'image')}, and none at {index}; count from 0."
+            )
         return self.source.image(range(len(self))[index])
 
     def images(self) -> tf.data.Dataset:

@@ -123,10 +123,14 @@ class Position:
         one_batch: function from an epoch and the number of a batch to the class names, the batch's records
             and a function that makes the batch anew; `pipeline.batches` sets it.
         classes: dict from the labels of the data to their names; `pipeline.batches` sets it.
+        image_size: `(short, long)` that images are resized to, pixels; `pipeline.batches` sets it.
+        scales: whether training images come at several sizes; `pipeline.batches` sets it.
     """
 
     one_batch: Callable
     classes: dict
+    image_size: tuple[int, int]
+    scales: bool
 
     def __init__(self, order, epoch=0, batch=0, movable=True):
         self.order, self.movable = order, movable

@@ -34,7 +34,8 @@ def batches(
     drop_remainder,
 ):
     """Make the batches of `DetectionDataset.batches`; see there for the arguments."""
-    _check_arguments(batch_size, image_size, seed, short_sides, scale_jitter, first_epoch, first_batch)
+    short, long = image_size = image_ops.checked_image_size(image_size)
+    _check_arguments(batch_size, seed, short_sides, scale_jitter, first_epoch, first_batch)
     _check_probabilities(flip=flip, photometric=photometric, crop=crop)
     if not 0 <= balance <= 1:
         raise ValueError(f"balance is {balance}; give a share of the images from 0 (off) to 1.")
@@ -44,7 +45,6 @@ def batches(
             f"{dataset.name} has no object that counts ({len(dataset)} images, {ignored} ignored objects), "
             "so nothing can be learned from it; check the split and its annotations."
         )
-    short, long = image_size
     # With repeat=True the pipeline may run in another process, which cannot see this cache.
     kept, _ = memory.decide(dataset, False if cache is None and repeat else cache)
     keeps_itself = isinstance(dataset.source, Drawn) and dataset.source.keeps
@@ -115,6 +115,8 @@ def batches(
     labels = np.unique(
         np.concatenate([np.zeros(0, np.int32)] + [record.labels for record in dataset.records])
     )
+    position.image_size = image_size
+    position.scales = training and (short_sides is not None or scale_jitter is not None)
     position.classes = {int(label): dataset.class_names[label] for label in labels}
     data.position = position  # callbacks read it
     return data
@@ -146,13 +148,9 @@ def round_up(size):
     return -(-size // image_ops.SIDE_MULTIPLE) * image_ops.SIDE_MULTIPLE
 
 
-def _check_arguments(batch_size, image_size, seed, short_sides, scale_jitter, first_epoch, first_batch):
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; give at least 1.")
-    if not 1 <= image_size[0] <= image_size[1]:
-        raise ValueError(
-            f"image_size is {tuple(image_size)}; give (short side, limit of the long side) in pixels."
-        )
+def _check_arguments(batch_size, seed, short_sides, scale_jitter, first_epoch, first_batch):
+    if not hasattr(batch_size, "__index__") or batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size!r}; give a whole number, at least 1.")
     for name, value in (("seed", seed), ("first_epoch", first_epoch), ("first_batch", first_batch)):
         if value < 0:
             raise ValueError(f"{name} is {value}; give 0 or more.")

@@ -4,6 +4,7 @@ import dataclasses
 
 from keras_frcnn.backbones import Backbone
 from keras_frcnn.models import Detector
+from keras_frcnn.names import remedy
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 
@@ -28,15 +29,13 @@ def with_settings(model: Detector, precision: str | None = None, **settings) -> 
     """
     settings = {name: value for name, value in settings.items() if value is not None}
     config = model.get_config()
-    for name, value in settings.items():
+    for name in settings:
         if name not in config:
-            raise ValueError(f"{type(model).__name__} has no {name}; leave it out.")
+            kind = type(model).__name__
+            listed = remedy(name, model.arguments, f"leave it out, or see help(keras_frcnn.{kind}).")
+            raise ValueError(f"{kind} has no {name}; {listed}")
         if name == "image_size" and model.arguments.get("pyramid_sides"):
             raise ValueError("A model with pyramid_sides has sizes of its own; leave image_size out.")
-        if name == "max_detections" and value < 1:
-            raise ValueError(f"max_detections is {value}; give at least 1.")
-        if name in ("score_threshold", "nms_iou") and not 0 <= value <= 1:
-            raise ValueError(f"{name} is {value}; it is between 0 and 1.")
     own_backbone = not isinstance(model.arguments["backbone"], str)
     if precision is not None:
         if precision not in PRECISIONS:

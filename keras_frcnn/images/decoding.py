@@ -187,7 +187,9 @@ def read(path):
     try:
         with open(path, "rb") as file:
             return from_bytes(file.read(), path)
-    except (FileNotFoundError, IsADirectoryError):
+    except IsADirectoryError:
+        raise FileNotFoundError(f"{path} is a folder; give an image file, or a list of such files.") from None
+    except FileNotFoundError:
         raise FileNotFoundError(f"There is no image file {path}; check the path.") from None
 
 
@@ -206,7 +208,13 @@ def as_image(image):
     """
     if isinstance(image, (str, Path)):
         return read(image)
-    image = np.asarray(image)
+    given, image = image, np.asarray(image)
+    if image.dtype.kind in "OUSmM":  # objects, texts, times
+        kind = "None" if given is None else f"a {type(given).__name__}"
+        raise ValueError(
+            f"detect takes the path of an image or RGB pixels [H, W, 3], not {kind}; give one of these, or a "
+            "list of them."
+        )
     if image.ndim != 3 or image.shape[-1] != 3 or image.size == 0:
         raise ValueError(
             f"detect wants an RGB image [H, W, 3] and got shape {image.shape}; convert it first."

@@ -6,6 +6,8 @@ SavedModel.
 Letters: B images, H height, W width, in pixels.
 """
 
+import operator
+
 import numpy as np
 import tensorflow as tf
 
@@ -25,12 +27,18 @@ def checked_image_size(image_size):
     Raises:
         ValueError: `image_size` is not such a pair, or its limit is below the short side.
     """
-    sides = tuple(int(side) for side in np.ravel(image_size))
-    if len(sides) != 2 or not 0 < sides[0] <= sides[1]:
+    try:
+        short, long = (operator.index(side) for side in np.ravel(image_size))
+        fits = 1 <= short <= long
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        shown = " ".join(repr(image_size).split())
         raise ValueError(
-            f"image_size is (short side, limit of the long side) in pixels; {image_size} cannot be met."
+            f"image_size is {shown}; give (short side, limit of the long side) in pixels, two whole numbers "
+            "from 1, the short side first."
         )
-    return sides
+    return short, long
 
 
 def resized_shape(height, width, image_size, rounding="exact"):

@@ -46,6 +46,8 @@ class AnchorGenerator(keras.layers.Layer):
             raise ValueError(
                 f"AnchorGenerator got {len(sizes)} levels of sizes and {len(strides)} strides; give one each."
             )
+        if not len(ratios):
+            raise ValueError("The anchors have no ratio of height and width; give one or more.")
         if rounding not in ("none", "caffe", "torchvision"):
             raise ValueError(f"Unknown anchor rounding {rounding!r}; use 'none', 'caffe' or 'torchvision'.")
         if steps not in ("stride", "quotient"):

@@ -38,7 +38,7 @@ class SpatialPyramidPooling(RoILayer):
         order, the channels of a bin together.
 
     Raises:
-        ValueError: if `corners` is unknown.
+        ValueError: `corners` is unknown, or there is no level.
 
     Example:
         >>> pool = SpatialPyramidPooling()
@@ -59,6 +59,8 @@ class SpatialPyramidPooling(RoILayer):
         super().__init__(strides, canonical_size, canonical_level, **kwargs)
         if corners not in CORNERS:
             raise ValueError(f"Unknown corners {corners!r}; use 'inclusive' or 'centers'.")
+        if not len(levels):
+            raise ValueError("The pooling pyramid has no level; give one or more.")
         self.grids = list(levels)
         self.corners = corners
         self.offset = float(offset)

@@ -71,12 +71,12 @@ class AnchorArguments(TypedDict, total=False):
     """The anchors; see `AnchorGenerator`."""
 
     anchor_sizes: Annotated[
-        tuple | None,
+        tuple[float | tuple[float, ...], ...] | None,
         FROM_BACKBONE,
         "one or several sides of square anchors for each level, in pixels, above 0; ((128, 256, 512),) "
         "in Faster R-CNN, section 3.3.",
     ]
-    anchor_ratios: Annotated[tuple, (0.5, 1.0, 2.0), "height / width, above 0; Faster R-CNN, section 3.3."]
+    anchor_ratios: Annotated[tuple[float, ...], (0.5, 1.0, 2.0), "height / width, above 0; section 3.3."]
     anchor_offset: Annotated[
         float | None,
         BackboneOr(0.5),
@@ -212,18 +212,18 @@ class HeadArguments(TypedDict, total=False):
     """The fully connected head, and the RoIs that it trains on."""
 
     head_units: Annotated[
-        tuple | None,
+        tuple[int, ...] | None,
         BackboneOr((1024, 1024)),
-        "widths of the fully connected layers; (4096, 4096) with VGG16. Ignored if the backbone has a head.",
+        "widths of the dense layers, at least 1; (4096, 4096) with VGG16. Unused if the backbone has a head.",
     ]
     head_dropout: Annotated[
         float | None, BackboneOr(0.0), "dropout rate after each of them, 0 to 1; 0.5 with VGG16."
     ]
     head_ranks: Annotated[
-        tuple | None,
+        tuple[int | None, ...] | None,
         None,
         "rank of each fully connected layer when factored in two (truncated SVD, Fast R-CNN, section "
-        "3.1); 0 or None keeps a layer whole.",
+        "3.1), at least 0; 0 or None keeps a layer whole.",
     ]
     head_batch_size: Annotated[
         int | None,
@@ -261,9 +261,9 @@ class BoxHeadArguments(HeadArguments, total=False):
     """A head that learns classes and boxes together."""
 
     head_convs: Annotated[
-        tuple | None,
+        tuple[int, ...] | None,
         BackboneOr(()),
-        "widths of the 3×3 convolutions before the fully connected layers; four of 256 in torchvision's v2.",
+        "widths of the 3×3 convolutions before the dense layers, at least 1; four of 256 in torchvision v2.",
     ]
     head_beta: Annotated[
         float | None,

@@ -71,6 +71,10 @@ def check_targets(y, sample_weight):
             "The losses of a detector count anchors and RoIs, of which sample_weight and class_weight know "
             "nothing; leave these out, and mark objects that are not to count with 'ignore'."
         )
+    for name in TARGETS if isinstance(y, dict) else ():
+        if isinstance(y.get(name), (tf.RaggedTensor, tf.RaggedTensorSpec)):
+            padding = False if name == "ignore" else -1
+            raise ValueError(f"The target {name!r} is ragged; pad it with {name}.to_tensor({padding}).")
     if not isinstance(y, dict) or TARGETS.keys() - y.keys() or _unfit(y):
         given = _names(y) if isinstance(y, dict) else type(y).__name__
         raise ValueError(

@@ -45,7 +45,7 @@ class CascadeRCNNArguments(
     cascade_coder_weights: Annotated[
         tuple[tuple[float, float, float, float], ...],
         ((10.0, 10.0, 5.0, 5.0), (20.0, 20.0, 10.0, 10.0), (30.0, 30.0, 15.0, 15.0)),
-        "for each stage, the weights of its box coder; later stages move boxes less; mmdetection's "
+        "for each stage, the weights of its box coder, above 0; later stages move boxes less; mmdetection's "
         "`target_stds`.",
     ]
     cascade_loss_weights: Annotated[

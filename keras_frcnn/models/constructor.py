@@ -4,13 +4,10 @@ import inspect
 import textwrap
 
 from keras_frcnn.models.defaults import UNKNOWN, BackboneOr, entries
-from keras_frcnn.names import remedy
 
 # This line of a class's docstring is replaced with the arguments of its group.
 PLACE = "    **arguments: "
 WIDTH = 110
-# Arguments that every `keras.Model` takes.
-OF_KERAS = ("name", "dtype", "trainable", "activity_regularizer")
 
 
 def takes(group):
@@ -49,23 +46,6 @@ def takes(group):
         return cls
 
     return decorate
-
-
-def check_names(method, arguments, known):
-    """Raise a readable error for an argument that neither a method nor Keras has.
-
-    Args:
-        method: name of the class.
-        arguments: names that were given.
-        known: names of the method's arguments.
-
-    Raises:
-        ValueError: a name is unknown.
-    """
-    for name in arguments:
-        if name not in known and name not in OF_KERAS:
-            listed = remedy(name, known, f"help(keras_frcnn.{method}) lists them.")
-            raise ValueError(f"{method} has no argument {name!r}; {listed}")
 
 
 def _lines(group):

@@ -5,8 +5,6 @@ import typing
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import keras
-
 from keras_frcnn import images as image_ops
 from keras_frcnn.backbones import Backbone
 
@@ -81,15 +79,10 @@ def resolve(group: type, given: Mapping, backbone: Backbone, own: Mapping = Mapp
         value, default = given.get(name), entry.default
         if value is None:
             value = known.get(name, default.over(backbone)) if isinstance(default, BackboneOr) else default
-        values[name] = _restored(value)
+        values[name] = value
     values["image_size"] = image_ops.checked_image_size(values["image_size"])
     values["canvas"] = bool(values["canvas"])
     if "max_detections" in values:
         values["max_detections"] = int(values["max_detections"])
     image_ops.checked_rounding(values["resize_rounding"])
     return MappingProxyType(values)
-
-
-def _restored(value):
-    """Make the object again, such as a loss, that a config has as a dict."""
-    return keras.saving.deserialize_keras_object(value) if isinstance(value, dict) else value

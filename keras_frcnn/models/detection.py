@@ -201,7 +201,8 @@ class DetectionModel(keras.Model):
             raise ValueError(
                 "A model with canvas=True or pyramid_sides has sizes of its own; leave image_size out."
             )
-        return tf.constant(image_ops.checked_image_size(image_size or self.image_size), tf.int32)
+        size = self.image_size if image_size is None else image_size
+        return tf.constant(image_ops.checked_image_size(size), tf.int32)
 
     @property
     def detect_signature(self):

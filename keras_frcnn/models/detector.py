@@ -14,7 +14,7 @@ from keras_frcnn.class_names import checked_class_names
 from keras_frcnn.layers import DetectionHead, PixelNormalization
 from keras_frcnn.layers.roi_layer import RoILayer
 from keras_frcnn.models import batches, first_batch, shared_batches
-from keras_frcnn.models.constructor import check_names
+from keras_frcnn.models.checked_arguments import checked_arguments
 from keras_frcnn.models.consumed import Consumed
 from keras_frcnn.models.defaults import entries, resolve
 from keras_frcnn.models.figure import Figure, logged
@@ -54,7 +54,7 @@ class Detector(SavedDetector):
 
     def __init__(self, class_names, backbone, backbone_weights, arguments, log_names):
         known = entries(self.argument_group)
-        check_names(type(self).__name__, arguments, known)
+        arguments = checked_arguments(type(self).__name__, arguments, known)
         super().__init__(
             autocast=False, **{name: value for name, value in arguments.items() if name not in known}
         )
@@ -219,6 +219,7 @@ class Detector(SavedDetector):
     @functools.wraps(keras.Model.fit)
     def fit(self, x=None, *args, **kwargs):
         self.consumed.begin(x)
+        first_batch.warn_of_other_size(self, x, kwargs.get("validation_data"))
         try:
             with first_batch.checked(self, x, args, kwargs) as (x, kwargs):
                 x, kwargs = shared_batches.of_fit(self.distribute_strategy, x, kwargs)

@@ -19,14 +19,14 @@ class PyramidArguments(TypedDict, total=False):
     """An image pyramid at test time."""
 
     pyramid_sides: Annotated[
-        tuple,
+        tuple[int, ...],
         (),
-        "short sides of an image pyramid at test time, such as (480, 576, 688, 864, 1200): each RoI is "
-        "pooled from the scale at which its area is nearest to 224² (Fast R-CNN, section 5.2). Empty: a "
-        "single scale.",
+        "short sides of an image pyramid at test time, at least 1, such as (480, 576, 688, 864, 1200): each "
+        "RoI is pooled from the scale at which its area is nearest to 224² (Fast R-CNN, section 5.2). Empty: "
+        "a single scale.",
     ]
     pyramid_limit: Annotated[
-        int, 2000, "limit of the long side in the pyramid, in pixels; Fast R-CNN, section 5.2."
+        int, 2000, "limit of the long side in the pyramid, in pixels, at least 1; Fast R-CNN, section 5.2."
     ]
 
 

@@ -47,7 +47,7 @@ class FasterRCNNArguments(
     head_coder_weights: Annotated[
         tuple[float, float, float, float],
         (10.0, 10.0, 5.0, 5.0),
-        "weights of the box coder; the default matches py-faster-rcnn's normalized deltas.",
+        "weights of the box coder, above 0; the default matches py-faster-rcnn's normalized deltas.",
     ]
 
 

@@ -3,12 +3,13 @@
 What a graph can see of every batch, such as its types, is in `batches.py`. Values would cost time in each
 step; a pipeline that is wrong is nearly always wrong from its first batch on.
 
-Letters: B images, H height, W width, M objects.
+Letters: B images, H height, W width, P proposals, M objects.
 """
 
 import contextlib
 import itertools
 import types
+import warnings
 
 import keras
 import numpy as np
@@ -16,8 +17,18 @@ import tensorflow as tf
 
 from keras_frcnn import _compat
 from keras_frcnn.data import DetectionDataset
+from keras_frcnn.data.records import counted
 from keras_frcnn.models.batches import check_targets
 
+# Shapes of the parts of a batch; a size that has a letter is the same in all of them.
+FORMS = {
+    "images": ("B", "H", "W", 3),
+    "image_shapes": ("B", 2),
+    "proposals": ("B", "P", 4),
+    "boxes": ("B", "M", 4),
+    "labels": ("B", "M"),
+    "ignore": ("B", "M"),
+}
 # Of arrays as data, the first images stand for all.
 FEW = 32
 # Pixels that rounding may push a box beyond its image.
@@ -67,6 +78,27 @@ def checked(model, x, args, kwargs):
         raise
 
 
+def warn_of_other_size(model, *given):
+    """Warn once if what `fit` gets are batches of this package at one size, which is not the model's.
+
+    Args:
+        model: `Detector`.
+        given: training and validation data, of any kind.
+    """
+    if model.canvas or model.arguments.get("pyramid_sides"):
+        return
+    for data in given:
+        same = isinstance(data, tf.data.Dataset)
+        position = _compat.attribute_upstream(data, "position", _compat.SAME_ELEMENTS) if same else None
+        if position and not position.scales and position.image_size != model.image_size:
+            warnings.warn(
+                f"The batches have images of the size {position.image_size}, but the model works at "
+                f"{model.image_size}; give batches(..., image_size=model.image_size).",
+                stacklevel=3,
+            )
+            return
+
+
 def _watched(model, x, y, check):
     """Check the first batch of the data; if it is not there yet, return data that check it when it comes."""
     if isinstance(x, DetectionDataset):
@@ -86,7 +118,7 @@ def _watched(model, x, y, check):
     if isinstance(x, keras.utils.PyDataset):
         check(x[0])
     elif y is not None:
-        check(tf.nest.map_structure(lambda value: value[:FEW], (x, y)))
+        check(tf.nest.map_structure(lambda value: value[:FEW] if hasattr(value, "shape") else value, (x, y)))
     elif isinstance(x, types.GeneratorType):
         first = next(x)
         check(first)
@@ -101,10 +133,11 @@ def _check_classes(model, classes):
     names = tuple(model.class_names)
     for label, name in classes.items():
         if label >= len(names) or (name in names and names[label] != name):
-            there = f"is {names[label]!r}" if label < len(names) else f"is none of its {len(names)} classes"
+            held = counted(len(names), "class")
+            there = f"{names[label]!r} in the model" if label < len(names) else f"the model has only {held}"
             raise ValueError(
-                f"Label {label} is {name!r} in the data and {there} in the model; give both the same list, "
-                "for example with dataset.with_class_names(model.class_names)."
+                f"Label {label} is {name!r} in the data, but {there}; give both the same list, for example "
+                "with dataset.with_class_names(model.class_names)."
             )
 
 
@@ -128,19 +161,63 @@ def _watched_dataset(data, check):
 
 def _fault(x, y, class_count):
     """What is wrong with a batch, with its remedy; "" if nothing is seen."""
-    if not isinstance(x, dict) or not isinstance(y, dict) or {"boxes", "labels"} - y.keys():
-        return ""  # refused elsewhere
-    images, boxes, labels = (np.asarray(value) for value in (x["images"], y["boxes"], y["labels"]))
-    if images.ndim != 4 or boxes.ndim != 3 or labels.shape != boxes.shape[:2] or boxes.shape[-1] != 4:
-        return ""
+    x = x if isinstance(x, dict) else {"images": x}
+    if not isinstance(y, dict) or {"boxes", "labels"} - y.keys():
+        return ""  # refused at the trace
+    given = {name: (x | y)[name] for name in FORMS if name in x | y}
+    for name, value in given.items():
+        if isinstance(value, (list, tuple)):
+            return f"'{name}' is a {type(value).__name__}; give an array or a tensor"
+    if any(isinstance(value, tf.RaggedTensor) for value in given.values()):
+        return ""  # refused at the trace
+    arrays = {name: np.asarray(value) for name, value in given.items()}
+    fault = _of_shapes(arrays) or _of_types(arrays)
+    if fault:
+        return fault
+    images, boxes, labels = arrays["images"], arrays["boxes"], arrays["labels"]
     whole = np.tile(images.shape[1:3], [len(images), 1])
-    sides = np.asarray(x.get("image_shapes", whole), np.float64)
-    ignore = np.broadcast_to(np.asarray(y.get("ignore", False), bool), labels.shape)
+    sides = np.asarray(arrays.get("image_shapes", whole), np.float64)
+    ignore = np.asarray(arrays.get("ignore", np.zeros(labels.shape)), bool)
     return (
         _of_images(images, sides)
         or _of_labels(labels, boxes, class_count)
         or _of_boxes(boxes, labels, ignore, sides)
     )
+
+
+def _of_shapes(arrays):
+    first = {}  # for each letter the part of the batch that has set its size
+    for name, array in arrays.items():
+        shape, form = list(array.shape), FORMS[name]
+        if len(shape) != len(form) or any(
+            isinstance(side, int) and side != size for side, size in zip(form, shape)
+        ):
+            return f"'{name}' is {shape}; give {_written(form)}"
+        for letter, size in zip(form, shape):
+            other = first.setdefault(letter, name)
+            there = arrays[other].shape[FORMS[other].index(letter)]
+            if size != there:
+                sizes = f"'{other}' is {list(arrays[other].shape)} and '{name}' {shape}"
+                return f"{sizes}; give {_written(FORMS[other], form)}"
+    return ""
+
+
+def _written(*forms):
+    """The shapes to give, in words."""
+    shapes = " and ".join(f"[{', '.join(map(str, form))}]" for form in forms)
+    each = " with M objects each" if any("M" in form for form in forms) else ""
+    return f"{shapes} for B images{each}"
+
+
+def _of_types(arrays):
+    for name, array in arrays.items():
+        if array.dtype.kind in "OUS" and name != "labels":
+            return f"'{name}' has no numbers; give an array of numbers"
+    dtype = arrays["labels"].dtype
+    if dtype.kind not in "iu":
+        kind = "no numbers" if dtype.kind in "OUS" else f"the type {dtype}"
+        return f"'labels' has {kind}; give whole numbers from 0 in the order of the classes, padded with -1"
+    return ""
 
 
 def _of_images(images, sides):

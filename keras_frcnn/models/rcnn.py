@@ -45,7 +45,7 @@ class RCNNArguments(
     warp_size: Annotated[
         int | None,
         BackboneOr("the largest up to 224 that the backbone can take"),
-        "S, side of a warped region in pixels: a multiple of the stride times `pool_size`.",
+        "S, side of a warped region in pixels, at least 1: a multiple of the stride times `pool_size`.",
     ]
     context: Annotated[
         int,

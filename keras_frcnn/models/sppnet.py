@@ -40,7 +40,9 @@ class SPPNetArguments(
     """Arguments of SPPnet."""
 
     pool_levels: Annotated[
-        tuple, (1, 2, 3, 6), "bins along each side, for each level of the pooling pyramid; section 4.1."
+        tuple[int, ...],
+        (1, 2, 3, 6),
+        "bins along each side, for each level of the pooling pyramid, at least 1; section 4.1.",
     ]
     pool_corners: Annotated[
         str,

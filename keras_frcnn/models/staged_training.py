@@ -61,7 +61,7 @@ class StageArguments(TypedDict, total=False):
         float, 0.6, "minimum IoU of the regions that the box regression trains on, 0 to 1; R-CNN, appendix C."
     ]
     box_ridge: Annotated[float, 1000.0, "λ of the box regression, above 0; R-CNN, appendix C."]
-    seed: Annotated[int, 0, "random seed of the SVM solver."]
+    seed: Annotated[int, 0, "random seed of the SVM solver, at least 0."]
 
 
 class StagedTraining(ExternalProposals):

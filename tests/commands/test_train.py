@@ -281,6 +281,14 @@ def test_names_an_undecodable_image(capsys, voc, tiny, tmp_path):
     assert "train2.jpg" in sentence and "--on-broken skip" in sentence
 
 
+def test_refuses_an_argument_out_of_range_before_training(voc, tiny, tmp_path, capsys):
+    config = tmp_path / "own.yaml"
+    config.write_text("detector: {score_threshold: 30, max_detections: 0}")
+    words = ["--train", f"voc:{voc}@train", *tiny, "--config", config, "--output", tmp_path / "run"]
+    assert refusal(capsys, *words) == "score_threshold is 30; give a number, 0 to 1."
+    assert not (tmp_path / "run").exists()
+
+
 def test_epochs_win_over_the_steps_of_a_recipe():
     run = train.parse(["--recipe", "vgg16_voc07", "--train", "voc:x@y", "--epochs", "3"])
     assert (run.epochs, run.steps) == (3, 0)

@@ -116,7 +116,11 @@ def test_it_is_a_data_set_like_the_others(make_model):
             (IMAGES, BOXES, [["cat", "owl"], ["dog"], []], NAMES),
             "image 0 has the class owl, which class_names lacks",
         ),
-        ((IMAGES, BOXES, [[0], [1], []], NAMES), "image 0 has 2 boxes, 1 labels and 2 entries of ignore"),
+        ((IMAGES, BOXES, [[0], [1], []], NAMES), "^image 0 has 2 boxes and 1 label; give one of each"),
+        (
+            (IMAGES, BOXES, [[0, 1], [1], []], NAMES, "xyxy", [[True], [False], []]),
+            "^image 0 has 2 boxes, 2 labels and 1 of ignore; give one of each for each object",
+        ),
         ((IMAGES, [[[1, 2, 3]], [], []], [[0], [], []], NAMES), r"image 0 has boxes of the shape \(1, 3\)"),
         (
             ([IMAGES[0] / 255], [[]], [[]], NAMES),

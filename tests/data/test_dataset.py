@@ -42,6 +42,18 @@ def test_proposals_are_found_by_the_text_of_the_id(proposals):
         np.testing.assert_array_equal(boxes, proposals[key])
 
 
+def test_an_image_is_asked_for_by_its_place():
+    dataset = make()
+    assert dataset.image(np.int64(-1)).shape == (40, 60, 3)
+    for wrong in ("a", 1.0, None):
+        with pytest.raises(
+            ValueError, match=r"^dataset.image takes the place of an image, from 0, not .*; names"
+        ):
+            dataset.image(wrong)
+    with pytest.raises(IndexError, match=r"^set has 3 images, and none at 3; count from 0\.$"):
+        dataset.image(3)
+
+
 def test_the_best_ones_within_the_image(proposals):
     proposals["a"] = [
         [-5, -5, 20, 20],

@@ -233,7 +233,11 @@ def test_an_undecodable_image_is_named(tmp_path, mixed):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"batch_size": 0}, "batch_size is 0; give at least 1."),
+        ({"batch_size": 0}, "batch_size is 0; give a whole number, at least 1."),
+        ({"batch_size": "4"}, "batch_size is '4'; give a whole number, at least 1."),
+        ({"batch_size": 2.5}, "batch_size is 2.5; give a whole number, at least 1."),
+        ({"image_size": 320}, "image_size is 320; give (short side, limit of the long side) in pixels, two"),
+        ({"image_size": "320"}, "image_size is '320'; give (short side, limit of the long side)"),
         ({"image_size": (100, 60)}, "image_size is (100, 60); give (short side, limit of the long side)"),
         ({"seed": -1}, "seed is -1; give 0 or more."),
         ({"flip": -0.1}, "flip is -0.1; give a probability from 0 to 1."),

@@ -190,8 +190,9 @@ def test_settings(exported_cells, image_of):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"score_threshold": 2.0}, "score_threshold is 2.0; it is between 0 and 1"),
-        ({"max_detections": 0}, "max_detections is 0; give at least 1"),
+        ({"score_threshold": 2.0}, "^score_threshold is 2.0; give a number, 0 to 1.$"),
+        ({"max_detections": 0}, "^max_detections is 0; give a whole number, at least 1.$"),
+        ({"nms_iou": "0.5"}, "^nms_iou is '0.5'; give a number, 0 to 1.$"),
         ({"image_size": (100, 50)}, "image_size is"),
         ({"precision": "int8"}, "precision is 'int8'; use one of float32, bfloat16, float16"),
         ({"max_pixels": 0}, "both are at least 1"),

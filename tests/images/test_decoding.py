@@ -178,6 +178,15 @@ def test_as_image(tmp_path):
             image_ops.as_image(wrong)
     with pytest.raises(FileNotFoundError, match=r"There is no image file .*nowhere\.png; check the path"):
         image_ops.as_image(tmp_path / "nowhere.png")
+    with pytest.raises(
+        FileNotFoundError, match=r" is a folder; give an image file, or a list of such files\.$"
+    ):
+        image_ops.as_image(tmp_path)
+    for wrong, kind in ((None, "None"), ({}, "a dict"), (("a.png", "b.png"), "a tuple")):
+        with pytest.raises(
+            ValueError, match=rf"^detect takes the path of .*, not {kind}; give .*, or a list of them\.$"
+        ):
+            image_ops.as_image(wrong)
 
 
 def test_read(tmp_path):
@@ -414,9 +423,14 @@ def test_checked_image_size(size):
     assert sides == tuple(size) and all(type(side) is int for side in sides)
 
 
-@pytest.mark.parametrize("size", [(300, 200), (1, 2, 3), (600,), 600, (0, 100), (-1, 5), (0, 0), ()])
+@pytest.mark.parametrize(
+    "size",
+    [(300, 200), (1, 2, 3), (600,), 600, (0, 100), (-1, 5), (0, 0), (), "600", ("a", "b"), (60.5, 90), None],
+)
 def test_no_image_size(size):
-    with pytest.raises(ValueError, match=r"^image_size is \(short side, .*\) in pixels; .* cannot be met\.$"):
+    with pytest.raises(
+        ValueError, match=r"^image_size is [^\n]*; give \(short side, .*, the short side first\.$"
+    ):
         image_ops.checked_image_size(size)
 
 

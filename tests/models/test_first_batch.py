@@ -1,5 +1,8 @@
 """A pipeline of the user's own is checked once, in words, however it comes."""
 
+import types
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -94,6 +97,82 @@ FAULTS = {
 }
 
 
+def labels_without_boxes(x, y):
+    y["labels"] = np.zeros([2, 3], np.int32)
+
+
+def one_image_less(x, y):
+    x["images"], x["image_shapes"] = x["images"][:1], x["image_shapes"][:1]
+
+
+def three_sides(x, y):
+    x["image_shapes"] = np.full([2, 3], 60, np.int32)
+
+
+def words(x, y):
+    y["labels"] = np.array([["red cell", "plate"], ["plate", ""]])
+
+
+def words_for_boxes(x, y):
+    y["boxes"] = y["boxes"].astype(str)
+
+
+def points(x, y):
+    y["boxes"] = y["boxes"][..., :3]
+
+
+def flat_boxes(x, y):
+    y["boxes"] = y["boxes"][:, 0]
+
+
+def flat_flags(x, y):
+    y["ignore"] = y["ignore"][:, 0]
+
+
+def float_labels(x, y):
+    y["labels"] = y["labels"].astype(np.float32)
+
+
+def listed(x, y):
+    y["labels"] = y["labels"].tolist()
+
+
+FORM_FAULTS = {
+    labels_without_boxes: r"'boxes' is \[2, 2, 4\] and 'labels' \[2, 3\]; give \[B, M, 4\] and \[B, M\] for",
+    one_image_less: r"'images' is \[1, 64, 96, 3\] and 'boxes' \[2, 2, 4\]; give \[B, H, W, 3\] and",
+    three_sides: r"'image_shapes' is \[2, 3\]; give \[B, 2\] for B images",
+    words: "'labels' has no numbers; give whole numbers from 0 in the order of the classes, padded with -1",
+    words_for_boxes: "'boxes' has no numbers; give an array of numbers",
+    points: r"'boxes' is \[2, 2, 3\]; give \[B, M, 4\] for B images with M objects each",
+    flat_boxes: r"'boxes' is \[2, 4\]; give \[B, M, 4\] for",
+    flat_flags: r"'ignore' is \[2\]; give \[B, M\] for",
+    float_labels: "'labels' has the type float32; give whole numbers from 0",
+    listed: "'labels' is a list; give an array or a tensor",
+}
+
+
+@pytest.mark.parametrize("spoil", FORM_FAULTS)
+def test_the_format_of_a_batch_that_tensorflow_would_stumble_over(model, spoil):
+    x, y = batch()
+    spoil(x, y)
+    sources = [(((x, y) for _ in range(2)),), (x, y)]
+    if x["image_shapes"].shape == (2, 2) and spoil is not listed:
+        sources.append((((x["images"], y) for _ in range(2)),))  # images alone are a batch too
+    for source in sources:
+        with pytest.raises(ValueError, match=f"^In the first batch {FORM_FAULTS[spoil]}.*\\.$") as error:
+            model.fit(*source, verbose=0)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["boxes", "labels", "ignore"])
+def test_ragged_targets(model, name):
+    x, y = batch()
+    padding = False if name == "ignore" else -1
+    y[name] = tf.RaggedTensor.from_tensor(y[name])
+    with pytest.raises(ValueError, match=rf"^The target '{name}' is ragged; pad it with .*\({padding}\)\.$"):
+        model.evaluate(tf.data.Dataset.from_tensors((x, y)), verbose=0)
+
+
 @pytest.mark.parametrize("spoil", FAULTS)
 def test_each_fault_has_its_sentence(model, spoil):
     x, y = batch()
@@ -170,13 +249,15 @@ def test_their_classes_are_those_of_the_model(make_model):
     batches = scenes.batches(2, image_size=(64, 96))
     turned = scenes.class_names[::-1]
     with pytest.raises(
-        ValueError, match=f"^Label 0 is 'circle' in the data and is '{turned[0]}' in the model"
+        ValueError, match=f"^Label 0 is 'circle' in the data, but '{turned[0]}' in the model; give both"
     ):
         make_model(turned).evaluate(batches)
     with pytest.raises(
-        ValueError, match="^Label 2 is .* in the data and is none of its 2 classes in the model"
+        ValueError, match="^Label 2 is .* in the data, but the model has only 2 classes; give both"
     ):
         make_model().evaluate(batches)
+    with pytest.raises(ValueError, match="the model has only 1 class; give"):
+        make_model(scenes.class_names[:1]).evaluate(batches)
     # Other words for the same classes are the caller's right.
     names = [f"{name} in another language" for name in scenes.class_names]
     with first_batch.checked(make_model(names), batches, (), {}) as (given, _):
@@ -214,3 +295,52 @@ def test_an_rpn_has_no_classes_to_exceed():
     model = kf.RPN(backbone="tiny_fpn", image_size=(64, 96), rpn_post_nms=(30, 20))
     with first_batch.checked(model, x, (y,), {}):
         pass
+
+
+def warned(model, *given):
+    """The sentences of the warnings about the size of what `fit` gets."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        first_batch.warn_of_other_size(model, *given)
+    return [str(warning.message) for warning in found]
+
+
+def test_batches_of_another_size_than_the_models(model):
+    scenes = shapes.load("val", 4)
+    sentence = (
+        "The batches have images of the size (600, 1000), but the model works at (96, 128); give "
+        "batches(..., image_size=model.image_size)."
+    )
+    other, own = scenes.batches(2), scenes.batches(2, image_size=[96, 128])
+    assert warned(model, other, other) == warned(model, other.repeat().prefetch(1), own) == [sentence]
+    assert warned(model, own, other) == [sentence]
+    assert not warned(model, own, None) and not warned(model, own, own)
+    # Whoever maps them may resize them, and other data say no size.
+    assert not warned(model, other.map(lambda x, y: (x, y)), batch())
+    training = {"image_size": (240, 320), "training": True}
+    assert warned(model, scenes.batches(2, **training))
+    for several in ({"short_sides": [64, 96]}, {"scale_jitter": (0.5, 2.0)}):
+        assert not warned(model, scenes.batches(2, **training, **several))
+        assert warned(model, scenes.batches(2, image_size=(240, 320), **several))
+
+
+def test_no_size_of_batches_is_asked_of_models_that_have_several(make_model):
+    batches = shapes.load("val", 4).batches(2)
+    assert not warned(make_model(canvas=True), batches)
+    pyramid = types.SimpleNamespace(
+        canvas=False, arguments={"pyramid_sides": (96, 128)}, image_size=(96, 128)
+    )
+    assert not warned(pyramid, batches)
+
+
+def test_fit_warns_once(make_model):
+    scenes = shapes.load("val", 2)
+    model = make_model(scenes.class_names)
+    model.compile("sgd")
+    batches = scenes.batches(2, image_size=(64, 80))
+    with pytest.warns(
+        UserWarning, match="the size .64, 80., but the model works at .96, 128.; give"
+    ) as found:
+        model.fit(batches, validation_data=batches, verbose=0)
+    (warning,) = [one for one in found if "works at" in str(one.message)]
+    assert warning.filename == __file__

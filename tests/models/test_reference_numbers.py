@@ -197,7 +197,7 @@ PARTS = {
         "log_scale_limit": (math.log(1000 / 16), "torchvision _utils.py, bbox_xform_clip"),
     },
     sampling.Matcher: {"keep_best": (False, "Fast R-CNN, section 2.3; the RPN asks for it")},
-    sampling.recall: {"iou": (0.5, "PASCAL VOC")},
+    sampling.recall: {"ious": ((0.5,), "PASCAL VOC")},
     losses.smooth_l1: {"beta": (1.0, "Fast R-CNN, equation 3")},
     losses.rpn_loss: {"beta": RPN["rpn_beta"]},
     losses.SmoothL1: {"beta": (1.0, "Fast R-CNN, equation 3")},

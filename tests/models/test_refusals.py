@@ -90,6 +90,19 @@ def test_arguments_are_read_only(model, name, value):
     assert getattr(model, name) == before and getattr(other, name) == other.arguments[name] == value
 
 
+def test_settings_are_those_of_the_constructor(model):
+    for settings, sentence in (
+        (
+            {"score_treshold": 0.5},
+            r"FasterRCNN has no score_treshold; did you mean score_threshold\? Leave it out",
+        ),
+        ({"score_threshold": "0.5"}, r"score_threshold is '0\.5'; give a number, 0 to 1\.$"),
+        ({"rpn_post_nms": 300}, r"rpn_post_nms is 300; give two whole numbers, at least 1\.$"),
+    ):
+        with pytest.raises(ValueError, match=f"^{sentence}"):
+            kf.export.with_settings(model, **settings)
+
+
 def test_the_rows_of_an_rpn_follow_from_its_argument():
     model = kf.RPN(backbone="tiny_fpn", image_size=(64, 96), rpn_post_nms=(30, 20))
     assert model.max_detections == 20

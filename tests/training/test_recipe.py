@@ -1,4 +1,5 @@
 import dataclasses
+import warnings
 from unittest.mock import Mock
 
 import keras
@@ -8,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_frcnn import models
+from keras_frcnn.data.readers import shapes
+from keras_frcnn.models.first_batch import warn_of_other_size
 from keras_frcnn.training import CaffeSGD, recipe_files
 from keras_frcnn.training.recipe import Recipe
 from keras_frcnn.training.recipe_files import from_yaml, to_yaml
@@ -262,8 +265,20 @@ def test_a_length_of_ones_own_holds_in_every_step():
 
 
 def test_refuses_a_value_of_the_wrong_kind():
-    with pytest.raises(ValueError, match="`detector` has a value of the wrong kind"):
+    with pytest.raises(ValueError, match="^head_units is 8; give a tuple of whole numbers, at least 1.$"):
         Recipe(backbone_weights="none", detector={"head_units": 8}).build(["a"])
+    unknown = {"class_name": "Unheard", "config": {}}
+    with pytest.raises(ValueError, match="`detector` has a value of the wrong kind"):
+        Recipe(backbone_weights="none", detector={"class_loss": unknown}).build(["a"])
+
+
+@pytest.mark.parametrize("own", [{}, {"short_sides": (48,)}, {"scale_jitter": (0.5, 2.0)}, {"canvas": True}])
+def test_its_batches_have_the_size_of_its_model(own):
+    recipe, scenes = dataclasses.replace(TINY, **own), shapes.load("val", 2)
+    model = recipe.build(scenes.class_names)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_other_size(model, *(recipe.batches(scenes, model, training) for training in (True, False)))
 
 
 def test_an_rpn_needs_no_class_names():
