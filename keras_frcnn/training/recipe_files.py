@@ -72,19 +72,24 @@ def _typed(value, kind, what):
     if get_origin(kind) is tuple and isinstance(value, list):
         if parts[-1] is ... or len(value) == len(parts):
             return tuple(_typed(item, parts[0], what) for item in value)
-    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:
-            return float(value)  # YAML 1.1 reads 1e-3, without a dot, as text
-        except ValueError:
-            pass
+    if kind is float and isinstance(_number(value), (int, float)) and not isinstance(value, bool):
+        return float(value)
     if kind in (int, bool, str) and type(value) is kind:
         return value
     if get_origin(kind) is dict and isinstance(value, dict):
-        return value
+        return {name: _number(one) for name, one in value.items()}
     if get_origin(kind) is Literal:
         listed = remedy(str(value), parts, f"it must be one of {', '.join(parts)}.")
         raise ValueError(f"{what} is {value!r}; {listed}")
     raise ValueError(f"{what} is {value!r}; it must be {str(kind) if parts else kind.__name__}.")
+
+
+def _number(value):
+    """A text that is a number, such as 1e-3, which YAML 1.1 reads as text for want of a dot, as a float."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def to_yaml(recipe):

@@ -57,6 +57,11 @@ def test_what_the_text_leaves_out_is_as_before():
     assert from_yaml("epochs: 5", "one", base) == dataclasses.replace(base, epochs=5)
 
 
+def test_numbers_of_the_detector_without_a_dot():
+    read = recipe_files.from_yaml("detector: {rpn_min_size: 1e-3, objectness: softmax}", "test")
+    assert read.detector == {"rpn_min_size": 0.001, "objectness": "softmax"}
+
+
 @pytest.mark.parametrize("text, value", [("1e-3", 0.001), ("1", 1.0), ("0.5", 0.5)])
 def test_a_rate_is_a_float_however_it_is_written(text, value):
     rate = from_yaml(f"learning_rate: {text}", "a file").learning_rate
