@@ -5,6 +5,7 @@ of visible characters.
 """
 
 import functools
+import numbers
 import unicodedata
 from collections.abc import Iterable, Iterator, KeysView, Mapping, Set
 
@@ -91,8 +92,8 @@ def checked_class_names(names):
     names = tuple(names) if isinstance(names, Iterator) else names
     given, names = names, in_order(names)
     for name in given:
-        if not isinstance(name, str):
-            raise ValueError(f"class_names has {name!r}, which is no string; give names such as 'cell'.")
+        if not isinstance(name, (str, numbers.Integral)):
+            raise ValueError(f"class_names has {name!r}, which is no name; give texts such as 'cell'.")
     for name in names:
         if fault(name):
             raise ValueError(f"class_names has {name[:40]!r}, which {fault(name)}; rename the class.")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
-# Bytes of a name to which the signs of a temporary file can be added; file systems take 255.
-LONGEST_STEM = 200
+# Bytes of a name, of most file systems.
+LONGEST_NAME = 255
 
 
 @contextlib.contextmanager
@@ -61,9 +61,11 @@ def partial_of(path):
     Returns:
         pathlib.Path, whose name is not too long where that of the file is not.
     """
-    name = os.fsencode(path.stem)
-    stem = path.stem if len(name) <= LONGEST_STEM else hashlib.blake2b(name, digest_size=16).hexdigest()
-    return path.with_name(f".{stem}.partial{path.suffix}")
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    if len(os.fsencode(partial.name)) <= LONGEST_NAME:
+        return partial
+    stem = hashlib.blake2b(os.fsencode(path.name), digest_size=16).hexdigest()
+    return path.with_name(f".{stem}.partial{path.suffix if len(os.fsencode(path.suffix)) < 99 else ''}")
 
 
 def unwritable(path, error, remedy=""):
@@ -190,7 +192,9 @@ class GrowingText:
         self._path, self._file, self._failed = path, None, False
 
     def add(self, text):
-        """Append a str, see `write_text`."""
+        """Append a str, see `write_text`; after a failure, nothing."""
+        if self._failed:
+            return
         try:
             if self._file is None:
                 partial = self._whole.enter_context(replacing(self._path))
@@ -205,8 +209,8 @@ class GrowingText:
 
     def close(self):
         """Finish the file; after a failure there is nothing to finish."""
+        self.add("")
         if not self._failed:
-            self.add("")
             self._whole.close()
 
 

@@ -75,9 +75,10 @@ def test_a_link_stays_and_its_file_is_replaced(tmp_path):
 
 
 def test_a_name_as_long_as_names_may_be(tmp_path):
-    path = tmp_path / f"{'x' * 246}.json"
-    files.write_json(path, {})
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    names = {f"{'x' * 246}.json", f"a.{'b' * 250}", f"{'ä' * 120}.json"}
+    for name in names:
+        files.write_json(tmp_path / name, {})
+    assert {file.name for file in tmp_path.iterdir()} == names
 
 
 def test_bytes_of_names_that_are_no_letters(tmp_path):
@@ -112,5 +113,6 @@ def test_a_growing_text_that_fails_leaves_the_old_one(tmp_path):
         OSError, match=r"a\.txt cannot be written \(No space left .*what was there before stays"
     ):
         text.add("two")
+    text.add("three")
     text.close()
     assert path.read_text() == "old" and [*tmp_path.iterdir()] == [path]

@@ -24,7 +24,7 @@ class EpochLines(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
         self._console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-        self._live, self._test_steps = None, None
+        self._live, self._test_step, self._test_steps = None, None, None
 
     def close(self):
         """Remove the live line."""

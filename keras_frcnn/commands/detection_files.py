@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_frcnn import drawing
+from keras_frcnn.data.readers.pictures import SUFFIXES
 from keras_frcnn.data.writers import copy_picture, upright, voc_text, yolo_line
 from keras_frcnn.files import GrowingText, write_text
 
@@ -100,10 +101,14 @@ class DetectionFiles:
         if "coco" in self.formats:
             self._coco.add("\n]\n")
             self._coco.close()
-        listed = "".join(f"{name}\n" for name in class_names)
-        for name, file in (("voc", "labels.txt"), ("yolo", "classes.txt")):
+        # "N/A" may be there several times; YOLO's numbers need a line for each.
+        seen = [*dict.fromkeys(class_names)]
+        lines = [
+            name if name not in class_names[:at] else f"{name} {at}" for at, name in enumerate(class_names)
+        ]
+        for name, file, listed in (("voc", "labels.txt", seen), ("yolo", "classes.txt", lines)):
             if name in self.formats:
-                self._write(f"{name}/{file}", listed)
+                self._write(f"{name}/{file}", "".join(f"{each}\n" for each in listed))
                 folder = self.folder / name
                 print(
                     f"Correct the annotations in {folder}, beside the pictures; then train on folder:{folder}"
@@ -114,7 +119,11 @@ class DetectionFiles:
     def _copy(self, folder, name, file, image, frame):
         """Put the picture beside its annotation, so that both together are a data set; return its name."""
         source, ending = upright(Path(file)) if frame is None else (None, ".jpg")
-        copy_picture(source, self._made(f"{folder}/{name}{ending}"), lambda: image)
+        target = self._made(f"{folder}/{name}{ending}")
+        for suffix in SUFFIXES:  # of an earlier run, in which the picture was another
+            if suffix != ending:
+                target.with_name(f"{name}{suffix}").unlink(missing_ok=True)
+        copy_picture(source, target, lambda: image)
         return f"{name}{ending}"
 
     def _write_crop(self, image, found, name):

@@ -75,7 +75,7 @@ def main(arguments=None):
         images = _readable(files, pictures)
         for file, image, found in evaluation.detect_in_passes(detector, images, batch_size):
             pictures.add(file, image, found)
-            progress(pictures.finished, len(files))
+            progress(pictures.finished, len(files) + len(empty))
         for video in videos:
             try:
                 pictures.add_video(

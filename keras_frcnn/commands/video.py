@@ -72,9 +72,11 @@ class VideoFile:
         if self._writer is None:
             code = cv2.VideoWriter.fourcc(*"mp4v")
             self._size = frame.shape[1], frame.shape[0]
-            self._writer = cv2.VideoWriter(str(self._partial), code, self.rate, self._size)
-            if not self._writer.isOpened():
+            writer = cv2.VideoWriter(str(self._partial), code, self.rate, self._size)
+            if not writer.isOpened():
+                self._partial.unlink(missing_ok=True)
                 raise OSError(f"{self.path} cannot be written; name another folder with --output.")
+            self._writer = writer
         if frame.shape[1::-1] != self._size:
             frame = cv2.resize(frame, self._size)  # OpenCV leaves frames of other sizes out
         self._writer.write(frame[..., ::-1])

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_frcnn.class_names import fault, in_order
 from keras_frcnn.data import pipeline
-from keras_frcnn.data.records import Record, counted
+from keras_frcnn.data.records import Record, counted, is_whole
 from keras_frcnn.names import remedy
 
 
@@ -79,7 +79,7 @@ class DetectionDataset:
             >>> dataset.image(0).shape
             (256, 320, 3)
         """
-        if not hasattr(index, "__index__"):
+        if not is_whole(index):
             raise ValueError(
                 f"dataset.image takes the place of an image, from 0, not {index!r}; names are for `python -m "
                 "keras_frcnn show --image`."

@@ -11,6 +11,7 @@ from keras_frcnn import images as image_ops
 from keras_frcnn.data import augmentation, memory, stacking
 from keras_frcnn.data.balance import Repeats, repeat_factors
 from keras_frcnn.data.order import Order, Position, endless, one_epoch
+from keras_frcnn.data.records import is_whole
 from keras_frcnn.data.sources import Drawn, Kept
 
 
@@ -149,7 +150,7 @@ def round_up(size):
 
 
 def _check_arguments(batch_size, seed, short_sides, scale_jitter, first_epoch, first_batch):
-    if not hasattr(batch_size, "__index__") or batch_size < 1:
+    if not is_whole(batch_size) or batch_size < 1:
         raise ValueError(f"batch_size is {batch_size!r}; give a whole number, at least 1.")
     for name, value in (("seed", seed), ("first_epoch", first_epoch), ("first_batch", first_batch)):
         if value < 0:

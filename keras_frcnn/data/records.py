@@ -5,6 +5,7 @@ Shape letter: M objects of the image.
 
 import contextlib
 import dataclasses
+import operator
 import warnings
 
 import numpy as np
@@ -171,3 +172,12 @@ def counted(number, noun):
     """A number of things in words, such as "2 boxes"."""
     plural = "" if number == 1 else "es" if noun.endswith(("x", "s", "ch")) else "s"
     return f"{number} {noun}{plural}"
+
+
+def is_whole(value):
+    """Whether a value can count or index, such as 3 or a scalar of NumPy."""
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return True

@@ -16,6 +16,10 @@ from keras_frcnn.evaluation.voc import pairwise_iou
 # A box so near to an inner border of its tile, in pixels, is taken for a part of an object.
 BORDER = 3.0
 SMALLEST = 16
+# A box whose distance from every inner border is a larger share of its side is no part of an object.
+CLEAR = 0.1
+# Share of the score in the whole image from which on the tile is believed.
+SURE = 0.5
 # Share of a part that lies in another detection of its class, from which on it is a part of that.
 PART = 0.7
 
@@ -73,7 +77,7 @@ class TiledDetection:
         check_batch_size(detector, batch_size)
         self.detector, self.batch_size = detector, batch_size
         self.side, self.overlap, self.nms_iou = int(side), float(overlap), float(nms_iou)
-        self.max_detections = max_detections
+        self.max_detections = None if max_detections is None else int(max_detections)
         self.class_names = tuple(detector.class_names)
 
     def detect(self, image, proposals=None, *, image_size: tuple[int, int] | None = None) -> Any:
@@ -105,9 +109,9 @@ class TiledDetection:
         if max(height, width) > self.side:
             tiles = detect_in_passes(self.detector, self._tiles(image), self.batch_size)
             found = [self._seen(image, *corner, answer) for corner, _, answer in tiles]
-            in_tiles = np.concatenate([answer["boxes"][~part] for answer, part in found])
-            again = pairwise_iou(whole["boxes"], in_tiles).max(axis=1, initial=0) > self.nms_iou
-            whole = {name: values[~again] for name, values in whole.items()}
+            seen = self._seen_in_tiles(whole, found)
+            whole = {name: values[~seen] for name, values in whole.items()}
+            found = [(answer, part) for answer, part, _ in found]
         found.append((whole, np.zeros(len(whole["scores"]), bool)))
         return self._merged([answer for answer, _ in found], np.concatenate([part for _, part in found]))
 
@@ -125,19 +129,32 @@ class TiledDetection:
                 yield (top, left), np.ascontiguousarray(tile)
 
     def _seen(self, image, top, left, answer):
-        """Detections of a tile, in pixels of the image, and whether each is a part of a larger object."""
+        """Detections of a tile, in pixels of the image, and two masks: which are parts of larger objects, and
+        which are so far from inner borders that they cannot be."""
         height, width = image.shape[:2]
         boxes = answer["boxes"] + np.array([left, top, left, top], np.float32)
         corner = np.array([left, top])
         end = np.minimum(corner + self.side, [width, height])
         inner = np.concatenate([corner > 0, end < [width, height]])
-        cut = (np.abs(boxes - np.concatenate([corner, end])) <= BORDER) & inner
+        distances = np.abs(boxes - np.concatenate([corner, end]))
+        cut = (distances <= BORDER) & inner
+        sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+        clear = ~((distances <= np.maximum(BORDER, CLEAR * sides)) & inner).any(1)
         along = cut[:, :2] | cut[:, 2:]
         # Another tile sees a smaller object whole, and neither of its borders near.
         small = boxes[:, 2:] - boxes[:, :2] < self.side * self.overlap - 2 * BORDER
         kept = ~(along & small).any(1)
         answer = {"boxes": boxes[kept], "scores": answer["scores"][kept], "labels": answer["labels"][kept]}
-        return answer, along.any(1)[kept]
+        return answer, along.any(1)[kept], clear[kept]
+
+    def _seen_in_tiles(self, whole, found):
+        """Which detections in the whole image are of something that a tile shows whole, about as surely."""
+        boxes, scores = (
+            np.concatenate([answer[name][clear] for answer, _, clear in found])
+            for name in ("boxes", "scores")
+        )
+        same = pairwise_iou(whole["boxes"], boxes) > self.nms_iou
+        return (same & (scores >= SURE * whole["scores"][:, None])).any(1)
 
     def _merged(self, answers, parts):
         """The best of overlapping detections of each class."""

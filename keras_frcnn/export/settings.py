@@ -4,6 +4,8 @@ import dataclasses
 
 from keras_frcnn.backbones import Backbone
 from keras_frcnn.models import Detector
+from keras_frcnn.models.checked_arguments import checked_arguments
+from keras_frcnn.models.defaults import entries
 from keras_frcnn.names import remedy
 
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -36,6 +38,7 @@ def with_settings(model: Detector, precision: str | None = None, **settings) -> 
             raise ValueError(f"{kind} has no {name}; {listed}")
         if name == "image_size" and model.arguments.get("pyramid_sides"):
             raise ValueError("A model with pyramid_sides has sizes of its own; leave image_size out.")
+    settings = checked_arguments(type(model).__name__, settings, entries(model.argument_group))
     own_backbone = not isinstance(model.arguments["backbone"], str)
     if precision is not None:
         if precision not in PRECISIONS:

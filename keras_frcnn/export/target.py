@@ -5,10 +5,10 @@ from pathlib import Path
 
 # What is meant by a path that ends like a file.
 MEANT = {
-    ".onnx": 'give format="onnx"',
-    ".tflite": 'give format="litert"',
-    ".xml": 'give format="openvino"',
-    ".keras": "use model.save for a .keras file",
+    ".onnx": 'with format="onnx" for that format',
+    ".tflite": 'with format="litert" for that format',
+    ".xml": 'with format="openvino" for that format',
+    ".keras": "or use model.save for a .keras file",
 }
 
 
@@ -36,7 +36,5 @@ def new_folder(path: str | PathLike) -> Path:
         )
     meant = MEANT.get(path.suffix.lower())
     if meant:
-        raise ValueError(
-            f"{path} has the name of a file, and an export is a folder; name a folder, and {meant}."
-        )
+        raise ValueError(f"{path} has the name of a file, and an export is a folder; name a folder, {meant}.")
     return path

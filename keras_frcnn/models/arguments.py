@@ -41,7 +41,7 @@ class ImageArguments(TypedDict, total=False):
     batch_norm_epsilon: Annotated[
         float | None,
         BackboneOr(None),
-        "epsilon of every batch normalization, above 0; None keeps the value of each network.",
+        "epsilon of every batch normalization, at least 0; None keeps the value of each network.",
     ]
     weights_source: Annotated[
         str | None,

@@ -4,10 +4,13 @@ The type and the range of a value are those that `help` shows: the annotation, a
 `RANGES` in the description.
 """
 
+import contextlib
+import contextvars
 import math
 import re
 import types
 import typing
+import warnings
 from collections.abc import Iterable, Mapping, Set
 
 import keras
@@ -35,6 +38,7 @@ _WORDS = {
 }
 _NO_TUPLES = (str, bytes, Mapping, Set)
 _COUNTS = {2: "two", 3: "three", 4: "four"}
+_of_a_file = contextvars.ContextVar("of_a_file", default=False)
 # Longer values are cut in messages.
 LONGEST = 80
 
@@ -62,29 +66,57 @@ def checked_arguments(method: str, arguments: Mapping, known: Mapping) -> dict:
     }
     for name, value in arguments.items():
         if name in known:
-            check_value(name, value, known[name])
+            arguments[name] = checked_value(name, value, known[name])
         elif name not in OF_KERAS:
             listed = remedy(name, known, f"see help(keras_frcnn.{method}).")
             raise ValueError(f"{method} has no argument {name!r}; {listed}")
     return arguments
 
 
-def check_value(name, value, entry):
-    """Raise a readable error unless a value is of the type and in the range that its `Entry` states.
+@contextlib.contextmanager
+def as_saved():
+    """Context manager in which a value out of range, which an earlier version has saved, is only told."""
+    token = _of_a_file.set(True)
+    try:
+        yield
+    finally:
+        _of_a_file.reset(token)
 
-    Lists count as tuples, and numbers of NumPy as Python's. A bool is no number.
+
+def checked_value(name, value, entry):
+    """Return a value if it is of the type and in the range that its `Entry` states.
+
+    Lists count as tuples, and numbers of NumPy as Python's. A bool is no number; 0 and 1 are bools. Whole
+    floats become whole numbers where these are wanted.
 
     Raises:
         ValueError: it is not.
     """
     if value is None or entry.type is typing.Any:
-        return
+        return value
     plain, within = _plain(value), stated_range(entry.description)
     if not _fits(plain, entry.type, RANGES.get(within, lambda number: True)):
         shown = " ".join(repr(plain).split())
         shown = shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
         wanted = _wanted(entry.type) + (f", {within}" if within else "")
-        raise ValueError(f"{name} is {shown}; give {wanted}.")
+        message = f"{name} is {shown}; give {wanted}."
+        if not _of_a_file.get():
+            raise ValueError(message)
+        warnings.warn(message, stacklevel=2)
+    return _whole(plain) if _wants_whole(entry.type) else value
+
+
+def _wants_whole(kind):
+    """Whether a type, or one inside it, is that of whole numbers and not of others."""
+    kinds = [one for part in _alternatives(kind) for one in (typing.get_args(part) or [part])]
+    return int in kinds and float not in kinds
+
+
+def _whole(value):
+    """The value with floats that are whole as whole numbers."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_whole, value))
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def stated_range(description: str) -> str:
@@ -114,12 +146,13 @@ def _fits(value, kind, in_range):
         return len(kinds) == len(value) and all(map(_fits, value, kinds, [in_range] * len(kinds)))
     if len(_alternatives(kind)) > 1:
         return any(_fits(value, one, in_range) for one in _alternatives(kind))
+    if kind is bool:
+        return isinstance(value, int) and value in (0, 1)
     if kind not in (int, float):
         return isinstance(value, kind)
-    numbers = int if kind is int else (int, float)
-    if not isinstance(value, numbers) or isinstance(value, bool):
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
         return False
-    return (isinstance(value, int) or math.isfinite(value)) and in_range(value)
+    return (kind is float or value == int(value)) and in_range(value)
 
 
 def _alternatives(kind):

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import keras
 import numpy as np
 
+from keras_frcnn.models.checked_arguments import as_saved
 from keras_frcnn.models.detection import DetectionModel
 from keras_frcnn.trainable_flags import set_trainable_flags, trainable_flags
 
@@ -56,7 +57,8 @@ class SavedDetector(DetectionModel):
         arguments = {**cls.earlier, **config}
         # Not an argument: flags that changed after construction.
         flags = arguments.pop("trainable_flags", {})
-        model = super().from_config(arguments, custom_objects)
+        with as_saved():
+            model = super().from_config(arguments, custom_objects)
         set_trainable_flags(model, flags)
         return model
 

@@ -93,8 +93,9 @@ def write_report(
     report["per_image"] = per_image.as_json(found.detections, records)
     page = render(report, drawn, pictures, changed)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in PLOTS.keys() - drawn.keys():  # of an earlier report
-        (folder / f"{name}.png").unlink(missing_ok=True)
+    if (folder / "report.json").exists():  # an earlier report
+        for name in PLOTS.keys() - drawn.keys():
+            (folder / f"{name}.png").unlink(missing_ok=True)
     for name, file in drawn.items():
         with replacing(folder / f"{name}.png") as partial:
             partial.write_bytes(file)

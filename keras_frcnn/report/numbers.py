@@ -42,7 +42,7 @@ class Numbers:
 
     def threshold(self, *path: str | int) -> Markup:
         """A score threshold, rounded down so that the detections that set it still reach it."""
-        return self._number(path, lambda value: f"{math.floor(1e4 * value) / 1e4:g}")
+        return self._number(path, lambda value: f"{math.floor(round(1e4 * value, 6)) / 1e4:g}")
 
     def count(self, *path: str | int) -> Markup:
         """A whole number."""

@@ -78,7 +78,7 @@ def _fit(recipe, model, train, val, folder, metrics):
     checkpoint = callbacks.Checkpoint(folder / CHECKPOINTS, every_minutes=recipe.checkpoint_minutes)
     lines, log = EpochLines(), EpochLog(folder / "log.csv")
     run_folder = RunFolder(folder, monitor=model.score_name)
-    if metrics:
+    if metrics and _writes(model):
         metrics.progress = lines.scored
     curves = Curves(log, folder / "curves.png")
     files, bad_images = [], None

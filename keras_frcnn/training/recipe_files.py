@@ -72,8 +72,9 @@ def _typed(value, kind, what):
     if get_origin(kind) is tuple and isinstance(value, list):
         if parts[-1] is ... or len(value) == len(parts):
             return tuple(_typed(item, parts[0], what) for item in value)
-    if kind is float and isinstance(_number(value), (int, float)) and not isinstance(value, bool):
-        return float(value)
+    number = _number(value)
+    if kind is float and isinstance(number, (int, float)) and not isinstance(number, bool):
+        return float(number)
     if kind in (int, bool, str) and type(value) is kind:
         return value
     if get_origin(kind) is dict and isinstance(value, dict):
@@ -85,7 +86,9 @@ def _typed(value, kind, what):
 
 
 def _number(value):
-    """A text that is a number, such as 1e-3, which YAML 1.1 reads as text for want of a dot, as a float."""
+    """Texts that are numbers, such as 1e-3, which YAML 1.1 reads as text for want of a dot, as floats."""
+    if isinstance(value, list):
+        return [_number(one) for one in value]
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:

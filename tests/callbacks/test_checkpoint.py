@@ -371,6 +371,7 @@ def test_a_state_with_other_logs_goes_on(begin, whole, tmp_path, monkeypatch):
             np.testing.assert_array_equal(mine, theirs)
 
 
+@pytest.mark.slow
 def test_other_data_are_told(begin, tmp_path):
     fit(begin(1), tmp_path, epochs=1)
     other = shapes.load("train", 14).batches(7, image_size=(64, 80), training=True, seed=1)

@@ -101,3 +101,7 @@ def test_a_short_task_says_nothing(capsys, pass_time):
 @pytest.mark.parametrize("seconds, text", [(0, "0:00"), (59.9, "0:59"), (187, "3:07"), (3725.2, "62:05")])
 def test_clock(seconds, text):
     assert clock(seconds) == text
+
+
+def test_a_test_without_a_batch():
+    EpochLines().on_test_end()

@@ -70,7 +70,9 @@ def test_refuses(trained, tmp_path, capsys):
     assert "versions count from 1" in refused(capsys, "--model", model, "--output", tmp_path, "--version", 0)
     assert "is a file; name a folder" in refused(capsys, "--model", model, "--output", file)
     assert "is an export already" in refused(capsys, "--model", trained.export, "--output", tmp_path)
-    assert "between 0 and 1" in refused(capsys, "--model", model, "--output", tmp_path, "--nms-iou", 50)
+    assert "nms_iou is 50.0; give a number, 0 to 1" in refused(
+        capsys, "--model", model, "--output", tmp_path, "--nms-iou", 50
+    )
     assert "1 is a version itself; name the" in refused(capsys, "--model", model, "--output", tmp_path / "1")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "file"]
 

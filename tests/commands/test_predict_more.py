@@ -17,6 +17,7 @@ from PIL import Image
 import keras_frcnn as kf
 from keras_frcnn.commands import drawn_detections, predict
 from keras_frcnn.commands.detection_files import DetectionFiles
+from keras_frcnn.commands.video import VideoFile
 from keras_frcnn.data.readers import voc_xml
 from keras_frcnn.data.records import BoxCheck
 
@@ -210,6 +211,27 @@ def test_a_video_on_a_full_disk_is_refused_and_the_old_one_stays(tmp_path):
     assert frames == "1" and [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 
+def test_a_video_that_cannot_be_begun(tmp_path):
+    written = VideoFile(tmp_path / "absent" / "clip.mp4", 25.0)
+    with pytest.raises(OSError, match="name another folder with --output"):
+        try:
+            written.add(np.zeros([32, 32, 3], np.uint8))
+        finally:
+            written.close()
+
+
+def test_classes_without_a_name_are_a_data_set_too(tmp_path):
+    files = DetectionFiles(tmp_path, ("voc", "yolo"), 0.5)
+    Image.new("RGB", (60, 40)).save(tmp_path / "a.png")
+    found = {"box": [10.0, 5.0, 20.0, 20.0], "score": 0.9, "label": 3, "class": "cell"}
+    for _ in range(2):  # of a second run, too
+        files.add("a", str(tmp_path / "a.png"), np.zeros([40, 60, 3], np.uint8), [found])
+    files.finish(["N/A", "dog", "N/A", "cell"])
+    for folder in ("voc", "yolo"):
+        dataset = kf.data.load(f"folder:{tmp_path}/{folder}")
+        assert [dataset.class_names[label] for label in dataset.records[0].labels] == ["cell"]
+
+
 def test_names_that_are_no_letters(run, scenes):
     name = os.fsdecode(b"caf\xe9.jpg")
     (scenes / "000.jpg").rename(scenes / name)
@@ -219,6 +241,7 @@ def test_names_that_are_no_letters(run, scenes):
 
 
 def test_thousands_of_equal_names(tmp_path):
+    """Trying all numbers for each of them would take hours."""
     files = [tmp_path / str(number) / "image.jpg" for number in range(20_000)]
     drawn = drawn_detections.DrawnDetections(
         [*files, tmp_path / "image-3.jpg"], tmp_path / "out", 0.5, videos=["a/image.mp4"]

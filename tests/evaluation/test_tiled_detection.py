@@ -88,6 +88,34 @@ def test_a_tile_is_believed_where_the_whole_image_shows_something_else():
     assert found["labels"].tolist() == [0, 0]
 
 
+@pytest.mark.parametrize(
+    ("in_tile", "score"),
+    [
+        # Unsure, and the rest of a larger object that ends a little before the border of the tile.
+        ([105, 100, 350, 350], 0.05),
+        ([100, 100, 633, 350], 0.9),
+    ],
+)
+def test_what_the_whole_image_shows_stays_beside_what_a_tile_shows_badly(in_tile, score):
+    class Fixed:
+        class_names = ("car", "truck")
+        needs_proposals = only_proposals = has_one_size = False
+
+        def detect(self, image, proposals=None, *, image_size=None):
+            one = [100, 100, 700, 350] if score > 0.5 else [100, 100, 350, 350]
+            boxes, scores, labels = [one], [0.99], [0]
+            if image.shape[1] == 640:
+                first = image[0, 0, 0] == 7
+                boxes, scores, labels = ([in_tile], [score], [1]) if first else ([], [], [])
+            boxes = np.array(boxes, np.float32).reshape(-1, 4)
+            return {"boxes": boxes, "scores": np.array(scores), "labels": np.array(labels, int)}
+
+    image = np.zeros([640, 1200, 3], np.uint8)
+    image[0, 0] = 7
+    found = TiledDetection(Fixed(), side=640).detect(image)
+    assert 0 in found["labels"].tolist()
+
+
 def test_all_detections_of_many_tiles_are_kept():
     corners = [(x, y) for x in range(10, 1990, 20) for y in range(10, 490, 20)]
     boxes = [(x, y, x + 9, y + 9) for x, y in corners]

@@ -10,7 +10,7 @@ def test_a_new_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, part", [("m.onnx", 'give format="onnx"'), ("m.tflite", "litert"), ("m.keras", "model.save")]
+    "name, part", [("m.onnx", 'with format="onnx"'), ("m.tflite", "litert"), ("m.keras", "model.save")]
 )
 def test_the_name_of_a_file(tmp_path, name, part):
     with pytest.raises(ValueError, match=f"has the name of a file.*{part}"):

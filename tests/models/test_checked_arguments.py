@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import keras_frcnn as kf
-from keras_frcnn.models.checked_arguments import RANGES, check_value, checked_arguments, stated_range
+from keras_frcnn.models.checked_arguments import RANGES, checked_arguments, checked_value, stated_range
 from keras_frcnn.models.defaults import UNKNOWN, BackboneOr, entries
 
 MODELS = (kf.FasterRCNN, kf.CascadeRCNN, kf.FastRCNN, kf.SPPNet, kf.RCNN, kf.RPN)
@@ -59,7 +59,7 @@ NUMBERS = {key: pair for key, pair in ARGUMENTS.items() if leaves(pair[1].type) 
 def refusal(name, value, entry):
     """The sentence that an argument is refused with."""
     with pytest.raises(ValueError) as error:
-        check_value(name, value, entry)
+        checked_value(name, value, entry)
     sentence = str(error.value)
     assert re.fullmatch(rf"{name} is [^\n]*; give [^\n;]*\.", sentence) and len(sentence) < 200
     return sentence
@@ -77,7 +77,7 @@ def test_a_description_states_one_range_if_there_are_numbers(key):
 def test_the_ends_are_accepted_and_what_is_just_outside_is_not(key):
     name, entry = NUMBERS[key]
     phrase = stated_range(entry.description)
-    for numbers, check in zip(ENDS[phrase], (check_value, refusal)):
+    for numbers, check in zip(ENDS[phrase], (checked_value, refusal)):
         for number in numbers:
             if isinstance(number, int) or float in leaves(entry.type):
                 check(name, filled(entry.type, number), entry)
@@ -94,7 +94,7 @@ def test_defaults_are_what_the_table_says(key):
     values = [default.one_map, default.pyramid] if isinstance(default, BackboneOr) else [default]
     for value in values:
         if value != UNKNOWN and name != "warp_size":  # whose default is said in words
-            check_value(name, value, entry)
+            checked_value(name, value, entry)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_defaults_are_what_the_table_says(key):
         ({"nms_iou": "0.5"}, "nms_iou is '0.5'; give a number, 0 to 1."),
         ({"nms_iou": [0.5]}, "nms_iou is [0.5]; give a number, 0 to 1."),
         ({"max_detections": -5}, "max_detections is -5; give a whole number, at least 1."),
-        ({"max_detections": 300.0}, "max_detections is 300.0; give a whole number, at least 1."),
+        ({"max_detections": 300.5}, "max_detections is 300.5; give a whole number, at least 1."),
         ({"rpn_post_nms": 300}, "rpn_post_nms is 300; give two whole numbers, at least 1."),
         ({"rpn_post_nms": (1, 2, 3)}, "rpn_post_nms is (1, 2, 3); give two whole numbers, at least 1."),
         ({"rpn_pre_nms": "many"}, "rpn_pre_nms is 'many'; give two whole numbers, at least 1."),
@@ -124,7 +124,7 @@ def test_defaults_are_what_the_table_says(key):
         ),
         ({"head_coder_weights": (1, 1)}, "head_coder_weights is (1, 1); give four numbers, above 0."),
         ({"canvas": "no"}, "canvas is 'no'; give True or False."),
-        ({"canvas": 1}, "canvas is 1; give True or False."),
+        ({"canvas": 2}, "canvas is 2; give True or False."),
         ({"pooling": 3}, "pooling is 3; give a string."),
         (
             {"image_sise": (240, 320)},
@@ -159,7 +159,7 @@ def test_what_is_as_good_as_a_tuple_or_a_number():
         "nms_iou": None,
         "pool_offset": -0.25,
     }.items():
-        check_value(name, value, known[name])
+        checked_value(name, value, known[name])
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -172,8 +172,8 @@ def test_every_constructor_checks(kind):
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        (["a", 3], "class_names has 3, which is no string; give names such as 'cell'."),
-        ([b"a"], "class_names has b'a', which is no string; give names such as 'cell'."),
+        (["a", 3.5], "class_names has 3.5, which is no name; give texts such as 'cell'."),
+        ([b"a"], "class_names has b'a', which is no name; give texts such as 'cell'."),
         (["a", "b", "a"], "class_names has 'a' more than once; give each name once."),
     ],
 )
@@ -190,3 +190,19 @@ def test_empty_tuples_that_have_no_meaning():
         kf.FasterRCNN(["a"], "tiny_fpn", anchor_ratios=())
     with pytest.raises(ValueError, match=r"^The pooling pyramid has no level; give one or more\.$"):
         kf.layers.SpatialPyramidPooling(levels=())
+
+
+def test_whole_floats_and_ones_are_what_they_stand_for():
+    known = entries(kf.FasterRCNN.argument_group)
+    given = {"max_detections": 100.0, "image_size": np.array([64.0, 96.0]), "canvas": 1, "nms_iou": 1}
+    values = checked_arguments("FasterRCNN", given, known)
+    assert values == {"max_detections": 100, "image_size": [64, 96], "canvas": 1, "nms_iou": 1}
+    assert isinstance(values["max_detections"], int)
+
+
+def test_a_saved_model_out_of_range_still_loads():
+    model = kf.FasterRCNN(["a"], "tiny_fpn", image_size=(64, 96))
+    with pytest.warns(UserWarning, match="rpn_min_size is -1.0; give a number, at least 0"):
+        kf.FasterRCNN.from_config({**model.get_config(), "rpn_min_size": -1.0})
+    with pytest.raises(ValueError, match="rpn_min_size is -1.0"):
+        kf.FasterRCNN(["a"], "tiny_fpn", image_size=(64, 96), rpn_min_size=-1.0)

@@ -18,16 +18,24 @@ from keras_frcnn.files import read_text
 from keras_frcnn.names import remedy
 
 FLAGS = ("1", "0", "-1")
+USUAL_SPLITS = ("trainval", "train", "val", "test")
 
 
 def parse(text, spec, reading):
     """Read the set that TEXT of "voc:TEXT" names, or return None if it has another form."""
     # Split at the last @: a folder name may contain one, a split cannot.
     root, _, split = text.rpartition("@")
-    whole = root and split and is_dir(expanded(root))
-    if not whole and (splits := _splits(expanded(text))):
-        raise ValueError(f"{spec} names no split; it has {', '.join(splits)}: write {spec}@{splits[0]}.")
+    if not (root and split and is_dir(expanded(root))):
+        splits = _splits(expanded(text))
+        # A VOCdevkit has lists of its classes too.
+        refuse_without_split(spec, [name for name in USUAL_SPLITS if name in splits] or splits)
     return load(root, split, spec, reading) if root and split else None
+
+
+def refuse_without_split(spec, splits):
+    """Raise a readable error if a set has splits, of which its name names none."""
+    if splits:
+        raise ValueError(f"{spec} names no split; it has {', '.join(splits)}: write {spec}@{splits[0]}.")
 
 
 def load(root, split, name=None, reading=STRICT):
@@ -186,7 +194,8 @@ def _picture(line, pictures, annotations, reading, check, root, split):
 
 def _splits(root):
     """The names of all splits of a folder."""
-    return sorted(path.stem for path in (root / "ImageSets" / "Main").glob("*.txt"))
+    folder = root / "ImageSets" / "Main"
+    return sorted(path.stem for path in folder.glob("*.txt")) if is_dir(folder) else []
 
 
 def _lines(root, split, pictures, check):

@@ -9,6 +9,7 @@ import unicodedata
 from keras_frcnn.data.readers import scalars
 from keras_frcnn.data.readers.assembly import STRICT, Annotated, assemble
 from keras_frcnn.data.readers.pictures import SUFFIXES, Pictures, expanded, is_dir, is_file, leaves
+from keras_frcnn.data.readers.voc import refuse_without_split
 from keras_frcnn.data.records import BoxCheck
 from keras_frcnn.files import parse_yaml, read_text
 from keras_frcnn.names import remedy
@@ -20,9 +21,8 @@ LARGEST = 2.0
 def parse(text, spec, reading):
     """Read the set that TEXT of "yolo:TEXT" names, or return None if it has another form."""
     file, _, split = text.rpartition("@")
-    whole = file and split and is_file(expanded(file))
-    if not whole and is_file(expanded(text)) and (splits := _splits(read_yaml(expanded(text)))):
-        raise ValueError(f"{spec} names no split; it has {', '.join(splits)}: write {spec}@{splits[0]}.")
+    if not (file and split and is_file(expanded(file))) and is_file(expanded(text)):
+        refuse_without_split(spec, _splits(read_yaml(expanded(text))))
     return load(file, split, spec, reading) if file and split else None
 
 
@@ -190,7 +190,6 @@ def _object(words, class_names, place):
 
 
 def _splits(content):
-    """The splits that a YAML file names."""
     return [key for key in ("train", "val", "test", "minival") if content.get(key)]
 
 
