@@ -7,24 +7,25 @@ from typing import Any
 
 import jinja2
 import numpy as np
+from markupsafe import Markup
 
 from keras_frcnn.evaluation.scores import PROTOCOLS
 from keras_frcnn.report.gallery import PER_KIND
 from keras_frcnn.report.numbers import Numbers
 
-# What to do about each kind of error, in the order of the table.
+# What to do about each kind of error, in the order of the table; HTML.
 ADVICE = {
     "classification": "Right place, wrong class. Look at the confusion matrix: are the two classes annotated "
     "consistently? More examples of the rarer one help.",
-    "localization": "Right class, loose box. Train longer or at a larger --image-size, and check how tightly "
-    "the annotations fit.",
+    "localization": "Right class, loose box. Train longer or at a larger <code>--image-size</code>, and check "
+    "how tightly the annotations fit.",
     "both": "Wrong class and loose box. Usually hard or rare objects: look at the pictures below.",
-    "duplicate": "Several detections of one object. Lower the IoU of the suppression: nms_iou of the "
-    "model, or --nms-iou of export.",
+    "duplicate": "Several detections of one object. Lower the IoU of the suppression: <code>nms_iou</code> of "
+    "the model, or <code>--nms-iou</code> of export.",
     "background": "Detections where nothing is annotated. Look at the pictures first: missing annotations "
     "are common. Otherwise add images without objects.",
-    "missed": "Objects that nothing found. Compare the table by size: small ones need a larger --image-size "
-    "or smaller anchors; otherwise train longer.",
+    "missed": "Objects that nothing found. Compare the table by size: small ones need a larger "
+    "<code>--image-size</code> or smaller anchors; otherwise train longer.",
 }
 MOST_CONFUSIONS = 12
 
@@ -61,7 +62,7 @@ def render(
         plots={name: _data_uri(file, "png") for name, file in plots.items()},
         crops=[_data_uri(file, "jpeg") for file in crops],
         changed=[tuple(_data_uri(file, "jpeg") for file in pair) for pair in changed],
-        advice=ADVICE,
+        advice={kind: Markup(text) for kind, text in ADVICE.items()},
         per_kind=PER_KIND,
         worst=_worst(report["errors"]["gains"]),
         confusions=_confusions(report["confusion"]),
