@@ -17,11 +17,11 @@ from keras_frcnn.report.numbers import Numbers
 ADVICE = {
     "classification": "Right place, wrong class. Look at the confusion matrix: are the two classes annotated "
     "consistently? More examples of the rarer one help.",
-    "localization": "Right class, loose box. Train longer or at a larger <code>--image-size</code>, and check "
-    "how tightly the annotations fit.",
+    "localization": "Right class, loose box. Train longer or at a larger <code>--image-size</code>, and "
+    "check how tightly the annotations fit.",
     "both": "Wrong class and loose box. Usually hard or rare objects: look at the pictures below.",
-    "duplicate": "Several detections of one object. Lower the IoU of the suppression: <code>nms_iou</code> of "
-    "the model, or <code>--nms-iou</code> of export.",
+    "duplicate": "Several detections of one object. Lower the IoU of the suppression: <code>nms_iou</code> "
+    "of the model, or <code>--nms-iou</code> of export.",
     "background": "Detections where nothing is annotated. Look at the pictures first: missing annotations "
     "are common. Otherwise add images without objects.",
     "missed": "Objects that nothing found. Compare the table by size: small ones need a larger "
