@@ -274,11 +274,11 @@ def test_a_model_of_other_classes_is_refused(make_model, tmp_path):
 @pytest.mark.slow
 def test_other_arguments_of_the_model_are_told(make_model, tmp_path):
     scenes = shapes.load("train", 4)
-    data = scenes.batches(4, image_size=(64, 80), training=True)
 
     def run(epochs, **arguments):
         model = make_model(scenes.class_names, **arguments)
         model.compile()
+        data = scenes.batches(4, image_size=model.image_size, training=True)
         model.fit(data, epochs=epochs, shuffle=False, verbose=0, callbacks=[Checkpoint(tmp_path)])
 
     run(1)

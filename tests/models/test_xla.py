@@ -150,7 +150,7 @@ def test_without_being_asked_for_nothing_is_compiled(batch):
 def test_neither_objects_nor_proposals(kind, batch):
     x, y = batch
     nothing = {name: value[:, :0] for name, value in y.items()}
-    model = make(kind, rpn_score_threshold=1.1)
+    model = make(kind, rpn_score_threshold=1.0)
     model.compile()
     model.optimizer.build(model.trainable_variables)
     logs = tf.function(model.train_step, jit_compile=True)((x, nothing))
