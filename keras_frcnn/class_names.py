@@ -87,7 +87,8 @@ def checked_class_names(names):
         names: list of names, in the order of the labels 0…K−1.
 
     Raises:
-        ValueError: there are none, one occurs twice ("N/A" may), or one is no string or no name; see `fault`.
+        ValueError: there are none, one occurs twice ("N/A" may), one is neither text nor a whole
+            number, or one is no name; see `fault`.
     """
     names = tuple(names) if isinstance(names, Iterator) else names
     given, names = names, in_order(names)

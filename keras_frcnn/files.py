@@ -53,13 +53,13 @@ def replacing(path):
 
 
 def partial_of(path):
-    """The temporary file beside a file, hidden and with the same suffix.
+    """The temporary file beside a file: hidden, and with the same suffix unless that is very long.
 
     Args:
         path: `pathlib.Path` of the file.
 
     Returns:
-        pathlib.Path, whose name is not too long where that of the file is not.
+        pathlib.Path; its name fits wherever that of the file does.
     """
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     if len(os.fsencode(partial.name)) <= LONGEST_NAME:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from keras_frcnn import drawing
-from keras_frcnn.data.readers.pictures import SUFFIXES
 from keras_frcnn.data.writers import copy_picture, upright, voc_text, yolo_line
 from keras_frcnn.files import GrowingText, write_text
 
@@ -119,11 +118,7 @@ class DetectionFiles:
     def _copy(self, folder, name, file, image, frame):
         """Put the picture beside its annotation, so that both together are a data set; return its name."""
         source, ending = upright(Path(file)) if frame is None else (None, ".jpg")
-        target = self._made(f"{folder}/{name}{ending}")
-        for suffix in SUFFIXES:  # of an earlier run, in which the picture was another
-            if suffix != ending:
-                target.with_name(f"{name}{suffix}").unlink(missing_ok=True)
-        copy_picture(source, target, lambda: image)
+        copy_picture(source, self._made(f"{folder}/{name}{ending}"), lambda: image)
         return f"{name}{ending}"
 
     def _write_crop(self, image, found, name):

@@ -41,6 +41,13 @@ class DrawnDetections:
         check_json(json)
         self.files, self.videos = files, videos
         self._targets = dict(zip([*files, *videos], _targets(files, videos, output)))
+        for kind in ("voc", "yolo"):
+            place = (output / kind).resolve()
+            inside = [file for file in files if file.resolve().parent == place] if kind in formats else []
+            if inside:
+                raise ValueError(
+                    f"--write {kind} would write into the folder of {inside[0]}; name another with --output."
+                )
         self._output, self._score_threshold, self._json = output, score_threshold, json
         self._formats, self._for_others = formats, DetectionFiles(output, formats, score_threshold)
         self._answers, self._skipped, self._done, self._begun = [], [], 0, False

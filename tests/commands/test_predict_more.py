@@ -232,6 +232,13 @@ def test_classes_without_a_name_are_a_data_set_too(tmp_path):
         assert [dataset.class_names[label] for label in dataset.records[0].labels] == ["cell"]
 
 
+@pytest.mark.parametrize("kind", ["voc", "yolo"])
+def test_pictures_in_the_folder_of_the_annotations_are_not_written_over(tmp_path, kind):
+    files = [tmp_path / "x" / "a.jpg", tmp_path / "out" / kind / "a.jpg"]
+    with pytest.raises(ValueError, match=f"would write into the folder of .*{kind}/a.jpg; name another"):
+        drawn_detections.DrawnDetections(files, tmp_path / "out", 0.5, formats=(kind,))
+
+
 def test_names_that_are_no_letters(run, scenes):
     name = os.fsdecode(b"caf\xe9.jpg")
     (scenes / "000.jpg").rename(scenes / name)
